@@ -1,0 +1,1 @@
+"""What is seen: the Textual console over a checkpoint directory."""

@@ -1,0 +1,1 @@
+"""What runs: the engine carries out plans, one phase after another."""

@@ -1,0 +1,1 @@
+"""The nouns of maestro-tui: pure values and decisions, no input or output."""

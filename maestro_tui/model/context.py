@@ -1,0 +1,243 @@
+"""The state of a session: results of phases, what they made and decided, and where it all came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+from maestro_tui.model.workflow import Workflow
+
+
+def _utc_z(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+UtcTime = Annotated[AwareDatetime, PlainSerializer(_utc_z, return_type=str)]
+"""A moment; written as `2026-11-22T14:25:30.123Z`."""
+
+
+class PhaseStatus(StrEnum):
+    """What became of a phase's newest attempt."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    PROVIDED = "provided"
+
+
+DONE = frozenset([PhaseStatus.COMPLETED, PhaseStatus.SKIPPED, PhaseStatus.PROVIDED])
+"""Statuses that count as committed: resume does not run such a phase again."""
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Artifact(_Fact):
+    """A file that a phase left in the workspace, measured after the attempt."""
+
+    path: str
+    """Relative to the workspace, with `/`; absolute only for a provided file outside it."""
+    size: int
+    """Bytes."""
+    sha256: str
+    change: Literal["new", "changed", "deleted", "provided"] = "new"
+    phase: str
+    attempt: int = 1
+
+
+class Decision(_Fact):
+    """A choice with its reason and who made it: `rules`, a model's name, or a person's name."""
+
+    phase: str | None = None
+    about: str
+    choice: str
+    rationale: str = ""
+    alternatives: tuple[str, ...] = ()
+    score: float | None = None
+    decided_by: str
+    at: UtcTime | None = None
+
+
+class Usage(_Fact):
+    """What was spent; None means not known, never nothing."""
+
+    seconds: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+    def plus(self, other: Usage) -> Usage:
+        """The sum, where a known number plus an unknown one stays the known one."""
+
+        def add(one: Any, two: Any) -> Any:
+            return two if one is None else one if two is None else one + two
+
+        return Usage(
+            seconds=add(self.seconds, other.seconds),
+            input_tokens=add(self.input_tokens, other.input_tokens),
+            output_tokens=add(self.output_tokens, other.output_tokens),
+            cost_usd=add(self.cost_usd, other.cost_usd),
+        )
+
+
+class ContractCheck(_Fact):
+    """What the phase had to deliver, held against the files that are really there."""
+
+    deliverables: tuple[str, ...] = ()
+    fulfilled: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+GateVerdict = Literal["passed", "failed", "waiting", "approved", "rejected", "pushed_back"]
+
+
+class Gate(_Fact):
+    """The judgement at the end of a phase: measured thresholds and, where asked for, a person's word."""
+
+    verdict: GateVerdict
+    score: float | None = None
+    threshold: float | dict[str, float] | None = None
+    failures: tuple[str, ...] = ()
+    by: str | None = None
+    at: UtcTime | None = None
+    reason: str | None = None
+
+
+class PhaseError(_Fact):
+    """Why a phase failed: a sentence, its kind, and the last lines of output."""
+
+    kind: Literal[
+        "exit",
+        "timeout",
+        "result",
+        "contract",
+        "gate",
+        "rejected",
+        "performer",
+        "store",
+        "cancelled",
+        "internal",
+    ]
+    message: str
+    persona: str | None = None
+    tail: tuple[str, ...] = ()
+    log: str | None = None
+
+
+class PhaseResult(_Fact):
+    """One attempt of one phase and its outcome; a later attempt replaces it in the context, not in history."""
+
+    status: PhaseStatus
+    attempt: int = 1
+    started_at: UtcTime | None = None
+    finished_at: UtcTime | None = None
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Component of the inputs (`requirement`, `definition`, `edits`, `needs:<phase>`) → its hash."""
+    inputs_fingerprint: str | None = None
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    summary: str = ""
+    artifacts: tuple[Artifact, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    contract: ContractCheck | None = None
+    quality: dict[str, float | None] = Field(default_factory=dict)
+    gate: Gate | None = None
+    usage: Usage = Usage()
+    error: PhaseError | None = None
+    personas: tuple[str, ...] = ()
+    source: str | None = None
+    """Where a provided result came from; why a skipped one was skipped."""
+
+    @property
+    def done(self) -> bool:
+        """True when resume takes this result as it is: committed and not waiting, rejected or pushed back."""
+        return self.status in DONE and (self.gate is None or self.gate.verdict in ("passed", "approved"))
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Seconds from start to end of this attempt; None when it was not run."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+class Edit(_Fact):
+    """A person's change of a phase's outputs between phases; later phases become stale."""
+
+    phase: str
+    outputs: dict[str, Any]
+    by: str
+    at: UtcTime
+    reason: str = ""
+
+
+class Lineage(_Fact):
+    """Where a forked or imported session came from."""
+
+    session_id: str
+    seq: int
+    sha256: str
+    how: Literal["fork", "import"] = "fork"
+
+
+class TeamExecutionContext(_Fact):
+    """The whole state of a session; one checkpoint's context is enough to go on from, here or elsewhere."""
+
+    session_id: str
+    requirement: str
+    workflow: Workflow
+    workflow_path: str | None = None
+    workspace: str | None = None
+    created_at: UtcTime
+    scope: tuple[str, ...] | None = None
+    """The phases that were asked for; None means all."""
+    pause_after: tuple[str, ...] = ()
+    current_phase: str | None = None
+    phase_results: dict[str, PhaseResult] = Field(default_factory=dict)
+    session_decisions: tuple[Decision, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    lineage: Lineage | None = None
+    usage: Usage = Usage()
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Every artifact of every phase's newest attempt, in workflow order."""
+        return tuple(artifact for _, result in self.results() for artifact in result.artifacts)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The session's own decisions, then those of each phase in workflow order."""
+        of_phases = tuple(decision for _, result in self.results() for decision in result.decisions)
+        return self.session_decisions + of_phases
+
+    def results(self) -> Iterable[tuple[str, PhaseResult]]:
+        """The results that exist, in workflow order."""
+        known = [name for name in self.workflow.order if name in self.phase_results]
+        known += [name for name in self.phase_results if name not in known]
+        return [(name, self.phase_results[name]) for name in known]
+
+    def outputs_of(self, name: str) -> dict[str, Any]:
+        """A phase's outputs with the operator's edits applied, in the order in which they were made."""
+        result = self.phase_results.get(name)
+        outputs = dict(result.outputs) if result else {}
+        for edit in self.edits:
+            if edit.phase == name:
+                outputs.update(edit.outputs)
+        return outputs
+
+    def with_result(self, name: str, result: PhaseResult) -> TeamExecutionContext:
+        """The context with one phase's result put in its place, and its usage added to the total."""
+        return self.model_copy(
+            update={
+                "phase_results": {**self.phase_results, name: result},
+                "current_phase": name,
+                "usage": self.usage.plus(result.usage),
+            }
+        )

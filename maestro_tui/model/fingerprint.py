@@ -1,0 +1,77 @@
+"""What a phase's result was made from, as hashes: the base for saying which result is stale, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from maestro_tui.model.context import TeamExecutionContext
+from maestro_tui.model.workflow import Workflow
+
+
+def _hash(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def inputs_of(workflow: Workflow, context: TeamExecutionContext, name: str) -> dict[str, str]:
+    """Component → SHA-256 (hex): `requirement`, `definition`, and `needs:<phase>` for each direct need."""
+    phase = workflow.phase(name)
+    inputs = {"requirement": _hash(context.requirement), "definition": phase.definition_hash()}
+    for need in phase.needs:
+        result = context.phase_results.get(need)
+        if result is None:
+            continue
+        inputs[f"needs:{need}"] = _hash(
+            {
+                "attempt": result.attempt,
+                "status": result.status,
+                "outputs": context.outputs_of(need),
+                "artifacts": sorted([artifact.path, artifact.sha256] for artifact in result.artifacts),
+            }
+        )
+    return inputs
+
+
+def fingerprint(inputs: Mapping[str, str]) -> str:
+    """One SHA-256 (hex) over all components."""
+    return _hash(dict(inputs))
+
+
+def stale_reasons(workflow: Workflow, context: TeamExecutionContext) -> dict[str, str]:
+    """Completed phases whose inputs are no longer what they were, each with the component that changed."""
+    reasons: dict[str, str] = {}
+    for name in workflow.order:
+        result = context.phase_results.get(name)
+        if result is None or result.status != "completed":
+            continue
+        now = inputs_of(workflow, context, name)
+        if result.inputs and now != result.inputs:
+            changed = [
+                key for key in sorted({*now, *result.inputs}) if now.get(key) != result.inputs.get(key)
+            ]
+            reasons[name] = "; ".join(_because(key, context, name) for key in changed)
+            continue
+        stale_need = next((need for need in workflow.phase(name).needs if need in reasons), None)
+        if stale_need is not None:
+            reasons[name] = f"it needs {stale_need}, which is stale"
+    return reasons
+
+
+def _because(component: str, context: TeamExecutionContext, name: str) -> str:
+    if component == "requirement":
+        return "the requirement changed"
+    if component == "definition":
+        return "its definition changed"
+    need = component.partition(":")[2]
+    result = context.phase_results.get(need)
+    own = context.phase_results[name]
+    edits = [edit for edit in context.edits if edit.phase == need]
+    if result is None:
+        return f"{need} has no result any more"
+    if edits and (own.finished_at is None or edits[-1].at >= own.finished_at):
+        return f"{need} was edited by {edits[-1].by}"
+    if result.finished_at and own.started_at and result.finished_at > own.started_at:
+        return f"{need} ran again (attempt {result.attempt})"
+    return f"its input {need} changed"

@@ -1,0 +1,179 @@
+"""What a list of sessions needs to know of each, and how a session's status is derived from it.
+
+Plain dataclasses: the console and `list` read thousands of them before anything heavy is imported.
+Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class SessionStatus(StrEnum):
+    """Derived from what is on disk, never stored."""
+
+    NEW = "new"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who runs a session, from its lease. `alive` is None when it cannot be known (another host)."""
+
+    pid: int
+    host: str
+    user: str
+    started_at: float
+    heartbeat_at: float
+    here: bool
+    """True when it is a process of this very computer, since its last boot."""
+    alive: bool | None
+    epoch: int
+    phases: tuple[str, ...] = ()
+
+    def words(self) -> str:
+        """`pid 4121 here`, `pid 4121 on build-7`."""
+        return f"pid {self.pid} {'here' if self.here else 'on ' + self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSummary:
+    """A phase as the list shows it. `status` is a `PhaseStatus` value."""
+
+    name: str
+    status: str = "pending"
+    attempt: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    stale: str | None = None
+    waiting: bool = False
+    """True when it completed and waits for a person's approval."""
+    selected: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session as the list shows it; every text in it is clean."""
+
+    session_id: str
+    status: SessionStatus
+    requirement: str
+    workflow: str
+    workspace: str | None
+    created_at: float
+    updated_at: float
+    """When anything was last written: commit, event or log line."""
+    phases: tuple[PhaseSummary, ...]
+    seq: int
+    """Number of the newest intact commit; -1 when there is none."""
+    sha256: str = ""
+    owner: Owner | None = None
+    """The runner that holds it or died holding it; None when nobody does."""
+    last_event: str = ""
+    error: str | None = None
+    """Why it failed, one line."""
+    damage: tuple[str, ...] = ()
+    """One line for each damaged file."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
+    foreign: str | None = None
+    """Name of another system's format when this is read-only history."""
+
+    @property
+    def current(self) -> PhaseSummary | None:
+        """The phase to talk about: running, else waiting, failed, interrupted, else the first open one."""
+        return current_phase(self.phases)
+
+
+def current_phase(phases: Sequence[PhaseSummary]) -> PhaseSummary | None:
+    """The phase that the session is at; None when all are done."""
+    for wanted in ("running", "waiting", "failed", "cancelled", "pending"):
+        for phase in phases:
+            if not phase.selected and wanted == "pending":
+                continue
+            if (phase.waiting and wanted == "waiting") or (phase.status == wanted and not phase.waiting):
+                return phase
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSummary:
+    """One attempt of a phase, from the journal: the timeline's bars. `status` is a `PhaseStatus` value."""
+
+    phase: str
+    attempt: int
+    status: str
+    started_at: float
+    finished_at: float | None = None
+    personas: tuple[PersonaSpan, ...] = ()
+    error: str | None = None
+    seq: int | None = None
+    """Number of the commit that holds its outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaSpan:
+    """When a persona worked within an attempt. `status`: running, completed, failed or cancelled."""
+
+    persona: str
+    status: str
+    started_at: float
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFacts:
+    """All that decides a session's status."""
+
+    owner: Owner | None
+    phases: tuple[PhaseSummary, ...]
+    begun: bool
+    """True when any phase was ever started, provided or skipped by request."""
+    asking: bool = False
+    """True when a running performer waits for a person's answer."""
+
+
+def derive_status(facts: StatusFacts) -> SessionStatus:
+    """A session's status. A lease without a living runner means interrupted, unless nothing was left to do."""
+    selected = [phase for phase in facts.phases if phase.selected]
+    finished = bool(selected) and all(
+        phase.status in ("completed", "skipped", "provided") and not phase.waiting for phase in selected
+    )
+    if facts.owner is not None and facts.owner.alive is not False:
+        return SessionStatus.WAITING if facts.asking else SessionStatus.RUNNING
+    if finished:
+        return SessionStatus.COMPLETED
+    statuses = {phase.status for phase in facts.phases}
+    if "failed" in statuses:
+        return SessionStatus.FAILED
+    if facts.owner is not None or "running" in statuses:
+        return SessionStatus.INTERRUPTED
+    if "cancelled" in statuses:
+        return SessionStatus.CANCELLED
+    if any(phase.waiting for phase in facts.phases):
+        return SessionStatus.WAITING
+    return SessionStatus.PAUSED if facts.begun else SessionStatus.NEW
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSnapshot:
+    """All sessions of a checkpoint directory at one moment. Never changed once made."""
+
+    root: str
+    sessions: dict[str, SessionSummary] = field(default_factory=dict)
+    version: int = 0
+    loading: bool = False
+    """True while the first reading is still under way."""
+    problem: str | None = None
+    """Why the directory cannot be read, one line."""

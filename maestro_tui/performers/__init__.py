@@ -1,0 +1,1 @@
+"""Who does the work: each performer carries out one persona's task."""

@@ -1,0 +1,1 @@
+"""What lasts: checkpoints, journal, locks, the workspace's trees, and the watcher over them."""
