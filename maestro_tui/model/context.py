@@ -199,6 +199,8 @@ class TeamExecutionContext(_Fact):
     scope: tuple[str, ...] | None = None
     """The phases that were asked for; None means all."""
     pause_after: tuple[str, ...] = ()
+    rerun: tuple[str, ...] = ()
+    """Committed phases that were asked to run again and have not been committed anew yet."""
     current_phase: str | None = None
     phase_results: dict[str, PhaseResult] = Field(default_factory=dict)
     session_decisions: tuple[Decision, ...] = ()
@@ -238,6 +240,7 @@ class TeamExecutionContext(_Fact):
             update={
                 "phase_results": {**self.phase_results, name: result},
                 "current_phase": name,
+                "rerun": tuple(other for other in self.rerun if other != name),
                 "usage": self.usage.plus(result.usage),
             }
         )

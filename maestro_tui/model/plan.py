@@ -92,8 +92,6 @@ class Request(_Fact):
     kind: Literal["resume", "phase", "rerun_from"] = "resume"
     phase: str | None = None
     """The phase for `phase` (this one alone) and `rerun_from` (this one and what depends on it)."""
-    again: frozenset[str] = frozenset()
-    """For `rerun_from` under way: the phases whose new attempt has not been committed yet."""
     pause_after: tuple[str, ...] | None = None
     """Replaces the session's own stops for review; None keeps them."""
 
@@ -130,7 +128,7 @@ def plan(
     if request.kind != "resume" and target is None:
         raise PlanError(f"The request to {request.words()} names no phase.")
     stale = stale_reasons(workflow, context)
-    again = _again(workflow, request, target)
+    again = _again(workflow, context, request, target)
     scope = _scope(workflow, context, request, target, again)
     pauses = context.pause_after if request.pause_after is None else request.pause_after
     pauses = tuple(workflow.resolve(name) for name in pauses if _knows(workflow, name))
@@ -169,10 +167,16 @@ def plan(
     return made.model_copy(update={"hash": _hash(made, workflow)})
 
 
-def _again(workflow: Workflow, request: Request, target: str | None) -> frozenset[str]:
+def _again(
+    workflow: Workflow, context: TeamExecutionContext, request: Request, target: str | None
+) -> frozenset[str]:
+    """The phases that run although they are committed: asked for now, or before and not yet done."""
+    if request.kind == "phase":
+        return frozenset()
+    asked = frozenset(context.rerun) & frozenset(workflow.names)
     if request.kind == "rerun_from" and target is not None:
-        return request.again or workflow.dependents_of(target) | {target}
-    return frozenset()
+        return asked | workflow.dependents_of(target) | {target}
+    return asked
 
 
 def _scope(
@@ -251,7 +255,7 @@ def _why_run(
     if wanted and result.done:
         if name == target:
             return "asked for"
-        return f"depends on {target}, which runs again"
+        return f"depends on {target}, which runs again" if target else "asked to run again"
     if result.gate is not None and result.gate.verdict == "pushed_back":
         return f"pushed back by {result.gate.by or 'the operator'}: {clean(result.gate.reason or '', 120)}"
     if result.gate is not None and result.gate.verdict == "rejected":

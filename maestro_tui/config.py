@@ -1,0 +1,102 @@
+"""Finds the workflow to run, and remembers which workflows the operator trusts to start commands."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from maestro_tui.model.errors import InputError, StoreError, WorkflowError
+from maestro_tui.model.sdlc import STANDARD, sdlc
+from maestro_tui.model.text import clean
+from maestro_tui.model.workflow import WORKFLOW_FILE, Workflow
+from maestro_tui.store import durable
+
+CHECKPOINT_DIR_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
+DEFAULT_CHECKPOINT_DIR = ".maestro"
+_TRUST_LIMIT = 4_000_000
+
+
+class UntrustedWorkflow(InputError):
+    """A workflow names commands, and nobody has approved this exact content yet."""
+
+    def __init__(self, workflow: Workflow, source: str) -> None:
+        self.commands = workflow.commands
+        self.content_hash = workflow.content_hash()
+        self.source = source
+        count = len(self.commands)
+        super().__init__(
+            f"{source} would start {count} command{'s' if count != 1 else ''} on this computer and is not "
+            "trusted yet; nothing was run. Read it, then approve it on a terminal, or pass --trust."
+        )
+
+
+def find_workflow(named: str | None, workspace: Path) -> tuple[Workflow, Path | None]:
+    """The workflow to run and the file it came from.
+
+    `named` is `sdlc`, a file, or None: then `maestro.toml` in the workspace if there is one, else `sdlc`.
+    Raises `WorkflowError`.
+    """
+    if named == STANDARD:
+        return sdlc(), None
+    if not named:
+        own = workspace / WORKFLOW_FILE
+        return (Workflow.load(own), own.resolve()) if own.is_file() else (sdlc(), None)
+    path = Path(named).expanduser()
+    if path.is_dir() and (path / WORKFLOW_FILE).is_file():
+        path = path / WORKFLOW_FILE
+    if not path.is_file() and not path.suffix and os.sep not in named:
+        raise WorkflowError(
+            f"There is no workflow called {clean(named, 80)!r} and no file of that name; "
+            f"name {STANDARD!r} or a TOML file. Nothing was run."
+        )
+    return Workflow.load(path), path.resolve()
+
+
+def state_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Where this user's own state lies: `$XDG_STATE_HOME/maestro-tui`, else `~/.local/state/maestro-tui`."""
+    env = os.environ if environ is None else environ
+    base = env.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "maestro-tui"
+
+
+class TrustBook:
+    """The workflows that the operator approved, by the hash of their whole content."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or state_dir() / "trusted.json"
+
+    def trusts(self, workflow: Workflow) -> bool:
+        """True when the workflow starts no commands, or its exact content was approved before."""
+        return not workflow.commands or workflow.content_hash() in self._read()
+
+    def remember(self, workflow: Workflow, source: str) -> None:
+        """Record the approval. Raises `StoreError` when it cannot be written."""
+        entries = self._read()
+        entries[workflow.content_hash()] = {
+            "workflow": workflow.name,
+            "source": source,
+            "at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+        durable.make_dir(self.path.parent)
+        durable.replace(self.path, (json.dumps(entries, indent=2) + "\n").encode())
+
+    def require(self, workflow: Workflow, source: str, *, trust: bool = False) -> None:
+        """Pass when trusted; with `trust`, approve it now and remember. Raises `UntrustedWorkflow`."""
+        if self.trusts(workflow):
+            return
+        if not trust:
+            raise UntrustedWorkflow(workflow, clean(source, 300))
+        self.remember(workflow, source)
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        try:
+            data = json.loads(durable.read_regular(self.path, _TRUST_LIMIT))
+        except FileNotFoundError:
+            return {}
+        except (StoreError, ValueError, RecursionError):
+            # An unreadable book trusts nothing: the operator is asked again.
+            return {}
+        return data if isinstance(data, dict) else {}

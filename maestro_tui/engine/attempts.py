@@ -1,0 +1,38 @@
+"""Reads from a session's journal which attempts began and which never came to an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from maestro_tui.store.journal import read_events
+
+JOURNAL = "journal.jsonl"
+_OUTCOMES = frozenset(["phase_committed", "phase_failed", "phase_cancelled"])
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAttempts:
+    """`highest`: phase → highest attempt number ever begun. `open`: phase → attempt without an outcome."""
+
+    highest: Mapping[str, int]
+    open: Mapping[str, int]
+
+
+def begun_attempts(session_dir: Path) -> BegunAttempts:
+    """Fold the journal. Damaged records are passed over; the commits remain the truth about outcomes."""
+    path = session_dir / JOURNAL
+    if not path.exists():
+        return BegunAttempts({}, {})
+    highest: dict[str, int] = {}
+    unfinished: dict[str, int] = {}
+    for event in read_events(path).events:
+        if event.phase is None or event.attempt is None:
+            continue
+        if event.type == "phase_started":
+            highest[event.phase] = max(highest.get(event.phase, 0), event.attempt)
+            unfinished[event.phase] = event.attempt
+        elif event.type in _OUTCOMES and unfinished.get(event.phase) == event.attempt:
+            del unfinished[event.phase]
+    return BegunAttempts(highest, unfinished)

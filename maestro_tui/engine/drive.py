@@ -1,0 +1,405 @@
+"""Drives one session: plans from the newest commit, runs what is ready, commits each outcome, plans anew."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import shutil
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from maestro_tui.engine.attempts import JOURNAL, begun_attempts
+from maestro_tui.engine.team import Attempt, TeamExecutionEngineV2
+from maestro_tui.model.checkpoint import Checkpoint
+from maestro_tui.model.context import (
+    PhaseError,
+    PhaseResult,
+    PhaseStatus,
+    TeamExecutionContext,
+    Usage,
+)
+from maestro_tui.model.errors import FencedError, MaestroError, PlanError, StoreError
+from maestro_tui.model.events import Event
+from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, plan
+from maestro_tui.model.text import clean
+from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.journal import Journal
+from maestro_tui.store.lease import Hold
+from maestro_tui.store.logs import PhaseLog
+from maestro_tui.store.workspace import Workspace
+
+HEARTBEAT_SECONDS = 2.0
+
+Listener = Callable[[Event], None]
+
+
+def operator_name() -> str:
+    """The name under which this person's decisions are recorded."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
+
+
+class SessionJournal:
+    """Writes a session's events and tells the listeners."""
+
+    def __init__(self, journal: Journal, listeners: tuple[Listener, ...]) -> None:
+        self._journal = journal
+        self._listeners = listeners
+
+    def event(
+        self,
+        type: str,
+        *,
+        phase: str | None = None,
+        attempt: int | None = None,
+        persona: str | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append one event; it is on disk before this returns where its type asks for it."""
+        self.tell(self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {}))
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the listeners only."""
+        for listener in self._listeners:
+            listener(event)
+
+    def close(self) -> None:
+        """Close the journal's file."""
+        self._journal.close()
+
+
+class _AttemptSink:
+    """One attempt's events and log lines."""
+
+    def __init__(self, journal: SessionJournal, log: PhaseLog, session_id: str, phase: str, attempt: int) -> None:
+        self._journal, self._log = journal, log
+        self._session_id, self._phase, self._attempt = session_id, phase, attempt
+
+    def event(self, type: str, *, persona: str | None = None, **data: Any) -> None:
+        self._journal.event(type, phase=self._phase, attempt=self._attempt, persona=persona, data=data)
+
+    def line(self, persona: str, stream: Literal["out", "err", "engine"], text: str) -> None:
+        at = self._log.write(persona, stream, text)
+        self._journal.tell(
+            Event(
+                type="persona_output",
+                at=at,
+                session_id=self._session_id,
+                phase=self._phase,
+                attempt=self._attempt,
+                persona=persona,
+                data={"stream": stream, "text": text},
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a session stands on disk, and the workflow and workspace to go on with."""
+
+    head: Checkpoint
+    workflow: Workflow
+    workspace: Path
+    open_attempts: Mapping[str, int]
+    highest_attempts: Mapping[str, int]
+
+    def plan(self, request: Request) -> Plan:
+        """The plan for a request from here."""
+        return plan(
+            self.workflow,
+            self.head.context,
+            request,
+            basis=self.head.sha256,
+            interrupted=self.open_attempts,
+            attempts=self.highest_attempts,
+        )
+
+
+class Drive:
+    """Carries out one request on one session under a hold. Made new for every run."""
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        team: TeamExecutionEngineV2,
+        session_id: str,
+        hold: Hold,
+        situation: Callable[[], Situation],
+        listeners: tuple[Listener, ...] = (),
+    ) -> None:
+        self._store, self._team, self._hold = store, team, hold
+        self._session_id = session_id
+        self._situation = situation
+        self._dir = store.session_dir(session_id)
+        self._journal = SessionJournal(
+            Journal(self._dir / JOURNAL, session_id, seal=True), listeners
+        )
+        self._running: dict[str, asyncio.Task[PhaseResult]] = {}
+        self._paused_at: set[str] = set()
+        self._lost: MaestroError | None = None
+
+    async def run(self, request: Request, started: bool = False) -> TeamExecutionContext:
+        """Run until nothing is ready; the last committed context. Cancelling stops all work, resumably.
+
+        Raises `PlanError` when the one phase that was asked for cannot run, `FencedError` when another
+        runner took the session over, `StoreError` when a commit could not be written.
+        """
+        self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
+        if started:
+            self._journal.event("session_started", data={"workflow": self._situation().workflow.name})
+        beat = asyncio.create_task(self._beat())
+        try:
+            request = self._persist(request)
+            await self._loop(request)
+        except asyncio.CancelledError:
+            await self._stop()
+            self._journal.event("session_cancelled", data={"by": operator_name()})
+            raise
+        except BaseException:
+            await self._stop()
+            raise
+        finally:
+            beat.cancel()
+            self._journal.close()
+        return self._store.head(self._session_id).context
+
+    def _persist(self, request: Request) -> Request:
+        """Record what outlives this process before it begins: a rerun, a widened scope, new stops."""
+        situation = self._situation()
+        context = situation.head.context
+        update: dict[str, Any] = {}
+        if request.kind == "rerun_from" and request.phase is not None:
+            target = situation.workflow.resolve(request.phase)
+            wanted = situation.workflow.dependents_of(target) | {target} | set(context.rerun)
+            done = [name for name in situation.workflow.order if name in wanted]
+            update["rerun"] = tuple(
+                name for name in done if name in context.phase_results and context.phase_results[name].done
+            )
+            if context.scope is not None:
+                update["scope"] = tuple(dict.fromkeys((*context.scope, *done)))
+            request = Request(kind="resume", pause_after=request.pause_after)
+        elif request.kind == "resume" and context.scope is not None:
+            made = situation.plan(request)
+            if any(name not in context.scope for name in made.runs):
+                update["scope"] = None
+        if request.pause_after is not None and request.pause_after != context.pause_after:
+            update["pause_after"] = request.pause_after
+        if update:
+            self._commit_context(lambda head: head.model_copy(update=update))
+        return request
+
+    def _commit_context(self, change: Callable[[TeamExecutionContext], TeamExecutionContext]) -> None:
+        self._store.commit(
+            self._session_id, "init", 0, lambda head: (change(head.context), None), hold=self._hold
+        )
+
+    async def _loop(self, request: Request) -> None:
+        stopping = False
+        while True:
+            situation = await asyncio.to_thread(self._situation)
+            made = situation.plan(request)
+            if request.kind == "phase" and not self._running and not stopping:
+                planned = made.phase(situation.workflow.resolve(request.phase or ""))
+                if planned.action != Action.RUN:
+                    raise PlanError(
+                        f"Phase {planned.phase!r} of session {self._session_id} cannot run: {planned.reason}."
+                    )
+            if not stopping:
+                self._start_ready(made, situation)
+            if not self._running:
+                self._close(situation, made, stopping)
+                return
+            done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
+            for name in [name for name, task in self._running.items() if task in done]:
+                result = self._running.pop(name).result()
+                stopping = stopping or result.status != PhaseStatus.COMPLETED or request.kind == "phase"
+                if made.phase(name).pause and result.done:
+                    self._paused_at.add(name)
+            self._hold.beat(tuple(self._running))
+            if self._lost is not None:
+                raise self._lost
+
+    def _start_ready(self, made: Plan, situation: Situation) -> None:
+        behind = frozenset[str]().union(*(situation.workflow.dependents_of(name) for name in self._paused_at))
+        for planned in made.phases:
+            if planned.action != Action.RUN or planned.phase in self._running or planned.phase in behind:
+                continue
+            needs = situation.workflow.phase(planned.phase).needs
+            if any(made.phase(need).action in (Action.RUN, Action.BLOCKED) for need in needs):
+                continue
+            self._running[planned.phase] = asyncio.create_task(self._phase(planned, situation))
+        self._hold.beat(tuple(self._running))
+
+    async def _phase(self, planned: PlannedPhase, situation: Situation) -> PhaseResult:
+        """One attempt with its outcome committed: completed, failed or cancelled."""
+        name, number = planned.phase, planned.attempt or 1
+        started = self._team.now()
+        log_path = self._dir / "logs" / f"{name}.{number}.log"
+        scratch = self._dir / "tmp" / f"{name}.{number}"
+        log = PhaseLog(log_path)
+        sink = _AttemptSink(self._journal, log, self._session_id, name, number)
+        try:
+            sink.event("phase_started", reason=planned.reason)
+            scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            attempt = Attempt(
+                context=situation.head.context,
+                workflow=situation.workflow,
+                phase=situation.workflow.phase(name),
+                number=number,
+                workspace=Workspace(self._dir, situation.workspace, exclude=(self._store.root,)),
+                scratch=scratch,
+                log_name=log_path.name,
+                feedback=_feedback(situation.head.context.phase_results.get(name)),
+                foreign_files=lambda: self._foreign_files(name, started),
+                foreign_globs=lambda: self._foreign_globs(name, situation),
+            )
+            result = await self._outcome(attempt, sink)
+        except asyncio.CancelledError:
+            now = self._team.now()
+            result = PhaseResult(
+                status=PhaseStatus.CANCELLED,
+                attempt=number,
+                started_at=started,
+                finished_at=now,
+                usage=Usage(seconds=round((now - started).total_seconds(), 3)),
+                error=PhaseError(kind="cancelled", message="cancelled by the operator", log=log_path.name),
+            )
+            log.close()
+            self._commit(name, result, situation.workflow)
+            raise
+        finally:
+            log.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+        self._commit(name, result, situation.workflow)
+        return result
+
+    async def _outcome(self, attempt: Attempt, sink: _AttemptSink) -> PhaseResult:
+        started = self._team.now()
+        try:
+            return await self._team.execute_phase(attempt, sink)
+        except (MaestroError, OSError, RuntimeError, ValueError, TypeError, LookupError) as error:
+            for line in traceback.format_exc().splitlines():
+                sink.line("engine", "engine", line)
+            told = str(error) if isinstance(error, MaestroError) else f"{type(error).__name__}: {error}"
+            return PhaseResult(
+                status=PhaseStatus.FAILED,
+                attempt=attempt.number,
+                started_at=started,
+                finished_at=self._team.now(),
+                error=PhaseError(
+                    kind="store" if isinstance(error, StoreError | OSError) else "internal",
+                    message=clean(told, 2000),
+                    log=attempt.log_name,
+                ),
+            )
+
+    def _commit(self, name: str, result: PhaseResult, workflow: Workflow) -> None:
+        """Commit an outcome and write its event. A cancelled rerun leaves the committed result in place."""
+        data: dict[str, Any] = {"status": result.status, "duration_seconds": result.duration_seconds}
+        if result.error is not None:
+            data["error"] = clean(result.error.message, 1000)
+
+        def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
+            context = head.context
+            before = context.phase_results.get(name)
+            if result.status == PhaseStatus.CANCELLED and before is not None and before.done:
+                return context.model_copy(update={"usage": context.usage.plus(result.usage)}), workflow
+            context = context.with_result(name, result)
+            if context.scope is not None and name not in context.scope:
+                context = context.model_copy(update={"scope": (*context.scope, name)})
+            return context, workflow
+
+        try:
+            commit = self._store.commit(self._session_id, name, result.attempt, change, hold=self._hold)
+        except (StoreError, FencedError) as error:
+            self._lost = error
+            raise
+        data |= {"seq": commit.seq, "sha256": commit.sha256}
+        waiting = result.gate is not None and result.gate.verdict == "waiting"
+        kind = {
+            PhaseStatus.COMPLETED: "phase_committed",
+            PhaseStatus.CANCELLED: "phase_cancelled",
+        }.get(result.status, "phase_failed")
+        self._journal.event(kind, phase=name, attempt=result.attempt, data=data)
+        if waiting:
+            self._journal.event("gate_waiting", phase=name, attempt=result.attempt, data={})
+
+    def _close(self, situation: Situation, made: Plan, stopped: bool) -> None:
+        """Say how this run ended."""
+        results = situation.head.context.phase_results
+        failed = [name for name, result in results.items() if result.status == PhaseStatus.FAILED]
+        waiting = [
+            name for name, result in results.items() if result.gate is not None and result.gate.verdict == "waiting"
+        ]
+        if failed:
+            self._journal.event("session_failed", data={"phases": failed})
+        elif waiting:
+            self._journal.event("session_paused", data={"reason": "approval", "phases": waiting})
+        elif self._paused_at:
+            self._journal.event("session_paused", data={"reason": "review", "phases": sorted(self._paused_at)})
+        elif stopped or any(planned.action in (Action.RUN, Action.BLOCKED) for planned in made.phases):
+            self._journal.event("session_paused", data={"reason": "asked phases are done"})
+        else:
+            self._journal.event("session_completed", data={"phases": len(results)})
+
+    async def _stop(self) -> None:
+        """Cancel what runs and wait until every child has ended and every outcome is committed."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._running.clear()
+
+    async def _beat(self) -> None:
+        """Renew the lease; when another runner took the session over, stop all work at once."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            try:
+                self._hold.beat(tuple(self._running))
+            except FencedError as error:
+                self._lost = error
+                for task in self._running.values():
+                    task.cancel()
+                return
+            except StoreError as error:
+                # The lease only grows old, as it would if this process were stopped; the next commit decides.
+                self._journal.tell(
+                    Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
+                )
+
+    def _foreign_files(self, own: str, since: Any) -> frozenset[tuple[str, str]]:
+        """Files that other phases recorded since `since`: theirs, not this attempt's."""
+        out = set()
+        for name, result in self._store.head(self._session_id).context.phase_results.items():
+            if name != own and result.finished_at is not None and result.finished_at >= since:
+                out.update((artifact.path, artifact.sha256) for artifact in result.artifacts)
+        return frozenset(out)
+
+    def _foreign_globs(self, own: str, situation: Situation) -> frozenset[str]:
+        """Deliverables of phases that may run at the same time: no path leads between them and this one."""
+        flow = situation.workflow
+        related = flow.needs_of(own) | flow.dependents_of(own) | {own}
+        return frozenset(glob for phase in flow.phases if phase.name not in related for glob in phase.deliverables)
+
+
+def _feedback(result: PhaseResult | None) -> Mapping[str, Any] | None:
+    """Why the phase runs again, for its performers."""
+    if result is None:
+        return None
+    if result.gate is not None and result.gate.verdict in ("pushed_back", "rejected"):
+        return {
+            "verdict": result.gate.verdict,
+            "comments": result.gate.reason or "",
+            "by": result.gate.by,
+            "attempt": result.attempt,
+            "outputs": result.outputs,
+        }
+    if result.error is not None:
+        return {"verdict": "failed", "error": result.error.message, "attempt": result.attempt}
+    return None

@@ -1,0 +1,439 @@
+"""The engine's public face: every call makes a request, plans it, and executes nothing but the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from maestro_tui.config import find_workflow
+from maestro_tui.engine.attempts import JOURNAL, begun_attempts
+from maestro_tui.engine.drive import Drive, Listener, SessionJournal, Situation, operator_name
+from maestro_tui.engine.estimates import usual_estimates
+from maestro_tui.engine.launch import Launch, first_context
+from maestro_tui.engine.team import TeamExecutionEngineV2
+from maestro_tui.model.checkpoint import Checkpoint
+from maestro_tui.model.context import (
+    Edit,
+    GateVerdict,
+    Lineage,
+    PhaseError,
+    PhaseResult,
+    PhaseStatus,
+    TeamExecutionContext,
+)
+from maestro_tui.model.errors import InputError, PlanError
+from maestro_tui.model.plan import Plan, Request
+from maestro_tui.model.plan import plan as make_plan
+from maestro_tui.model.text import clean, new_session_id
+from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.journal import Journal
+from maestro_tui.store.lease import Hold, hold_phase, hold_session
+
+Approve = Callable[[Workflow, str], None]
+"""Called with a workflow and its source before anything of it runs; raises to refuse."""
+
+
+class TeamExecutionEngineV2SplitMode:
+    """Runs workflows phase by phase over a checkpoint directory; any process may go on where one stopped.
+
+    `checkpoint_dir` is the root of all sessions. `workflow` is a `Workflow`, a TOML file, or `"sdlc"`; None
+    means `maestro.toml` in the workspace, else `sdlc` — and for an existing session its own workflow.
+    `workspace` is the project's folder (default: the current one, and a session's own when it exists).
+    `on_event` hears every `Event`. `approve` is asked before a workflow runs; None vouches for it.
+
+    The coroutines run in the caller's event loop. They return the newest committed context, whose
+    `phase_results` tell what became of each phase; a failed phase is a result, not an exception. They raise
+    `InputError` (with `WorkflowError`, `PlanError`) when a request does not fit, `HeldError` when another
+    runner holds the session or phase, `StoreError` when the disk fails; committed phases are safe in each case.
+    """
+
+    def __init__(
+        self,
+        checkpoint_dir: str | Path,
+        workflow: Workflow | str | Path | None = None,
+        workspace: str | Path | None = None,
+        *,
+        team: TeamExecutionEngineV2 | None = None,
+        on_event: Listener | Sequence[Listener] = (),
+        approve: Approve | None = None,
+    ) -> None:
+        self.store = CheckpointStore(Path(checkpoint_dir).expanduser().absolute())
+        self.team = team or TeamExecutionEngineV2()
+        self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
+        self._workflow = workflow
+        self._listeners: tuple[Listener, ...] = (on_event,) if callable(on_event) else tuple(on_event)
+        self._approve = approve
+
+    # ── New sessions ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def execute_batch(
+        self,
+        requirement: str,
+        *,
+        session_id: str | None = None,
+        phases: Sequence[str] | None = None,
+        start_from: str | None = None,
+        inputs: Mapping[str, str | Path] | None = None,
+    ) -> TeamExecutionContext:
+        """Run a new session from its first phase to its last, or until a phase fails or waits.
+
+        `phases` runs only these; `start_from` begins there, with earlier phases provided by `inputs`
+        (phase → file) or recorded as skipped.
+        """
+        return await self.execute_mixed(
+            requirement,
+            pause_after=(),
+            session_id=session_id,
+            phases=phases,
+            start_from=start_from,
+            inputs=inputs,
+        )
+
+    async def execute_mixed(
+        self,
+        requirement: str,
+        *,
+        pause_after: Sequence[str],
+        session_id: str | None = None,
+        phases: Sequence[str] | None = None,
+        start_from: str | None = None,
+        inputs: Mapping[str, str | Path] | None = None,
+    ) -> TeamExecutionContext:
+        """Like `execute_batch`, and stop for review after each phase in `pause_after`; `resume` goes on."""
+        launch = Launch(
+            requirement=requirement,
+            phases=tuple(phases) if phases is not None else None,
+            start_from=start_from,
+            inputs={name: str(path) for name, path in (inputs or {}).items()},
+            pause_after=tuple(pause_after),
+            session_id=session_id,
+        )
+        return await self.drive_new(self.create(launch))
+
+    def first_context(self, launch: Launch) -> TeamExecutionContext:
+        """The state that a launch would begin with; nothing is written. Raises `InputError`."""
+        workspace = self._workspace or Path(launch.workspace).expanduser().absolute()
+        workflow, path = self._find(launch.workflow or None, workspace)
+        context = first_context(launch, workflow, path, workspace, self.team.now())
+        self._allow(workflow, str(path or "the workflow"))
+        self.team.check(workflow, make_plan(workflow, context, Request()).runs, context.requirement)
+        return context
+
+    def create(self, launch: Launch) -> str:
+        """Write a new session's first checkpoint and return its id; nothing runs yet."""
+        context = self.first_context(launch)
+        self.store.create(context)
+        return context.session_id
+
+    async def drive_new(self, session_id: str) -> TeamExecutionContext:
+        """Run a session that was just created."""
+        with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
+            return await self._drive(session_id, hold).run(Request(), started=True)
+
+    # ── Sessions that exist ───────────────────────────────────────────────────────────────────────────────
+
+    async def execute_phase(
+        self,
+        phase: str,
+        requirement: str | None = None,
+        *,
+        session_id: str | None = None,
+        inputs: Mapping[str, str | Path] | None = None,
+        plan_hash: str | None = None,
+    ) -> TeamExecutionContext:
+        """Run one phase alone; a node of an outside orchestrator.
+
+        Without an existing `session_id` a new session is made for `requirement`. Independent phases of one
+        session may run in separate processes at the same time. Raises `PlanError` when what it needs is not
+        completed, `HeldError` when the phase or session runs elsewhere.
+        """
+        if session_id is None or not self.store.exists(session_id):
+            if requirement is None:
+                raise InputError(
+                    f"There is no session {clean(session_id or '', 80)!r} in {self.store.root}; "
+                    "give a requirement to begin one."
+                    if session_id
+                    else "A new session needs a requirement. Nothing was run."
+                )
+            launch = Launch(
+                requirement=requirement,
+                session_id=session_id,
+                inputs={name: str(path) for name, path in (inputs or {}).items()},
+            )
+            context = self.first_context(launch)
+            session_id, fresh = context.session_id, True
+            try:
+                self.store.create(context)
+            except InputError:
+                # Another process of the same orchestrator began this session a moment ago.
+                if not self.store.exists(session_id):
+                    raise
+                fresh = False
+        else:
+            fresh = False
+        request = Request(kind="phase", phase=phase)
+        situation = self.situation(session_id)
+        name = situation.workflow.resolve(phase)
+        self._require_runnable(situation, request, name)
+        self._same_plan(situation, request, plan_hash)
+        with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
+            return await self._drive(session_id, hold).run(request, started=fresh)
+
+    async def resume(
+        self,
+        session_id: str,
+        from_phase: str | None = None,
+        edits: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        plan_hash: str | None = None,
+        reason: str = "",
+    ) -> TeamExecutionContext:
+        """Go on after the last committed phase; failed and interrupted phases are tried again.
+
+        `from_phase` runs that phase and all that depends on it again. `edits` maps phases to changed outputs,
+        recorded under the operator's name before anything runs. `plan_hash` refuses to run when the session
+        has changed since that plan was made. A finished session is left as it is.
+        """
+        request = Request(kind="rerun_from", phase=from_phase) if from_phase else Request()
+        situation = self.situation(session_id)
+        made = situation.plan(request)
+        self._same_plan(situation, request, plan_hash)
+        self.allow_session(session_id)
+        self.team.check(situation.workflow, made.runs, situation.head.context.requirement)
+        with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
+            if edits:
+                self._edit(session_id, edits, hold, reason)
+            self._same_plan(self.situation(session_id), request, None if edits else plan_hash)
+            return await self._drive(session_id, hold).run(request)
+
+    async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
+        """Go on from one checkpoint file, wherever it lies.
+
+        The newest checkpoint of a session here resumes that session. An older one begins a fork with a new
+        id. One of a session that is not here (a copied file) begins it here, under its own id.
+        """
+        commit = self.store.load_file(Path(path))
+        session_id = commit.session_id
+        if self.store.exists(session_id):
+            if self.store.head(session_id).sha256 == commit.sha256:
+                return await self.resume(session_id)
+            session_id = self.fork(commit)
+        else:
+            self.store.create(self._descend(commit, session_id, "import"))
+        return await self.resume(session_id)
+
+    def fork(self, commit: Checkpoint, session_id: str | None = None) -> str:
+        """Begin a new session from a checkpoint of an old one, lineage recorded; the old one stays as it is."""
+        name = session_id or new_session_id(commit.context.requirement, self.team.now())
+        self.store.create(self._descend(commit, name, "fork"))
+        journal = SessionJournal(
+            Journal(self.store.session_dir(name) / JOURNAL, name, clock=self.team.clock), self._listeners
+        )
+        journal.event("forked", data={"from": commit.session_id, "seq": commit.seq, "sha256": commit.sha256})
+        journal.close()
+        return name
+
+    def _descend(self, commit: Checkpoint, session_id: str, how: Any) -> TeamExecutionContext:
+        lineage = Lineage(session_id=commit.session_id, seq=commit.seq, sha256=commit.sha256, how=how)
+        return commit.context.model_copy(update={"session_id": session_id, "lineage": lineage})
+
+    def plan(
+        self, session_id: str, *, from_phase: str | None = None, phase: str | None = None
+    ) -> Plan:
+        """What resume (or a rerun from a phase, or one phase alone) would do; nothing runs or changes."""
+        if from_phase is not None and phase is not None:
+            raise PlanError("Ask for a rerun from a phase or for one phase alone, not for both.")
+        request = Request()
+        if from_phase is not None:
+            request = Request(kind="rerun_from", phase=from_phase)
+        elif phase is not None:
+            request = Request(kind="phase", phase=phase)
+        situation = self.situation(session_id)
+        made = situation.plan(request)
+        return self._with_estimates(made, situation.workflow)
+
+    def plan_launch(self, launch: Launch) -> Plan:
+        """What a launch would do; nothing is written. The session's id is made anew at the real launch."""
+        context = self.first_context(launch)
+        if launch.session_id and self.store.exists(launch.session_id):
+            raise InputError(
+                f"Session {launch.session_id!r} exists already in {self.store.root}; resume it or choose "
+                "another id. Nothing was run."
+            )
+        return self._with_estimates(make_plan(context.workflow, context, Request()), context.workflow)
+
+    def _with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
+        usual = usual_estimates(self.store.root, workflow.name)
+        phases = [
+            planned.model_copy(update={"estimate": usual[planned.phase]})
+            if planned.attempt is not None and planned.phase in usual
+            else planned
+            for planned in made.phases
+        ]
+        return made.model_copy(update={"phases": tuple(phases)})
+
+    def decide(
+        self, session_id: str, phase: str | None, verdict: GateVerdict, *, by: str | None = None, reason: str = ""
+    ) -> TeamExecutionContext:
+        """Record a person's word on a phase that waits: `approved`, `rejected` or `pushed_back`.
+
+        Nothing runs; `resume` goes on. Raises `PlanError` when the phase does not wait for approval.
+        """
+        situation = self.situation(session_id)
+        results = situation.head.context.phase_results
+        waiting = [n for n, r in results.items() if r.gate is not None and r.gate.verdict == "waiting"]
+        name = situation.workflow.resolve(phase) if phase is not None else (waiting[0] if waiting else None)
+        if name is None or name not in waiting:
+            raise PlanError(
+                f"No phase of session {session_id} waits for approval."
+                if name is None
+                else f"Phase {name!r} of session {session_id} does not wait for approval."
+            )
+        if verdict != "approved" and not reason.strip():
+            raise PlanError("Say why: a rejection or a push back needs a reason.")
+        author = by or operator_name()
+        now = self.team.now()
+        reason = clean(reason, 4000)
+
+        def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
+            result = head.context.phase_results[name]
+            if result.gate is None or result.gate.verdict != "waiting":
+                raise PlanError(f"Phase {name!r} of session {session_id} was decided by somebody else meanwhile.")
+            gate = result.gate.model_copy(update={"verdict": verdict, "by": author, "at": now, "reason": reason})
+            update: dict[str, Any] = {"gate": gate}
+            if verdict == "rejected":
+                update["status"] = PhaseStatus.FAILED
+                update["error"] = PhaseError(kind="rejected", message=f"rejected by {author}: {reason}")
+            elif verdict == "pushed_back":
+                update["status"] = PhaseStatus.PENDING
+            decided: PhaseResult = result.model_copy(update=update)
+            phase_results = {**head.context.phase_results, name: decided}
+            return head.context.model_copy(update={"phase_results": phase_results}), None
+
+        with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
+            attempt = results[name].attempt
+            commit = self.store.commit(session_id, name, attempt, change, hold=hold)
+            journal = self._journal(session_id)
+            journal.event(
+                "gate_decided",
+                phase=name,
+                attempt=attempt,
+                data={"verdict": verdict, "by": author, "reason": reason, "seq": commit.seq},
+            )
+            journal.close()
+        return commit.context
+
+    def _edit(
+        self, session_id: str, edits: Mapping[str, Mapping[str, Any]], hold: Hold, reason: str
+    ) -> None:
+        situation = self.situation(session_id)
+        now, author = self.team.now(), operator_name()
+        made: list[Edit] = []
+        for name, change in edits.items():
+            phase = situation.workflow.resolve(name)
+            result = situation.head.context.phase_results.get(phase)
+            if result is None or not result.done:
+                raise PlanError(f"Phase {phase!r} of session {session_id} has no committed outputs to edit.")
+            outputs = change["outputs"] if set(change) == {"outputs"} else change
+            if not isinstance(outputs, Mapping):
+                raise PlanError(f"The edit of {phase!r} must be a table of outputs.")
+            made.append(Edit(phase=phase, outputs=dict(outputs), by=author, at=now, reason=reason))
+        self.store.commit(
+            session_id,
+            "init",
+            0,
+            lambda head: (head.context.model_copy(update={"edits": (*head.context.edits, *made)}), None),
+            hold=hold,
+        )
+        journal = self._journal(session_id)
+        for edit in made:
+            journal.event(
+                "edits_applied", phase=edit.phase, data={"by": author, "keys": sorted(edit.outputs), "reason": reason}
+            )
+        journal.close()
+
+    def situation(self, session_id: str) -> Situation:
+        """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone."""
+        if not self.store.exists(session_id):
+            raise InputError(
+                f"There is no session {clean(session_id, 80)!r} in {self.store.root}; "
+                "'maestro-tui list' shows those that are there."
+            )
+        head = self.store.head(session_id)
+        context = head.context
+        workspace = self._workspace or (Path(context.workspace) if context.workspace else Path.cwd())
+        if not workspace.is_dir():
+            raise InputError(
+                f"The workspace {clean(str(workspace), 200)} of session {session_id} is gone; bring it back or "
+                "name another with --workspace. All commits are safe."
+            )
+        begun = begun_attempts(self.store.session_dir(session_id))
+        # A commit may be newer than the journal: its outcome closes the attempt.
+        unfinished = {
+            name: number
+            for name, number in begun.open.items()
+            if name not in context.phase_results or context.phase_results[name].attempt < number
+        }
+        return Situation(
+            head=head,
+            workflow=self._workflow_now(context),
+            workspace=workspace,
+            open_attempts=unfinished,
+            highest_attempts=begun.highest,
+        )
+
+    def allow_session(self, session_id: str) -> None:
+        """Ask for approval of the workflow that a session would go on with. Raises to refuse."""
+        situation = self.situation(session_id)
+        self._allow(situation.workflow, situation.head.context.workflow_path or f"session {session_id}")
+
+    # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _drive(self, session_id: str, hold: Hold) -> Drive:
+        self.store.repair_views(session_id)
+        return Drive(
+            self.store, self.team, session_id, hold, lambda: self.situation(session_id), self._listeners
+        )
+
+    def _journal(self, session_id: str) -> SessionJournal:
+        path = self.store.session_dir(session_id) / JOURNAL
+        return SessionJournal(Journal(path, session_id, clock=self.team.clock, seal=True), self._listeners)
+
+    def _find(self, named: str | None, workspace: Path) -> tuple[Workflow, Path | None]:
+        if isinstance(self._workflow, Workflow):
+            return self._workflow, None
+        return find_workflow(str(self._workflow) if self._workflow is not None else named, workspace)
+
+    def _workflow_now(self, context: TeamExecutionContext) -> Workflow:
+        """The workflow as it is now: the engine's own, else the session's file, else as it was committed."""
+        if isinstance(self._workflow, Workflow):
+            return self._workflow
+        if self._workflow is not None:
+            return find_workflow(str(self._workflow), Path(context.workspace or "."))[0]
+        if context.workflow_path and Path(context.workflow_path).is_file():
+            return Workflow.load(context.workflow_path)
+        return context.workflow
+
+    def _allow(self, workflow: Workflow, source: str) -> None:
+        if self._approve is not None:
+            self._approve(workflow, source)
+
+    def _require_runnable(self, situation: Situation, request: Request, name: str) -> None:
+        planned = situation.plan(request).phase(name)
+        if planned.action != "run":
+            raise PlanError(
+                f"Phase {name!r} of session {situation.head.session_id} cannot run: {planned.reason}. "
+                "Nothing was run."
+            )
+        self.allow_session(situation.head.session_id)
+        self.team.check(situation.workflow, [name], situation.head.context.requirement)
+
+    def _same_plan(self, situation: Situation, request: Request, plan_hash: str | None) -> None:
+        if plan_hash is not None and situation.plan(request).hash != plan_hash:
+            raise PlanError(
+                f"Session {situation.head.session_id} has changed since the plan was made; look at the new "
+                "plan. Nothing was run."
+            )
+
