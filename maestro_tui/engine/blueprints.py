@@ -45,7 +45,9 @@ def choose(phase: Phase, requirement: str) -> Blueprint:
         return _as_written(phase)
     kind = ALIASES.get(phase.name, phase.name)
     fitting = [persona for persona in CATALOGUE if kind in persona.phases]
-    scored = bm25(f"{phase.name} {phase.objective}", {tool.name: tool.description for tool in fitting or CATALOGUE})
+    scored = bm25(
+        f"{phase.name} {phase.objective}", {tool.name: tool.description for tool in fitting or CATALOGUE}
+    )
     by_name = {tool.name: tool for tool in CATALOGUE}
     best = max((score for score, _ in scored.values()), default=0.0)
     if best <= 0 and not fitting:
@@ -59,7 +61,8 @@ def choose(phase: Phase, requirement: str) -> Blueprint:
     chosen = [name for name in ranked if scored[name][0] >= KEEP_RATIO * best]
     tools: list[ToolPersona] = [tool for tool in CATALOGUE if tool.name in chosen]
     words = "; ".join(
-        f"{name} {scored[name][0]:.2f} ({', '.join(scored[name][1]) or 'no word in common'})" for name in ranked
+        f"{name} {scored[name][0]:.2f} ({', '.join(scored[name][1]) or 'no word in common'})"
+        for name in ranked
     )
     mode = phase.mode or "sequential"
     return Blueprint(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from maestro_tui.engine.attempts import JOURNAL, begun_attempts
+from maestro_tui.engine.attempts import JOURNAL
 from maestro_tui.engine.team import Attempt, TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
@@ -77,7 +77,9 @@ class SessionJournal:
 class _AttemptSink:
     """One attempt's events and log lines."""
 
-    def __init__(self, journal: SessionJournal, log: PhaseLog, session_id: str, phase: str, attempt: int) -> None:
+    def __init__(
+        self, journal: SessionJournal, log: PhaseLog, session_id: str, phase: str, attempt: int
+    ) -> None:
         self._journal, self._log = journal, log
         self._session_id, self._phase, self._attempt = session_id, phase, attempt
 
@@ -137,9 +139,7 @@ class Drive:
         self._session_id = session_id
         self._situation = situation
         self._dir = store.session_dir(session_id)
-        self._journal = SessionJournal(
-            Journal(self._dir / JOURNAL, session_id, seal=True), listeners
-        )
+        self._journal = SessionJournal(Journal(self._dir / JOURNAL, session_id, seal=True), listeners)
         self._running: dict[str, asyncio.Task[PhaseResult]] = {}
         self._paused_at: set[str] = set()
         self._lost: MaestroError | None = None
@@ -335,14 +335,18 @@ class Drive:
         results = situation.head.context.phase_results
         failed = [name for name, result in results.items() if result.status == PhaseStatus.FAILED]
         waiting = [
-            name for name, result in results.items() if result.gate is not None and result.gate.verdict == "waiting"
+            name
+            for name, result in results.items()
+            if result.gate is not None and result.gate.verdict == "waiting"
         ]
         if failed:
             self._journal.event("session_failed", data={"phases": failed})
         elif waiting:
             self._journal.event("session_paused", data={"reason": "approval", "phases": waiting})
         elif self._paused_at:
-            self._journal.event("session_paused", data={"reason": "review", "phases": sorted(self._paused_at)})
+            self._journal.event(
+                "session_paused", data={"reason": "review", "phases": sorted(self._paused_at)}
+            )
         elif stopped or any(planned.action in (Action.RUN, Action.BLOCKED) for planned in made.phases):
             self._journal.event("session_paused", data={"reason": "asked phases are done"})
         else:
@@ -385,7 +389,9 @@ class Drive:
         """Deliverables of phases that may run at the same time: no path leads between them and this one."""
         flow = situation.workflow
         related = flow.needs_of(own) | flow.dependents_of(own) | {own}
-        return frozenset(glob for phase in flow.phases if phase.name not in related for glob in phase.deliverables)
+        return frozenset(
+            glob for phase in flow.phases if phase.name not in related for glob in phase.deliverables
+        )
 
 
 def _feedback(result: PhaseResult | None) -> Mapping[str, Any] | None:

@@ -26,7 +26,9 @@ Work = Callable[[TeamExecutionEngineV2SplitMode], Coroutine[Any, Any, TeamExecut
 class _Runner:
     """One session's thread. It waits for a free place, then drives the session in a loop of its own."""
 
-    def __init__(self, session_id: str, work: Callable[[], Coroutine[Any, Any, Any]], host: EngineHost) -> None:
+    def __init__(
+        self, session_id: str, work: Callable[[], Coroutine[Any, Any, Any]], host: EngineHost
+    ) -> None:
         self.session_id = session_id
         self._work, self._host = work, host
         self._lock = threading.Lock()
@@ -78,7 +80,9 @@ class EngineHost:
     wrong in one of them is told by `problems`; everything else is seen on disk.
     """
 
-    def __init__(self, root: str | Path, *, limit: int = DEFAULT_LIMIT, trust: TrustBook | None = None) -> None:
+    def __init__(
+        self, root: str | Path, *, limit: int = DEFAULT_LIMIT, trust: TrustBook | None = None
+    ) -> None:
         self.root = Path(root).absolute()
         self._limit = limit
         self._trust = trust or TrustBook()
@@ -112,7 +116,12 @@ class EngineHost:
         return session_id
 
     def resume(
-        self, session_id: str, plan_hash: str | None = None, from_phase: str | None = None, *, trust: bool = False
+        self,
+        session_id: str,
+        plan_hash: str | None = None,
+        from_phase: str | None = None,
+        *,
+        trust: bool = False,
     ) -> None:
         """Go on with a session as planned. Raises before anything runs when it cannot."""
         engine = self._engine(trust=trust)

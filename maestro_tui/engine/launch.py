@@ -69,7 +69,9 @@ def first_context(
     provided = {workflow.resolve(name): path for name, path in launch.inputs.items()}
     results = {name: provide(name, path, now) for name, path in provided.items()}
     if start is not None and start in provided:
-        raise InputError(f"{start!r} is both the phase to start from and provided from a file; it can be only one.")
+        raise InputError(
+            f"{start!r} is both the phase to start from and provided from a file; it can be only one."
+        )
     before = workflow.needs_of(start) if start is not None else frozenset[str]()
     decisions = []
     for name in workflow.order:
@@ -83,7 +85,9 @@ def first_context(
             continue
         results[name] = PhaseResult(status=PhaseStatus.SKIPPED, attempt=0, finished_at=now, source=reason)
         decisions.append(
-            Decision(phase=name, about="skip", choice="skipped", rationale=reason, decided_by="operator", at=now)
+            Decision(
+                phase=name, about="skip", choice="skipped", rationale=reason, decided_by="operator", at=now
+            )
         )
     if scope is not None:
         scope = tuple(name for name in scope if name not in results)
@@ -139,7 +143,14 @@ def provide(phase: str, path: str, now: datetime) -> PhaseResult:
         outputs=outputs,
         summary=f"provided from {shown}",
         artifacts=(
-            Artifact(path=encodable(str(file.resolve())), size=size, sha256=digest, change="provided", phase=phase, attempt=0),
+            Artifact(
+                path=encodable(str(file.resolve())),
+                size=size,
+                sha256=digest,
+                change="provided",
+                phase=phase,
+                attempt=0,
+            ),
         ),
         source=encodable(str(file.resolve())),
     )

@@ -239,9 +239,7 @@ class TeamExecutionEngineV2SplitMode:
         lineage = Lineage(session_id=commit.session_id, seq=commit.seq, sha256=commit.sha256, how=how)
         return commit.context.model_copy(update={"session_id": session_id, "lineage": lineage})
 
-    def plan(
-        self, session_id: str, *, from_phase: str | None = None, phase: str | None = None
-    ) -> Plan:
+    def plan(self, session_id: str, *, from_phase: str | None = None, phase: str | None = None) -> Plan:
         """What resume (or a rerun from a phase, or one phase alone) would do; nothing runs or changes."""
         if from_phase is not None and phase is not None:
             raise PlanError("Ask for a rerun from a phase or for one phase alone, not for both.")
@@ -275,7 +273,13 @@ class TeamExecutionEngineV2SplitMode:
         return made.model_copy(update={"phases": tuple(phases)})
 
     def decide(
-        self, session_id: str, phase: str | None, verdict: GateVerdict, *, by: str | None = None, reason: str = ""
+        self,
+        session_id: str,
+        phase: str | None,
+        verdict: GateVerdict,
+        *,
+        by: str | None = None,
+        reason: str = "",
     ) -> TeamExecutionContext:
         """Record a person's word on a phase that waits: `approved`, `rejected` or `pushed_back`.
 
@@ -300,8 +304,12 @@ class TeamExecutionEngineV2SplitMode:
         def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
             result = head.context.phase_results[name]
             if result.gate is None or result.gate.verdict != "waiting":
-                raise PlanError(f"Phase {name!r} of session {session_id} was decided by somebody else meanwhile.")
-            gate = result.gate.model_copy(update={"verdict": verdict, "by": author, "at": now, "reason": reason})
+                raise PlanError(
+                    f"Phase {name!r} of session {session_id} was decided by somebody else meanwhile."
+                )
+            gate = result.gate.model_copy(
+                update={"verdict": verdict, "by": author, "at": now, "reason": reason}
+            )
             update: dict[str, Any] = {"gate": gate}
             if verdict == "rejected":
                 update["status"] = PhaseStatus.FAILED
@@ -325,9 +333,7 @@ class TeamExecutionEngineV2SplitMode:
             journal.close()
         return commit.context
 
-    def _edit(
-        self, session_id: str, edits: Mapping[str, Mapping[str, Any]], hold: Hold, reason: str
-    ) -> None:
+    def _edit(self, session_id: str, edits: Mapping[str, Mapping[str, Any]], hold: Hold, reason: str) -> None:
         situation = self.situation(session_id)
         now, author = self.team.now(), operator_name()
         made: list[Edit] = []
@@ -350,11 +356,13 @@ class TeamExecutionEngineV2SplitMode:
         journal = self._journal(session_id)
         for edit in made:
             journal.event(
-                "edits_applied", phase=edit.phase, data={"by": author, "keys": sorted(edit.outputs), "reason": reason}
+                "edits_applied",
+                phase=edit.phase,
+                data={"by": author, "keys": sorted(edit.outputs), "reason": reason},
             )
         journal.close()
 
-    def situation(self, session_id: str) -> Situation:
+    def situation(self, session_id: str, *, need_workspace: bool = True) -> Situation:
         """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone."""
         if not self.store.exists(session_id):
             raise InputError(
@@ -364,7 +372,7 @@ class TeamExecutionEngineV2SplitMode:
         head = self.store.head(session_id)
         context = head.context
         workspace = self._workspace or (Path(context.workspace) if context.workspace else Path.cwd())
-        if not workspace.is_dir():
+        if need_workspace and not workspace.is_dir():
             raise InputError(
                 f"The workspace {clean(str(workspace), 200)} of session {session_id} is gone; bring it back or "
                 "name another with --workspace. All commits are safe."
@@ -436,4 +444,3 @@ class TeamExecutionEngineV2SplitMode:
                 f"Session {situation.head.session_id} has changed since the plan was made; look at the new "
                 "plan. Nothing was run."
             )
-

@@ -137,7 +137,9 @@ class TeamExecutionEngineV2:
         artifacts = _own_artifacts(changes, attempt)
         if artifacts:
             sink.event(
-                "artifacts_created", count=len(artifacts), paths=[artifact.path for artifact in artifacts[:50]]
+                "artifacts_created",
+                count=len(artifacts),
+                paths=[artifact.path for artifact in artifacts[:50]],
             )
         return await self._measure(attempt, blueprint, work, artifacts, inputs, started, sink)
 
@@ -156,13 +158,18 @@ class TeamExecutionEngineV2:
         """One persona's work with the phase's retries; a failure becomes `work.error`."""
         tries = attempt.phase.retries + 1
         for number in range(1, tries + 1):
-            sink.event("persona_started", persona=persona.name, performer=persona.performer, attempt_try=number)
+            sink.event(
+                "persona_started", persona=persona.name, performer=persona.performer, attempt_try=number
+            )
             try:
                 result = await self._try(persona, attempt, work, sink, number)
                 self._take(persona, result, work)
             except PerformerFailed as error:
                 problem = PhaseError(
-                    kind=error.kind, message=clean(str(error), 2000), persona=persona.name, tail=_tail(error.tail)
+                    kind=error.kind,
+                    message=clean(str(error), 2000),
+                    persona=persona.name,
+                    tail=_tail(error.tail),
                 )
             except MaestroError as error:
                 problem = PhaseError(kind="performer", message=clean(str(error), 2000), persona=persona.name)
@@ -182,7 +189,9 @@ class TeamExecutionEngineV2:
                     summary=clean(result.summary, 400),
                 )
                 return
-            sink.event("persona_finished", persona=persona.name, ok=False, summary=clean(problem.message, 400))
+            sink.event(
+                "persona_finished", persona=persona.name, ok=False, summary=clean(problem.message, 400)
+            )
             sink.line(persona.name, "engine", problem.message)
             if number == tries or problem.kind == "internal":
                 suffix = f" ({number} tries)" if number > 1 else ""
@@ -191,7 +200,9 @@ class TeamExecutionEngineV2:
                 )
                 return
             delay = min(self._retry_delay * 2 ** (number - 1), RETRY_DELAY_LIMIT)
-            sink.event("phase_retried", persona=persona.name, failed_try=number, tries=tries, delay_seconds=delay)
+            sink.event(
+                "phase_retried", persona=persona.name, failed_try=number, tries=tries, delay_seconds=delay
+            )
             await asyncio.sleep(delay)
 
     async def _try(
@@ -217,7 +228,8 @@ class TeamExecutionEngineV2:
             if persona.timeout_seconds is None:
                 raise
             raise PerformerFailed(
-                f"{persona.name!r} was stopped after its limit of {persona.timeout_seconds:g} s.", kind="timeout"
+                f"{persona.name!r} was stopped after its limit of {persona.timeout_seconds:g} s.",
+                kind="timeout",
             ) from error
 
     def _take(self, persona: Persona, result: PerformerResult, work: _Work) -> None:
@@ -366,7 +378,9 @@ def _own_artifacts(changes: Sequence[FileChange], attempt: Attempt) -> tuple[Art
 
 
 def _gate_sentence(phase: Phase, failures: Sequence[str], made: Sequence[str]) -> str:
-    found = f" Made instead: {', '.join(clean(path, 80) for path in made[:5])}." if made else " No file was made."
+    found = (
+        f" Made instead: {', '.join(clean(path, 80) for path in made[:5])}." if made else " No file was made."
+    )
     missing = any("is missing" in failure for failure in failures)
     return f"Phase {phase.name!r} missed its gate: {'; '.join(failures)}.{found if missing else ''}"
 

@@ -1,0 +1,517 @@
+"""The command line: every action of the engine, scriptable, and the console when no command is given."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from maestro_tui import __version__
+from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
+from maestro_tui.model.text import clean
+
+if TYPE_CHECKING:
+    from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+    from maestro_tui.model.context import GateVerdict
+    from maestro_tui.model.workflow import Workflow
+
+CANCELLED, HELD, BAD_INPUT, FAILED = 130, 4, 2, 1
+DIRECTORY_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
+
+
+class _Commands(click.Group):
+    """Takes --checkpoint-dir before or after the command, and a session id in a command's place."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            root = Path(ctx.params.get("checkpoint_dir") or default_root())
+            session_id = args[0].partition("/")[0]
+            if session_id and (root / session_id / "history").is_dir():
+                return "open", self.commands["open"], args
+        return super().resolve_command(ctx, args)
+
+
+def default_root() -> str:
+    """The checkpoint directory when none is named."""
+    return os.environ.get(DIRECTORY_VARIABLE) or ".maestro"
+
+
+def _directory(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--checkpoint-dir",
+        metavar="DIR",
+        default=None,
+        help=f"Where sessions are kept (default: ${DIRECTORY_VARIABLE}, else ./.maestro).",
+    )(command)
+
+
+def _root(ctx: click.Context, own: str | None) -> Path:
+    """The directory named after the command, else before it, else the default."""
+    chosen = own or ctx.find_root().params.get("checkpoint_dir") or default_root()
+    return Path(chosen).expanduser().absolute()
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+_dry = click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
+_trust = click.option("--trust", is_flag=True, help="Approve the commands that the workflow names.")
+_verbose = click.option("-v", "--verbose", is_flag=True, help="Also print what the performers say.")
+_workspace = click.option(
+    "--workspace", metavar="DIR", default=None, help="The project's folder (default: here)."
+)
+
+
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@_directory
+@click.option(
+    "-f", "--filter", "query", default="", metavar="QUERY", help="Open the console with this filter."
+)
+@click.option("--read-only", is_flag=True, help="Open the console without any action that changes something.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw the console with ASCII signs only.")
+@click.version_option(__version__, prog_name="maestro-tui")
+@click.pass_context
+def commands(
+    ctx: click.Context, checkpoint_dir: str | None, query: str, read_only: bool, ascii_only: bool
+) -> None:
+    """Run long work in phases, with a checkpoint after each; without a command: the console.
+
+    'maestro-tui SESSION' opens the console there. Exit codes: 0 completed, 1 a phase failed, 2 bad input,
+    3 paused or waiting, 4 held by another runner, 130 cancelled.
+    """
+    if ctx.invoked_subcommand is None:
+        _open_console(_root(ctx, checkpoint_dir), query=query, read_only=read_only, ascii_only=ascii_only)
+
+
+def _open_console(root: Path, *, query: str = "", session: str | None = None, **options: Any) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(
+            "The console needs a terminal; 'maestro-tui list' and 'maestro-tui show' do without."
+        )
+    from maestro_tui.console.app import MaestroApp
+
+    app = MaestroApp(root, initial_filter=query, open_session=session, **options)
+    app.run()
+    if app.return_code:
+        sys.exit(app.return_code)
+
+
+@commands.command(name="open", hidden=True)
+@click.argument("session")
+@_directory
+@click.pass_context
+def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -> None:
+    """Open the console at SESSION[/PHASE]."""
+    params = ctx.find_root().params
+    _open_console(
+        _root(ctx, checkpoint_dir),
+        session=session,
+        read_only=params["read_only"],
+        ascii_only=params["ascii_only"],
+    )
+
+
+@commands.command()
+@click.argument("requirement", metavar="REQUIREMENT|@FILE|-")
+@_directory
+@click.option(
+    "--workflow",
+    metavar="NAME|FILE",
+    default=None,
+    help="'sdlc' or a TOML file (default: maestro.toml in the workspace, else sdlc).",
+)
+@_workspace
+@click.option("--session-id", metavar="ID", default=None, help="A name of your own for the session.")
+@click.option("--phases", metavar="A,B", default=None, help="Run these phases only.")
+@click.option(
+    "--from",
+    "start_from",
+    metavar="PHASE",
+    default=None,
+    help="Begin here; earlier phases are provided or skipped.",
+)
+@click.option(
+    "--input", "inputs", metavar="PHASE=FILE", multiple=True, help="Provide a phase's result from a file."
+)
+@click.option("--pause-after", metavar="PHASE", multiple=True, help="Stop for review after this phase.")
+@_trust
+@_dry
+@_json
+@_verbose
+@click.pass_context
+def run(
+    ctx: click.Context,
+    requirement: str,
+    checkpoint_dir: str | None,
+    workflow: str | None,
+    workspace: str | None,
+    session_id: str | None,
+    phases: str | None,
+    start_from: str | None,
+    inputs: Sequence[str],
+    pause_after: Sequence[str],
+    trust: bool,
+    dry_run: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Begin a new session and run it."""
+    from maestro_tui.engine.launch import Launch
+    from maestro_tui.engine.report import exit_code, plan_document, session_document
+
+    launch = Launch(
+        requirement=_requirement(requirement),
+        workflow=workflow or "",
+        workspace=workspace or ".",
+        phases=_names(phases) if phases is not None else None,
+        start_from=start_from,
+        inputs=dict(_pair(text) for text in inputs),
+        pause_after=tuple(name for part in pause_after for name in _names(part)),
+        session_id=session_id,
+    )
+    engine, progress = _engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, ask=not dry_run)
+    if dry_run:
+        _print_plan(engine.plan_launch(launch), as_json, plan_document)
+        return
+    created = engine.create(launch)
+    stopped = _drive(engine.drive_new(created), progress)
+    _finish(session_document(engine, created), as_json, stopped, exit_code)
+
+
+@commands.command()
+@click.argument("session")
+@_directory
+@_workspace
+@click.option(
+    "--from",
+    "from_phase",
+    metavar="PHASE",
+    default=None,
+    help="Run this phase and all that depends on it again.",
+)
+@_trust
+@_dry
+@_json
+@_verbose
+@click.pass_context
+def resume(
+    ctx: click.Context,
+    session: str,
+    checkpoint_dir: str | None,
+    workspace: str | None,
+    from_phase: str | None,
+    trust: bool,
+    dry_run: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Go on after the last committed phase; a failed one is tried again."""
+    from maestro_tui.engine.report import exit_code, plan_document, session_document
+
+    engine, progress = _engine(
+        _root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
+    )
+    made = engine.plan(session, from_phase=from_phase)
+    if dry_run:
+        _print_plan(made, as_json, plan_document)
+        return
+    if not as_json:
+        _print_plan(made, False, plan_document, err=True)
+    stopped = _drive(engine.resume(session, from_phase), progress)
+    _finish(session_document(engine, session), as_json, stopped, exit_code)
+
+
+@commands.command()
+@click.argument("session")
+@click.argument("phase")
+@_directory
+@_workspace
+@_trust
+@_dry
+@_json
+@_verbose
+@click.pass_context
+def phase(
+    ctx: click.Context,
+    session: str,
+    phase: str,
+    checkpoint_dir: str | None,
+    workspace: str | None,
+    trust: bool,
+    dry_run: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Run one phase alone; what depends on it becomes stale."""
+    from maestro_tui.engine.report import exit_code, plan_document, session_document
+
+    engine, progress = _engine(
+        _root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
+    )
+    made = engine.plan(session, phase=phase)
+    if dry_run:
+        _print_plan(made, as_json, plan_document)
+        return
+    name = engine.situation(session).workflow.resolve(phase)
+    stopped = _drive(engine.execute_phase(phase, session_id=session), progress)
+    _finish(session_document(engine, session), as_json, stopped, lambda document: exit_code(document, name))
+
+
+def _decision(verdict: GateVerdict, name: str, about: str) -> None:
+    @click.argument("session")
+    @click.argument("phase", required=False)
+    @_directory
+    @click.option("--reason", default="", metavar="TEXT", help="Why; kept with your name and the time.")
+    @click.option("--by", default=None, metavar="NAME", help="Your name (default: your user name).")
+    @_json
+    @click.pass_context
+    def decide(
+        ctx: click.Context,
+        session: str,
+        phase: str | None,
+        checkpoint_dir: str | None,
+        reason: str,
+        by: str | None,
+        as_json: bool,
+    ) -> None:
+        from maestro_tui.engine.report import session_document
+
+        engine, _ = _engine(_root(ctx, checkpoint_dir), False, as_json, False)
+        engine.decide(session, phase, verdict, by=by, reason=reason)
+        if as_json:
+            click.echo(json.dumps(session_document(engine, session), indent=2))
+        else:
+            click.echo(f"Recorded. Go on: maestro-tui resume {session}")
+
+    commands.command(name=name, help=about)(decide)
+
+
+_decision("approved", "approve", "Approve a phase that waits for your word; 'resume' goes on.")
+_decision("rejected", "reject", "Reject a phase that waits for your word: it has failed.")
+_decision("pushed_back", "push-back", "Send a waiting phase back with comments: 'resume' does it again.")
+
+
+@commands.command(name="list")
+@_directory
+@_json
+@click.pass_context
+def list_sessions(ctx: click.Context, checkpoint_dir: str | None, as_json: bool) -> None:
+    """List the sessions, those that need you first."""
+    from maestro_tui.listing import list_document, list_lines, read_fleet
+
+    sessions = read_fleet(_root(ctx, checkpoint_dir))
+    if as_json:
+        click.echo(json.dumps(list_document(sessions), indent=2))
+        return
+    for line in list_lines(sessions, _root(ctx, checkpoint_dir)):
+        click.echo(line)
+
+
+@commands.command()
+@click.argument("session")
+@_directory
+@_json
+@click.pass_context
+def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: bool) -> None:
+    """Show one session: phases, artifacts, decisions, checkpoints."""
+    from maestro_tui.engine.report import show_document
+    from maestro_tui.listing import show_lines
+
+    engine, _ = _engine(_root(ctx, checkpoint_dir), False, as_json, False)
+    document = show_document(engine, session)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    for line in show_lines(document):
+        click.echo(line)
+
+
+@commands.command()
+@click.argument("session", required=False)
+@_directory
+@_json
+@click.pass_context
+def verify(ctx: click.Context, session: str | None, checkpoint_dir: str | None, as_json: bool) -> None:
+    """Check digests, chain, views and journal of one session or all; exit code 1 when anything is damaged."""
+    from maestro_tui.store.checkpoints import CheckpointStore
+
+    store = CheckpointStore(_root(ctx, checkpoint_dir))
+    if session is not None and not store.session_dir(session).is_dir():
+        raise InputError(f"There is no session {clean(session, 80)!r} in {store.root}.")
+    names = [session] if session is not None else sorted(store.session_ids())
+    found = {name: list(store.verify(name)) for name in names}
+    bad = {name: problems for name, problems in found.items() if problems}
+    if as_json:
+        click.echo(
+            json.dumps([{"session_id": n, "ok": not p, "problems": p} for n, p in found.items()], indent=2)
+        )
+    else:
+        for name, problems in found.items():
+            click.echo(f"{'✗' if problems else '✓'} {clean(name, 128)}")
+            for problem in problems:
+                click.echo(f"    {clean(problem, 400)}")
+        click.echo(f"{len(names)} sessions checked, {len(bad)} damaged.")
+    if bad:
+        sys.exit(FAILED)
+
+
+@commands.command()
+@click.option(
+    "--dir",
+    "folder",
+    metavar="DIR",
+    default=None,
+    help="Where to put the sample (default: a new temporary folder).",
+)
+@click.option("--headless", is_flag=True, help="No console, even on a terminal.")
+def demo(folder: str | None, headless: bool) -> None:
+    """Run real sessions on a small sample project; one fails half-way, is mended, and resumes."""
+    from maestro_tui.demo import run_demo
+
+    interactive = not headless and sys.stdin.isatty() and sys.stdout.isatty()
+    root = run_demo(Path(folder) if folder else None, interactive=interactive)
+    if interactive:
+        _open_console(root)
+
+
+# ── Shared by the commands ────────────────────────────────────────────────────────────────────────────────
+
+
+def _engine(
+    root: Path, trust: bool, as_json: bool, verbose: bool, workspace: str | None = None, ask: bool = True
+) -> tuple[TeamExecutionEngineV2SplitMode, Any]:
+    from maestro_tui.config import TrustBook, UntrustedWorkflow
+    from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+    from maestro_tui.progress import Progress
+
+    book = TrustBook()
+
+    def approve(workflow: Workflow, source: str) -> None:
+        if not ask:
+            return
+        try:
+            book.require(workflow, source, trust=trust)
+        except UntrustedWorkflow as refusal:
+            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise
+            click.echo(f"{clean(source, 300)} would start these commands on this computer:", err=True)
+            for command in refusal.commands:
+                click.echo(f"  {command}", err=True)
+            if not click.confirm("Trust exactly this content from now on?", err=True):
+                raise
+            book.remember(workflow, source)
+
+    progress = Progress(sys.stderr, verbose=verbose)
+    engine = TeamExecutionEngineV2SplitMode(root, workspace=workspace, on_event=progress, approve=approve)
+    return engine, progress
+
+
+def _drive(work: Coroutine[Any, Any, Any], progress: Any) -> bool:
+    """Run to the end; True when a signal stopped it."""
+
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+        ticking = asyncio.create_task(progress.tick())
+        try:
+            await task
+        except asyncio.CancelledError:
+            return True
+        finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+        return False
+
+    return asyncio.run(main())
+
+
+def _finish(
+    document: dict[str, Any], as_json: bool, stopped: bool, code_of: Callable[[dict[str, Any]], int]
+) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    sys.exit(CANCELLED if stopped else code_of(document))
+
+
+def _print_plan(
+    plan: Any, as_json: bool, document: Callable[[Any], dict[str, Any]], err: bool = False
+) -> None:
+    if as_json:
+        click.echo(json.dumps(document(plan), indent=2))
+        return
+    from maestro_tui.progress import plan_lines
+
+    for line in plan_lines(plan):
+        click.echo(line, err=err)
+
+
+def _requirement(text: str) -> str:
+    if text == "-":
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    if text.startswith("@"):
+        path = Path(text[1:]).expanduser()
+        try:
+            return path.read_text(encoding="utf-8-sig", errors="replace")
+        except OSError as error:
+            raise InputError(
+                f"Cannot read the requirement from {clean(str(path), 200)}: {error.strerror}."
+            ) from error
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, path = text.partition("=")
+    if not sign or not name or not path:
+        raise InputError(f"--input takes PHASE=FILE, not {clean(text, 100)!r}. Nothing was run.")
+    return name, path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The program: errors become one sentence on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        commands.main(
+            args=list(argv) if argv is not None else None, prog_name="maestro-tui", standalone_mode=False
+        )
+    except click.exceptions.Abort:
+        _fail("Stopped.", CANCELLED)
+    except KeyboardInterrupt:
+        _fail("Stopped. Committed phases are safe.", CANCELLED)
+    except click.ClickException as error:
+        usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "maestro-tui"
+        _fail(f"{clean(error.format_message(), 500)} (see '{usage} --help')", BAD_INPUT)
+    except HeldError as error:
+        _fail(str(error), HELD)
+    except InputError as error:
+        _fail(str(error), BAD_INPUT)
+    except FencedError as error:
+        _fail(str(error), HELD)
+    except MaestroError as error:
+        _fail(str(error), FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except OSError as error:
+        _fail(f"The system refused: {clean(str(error), 300)}. Committed phases are safe.", FAILED)
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    click.echo(f"maestro-tui: {sentence}", err=True)
+    sys.exit(code)

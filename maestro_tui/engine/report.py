@@ -1,0 +1,152 @@
+"""A session as one JSON document: what `--json` prints, and what scripts read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+from maestro_tui.model.context import DONE, PhaseResult, TeamExecutionContext
+from maestro_tui.model.fingerprint import stale_reasons
+from maestro_tui.model.plan import Plan
+from maestro_tui.model.summary import PhaseSummary, SessionStatus, StatusFacts, derive_status
+from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.lease import read_owner
+
+
+def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
+    """`{session_id, status, phases: [{phase, status, attempt, stale, reason, duration_seconds, quality,
+    artifacts, error}]}` of the newest commit and what runs now. Raises `InputError`, `StoreError`."""
+    situation = engine.situation(session_id, need_workspace=False)
+    context, workflow = situation.head.context, situation.workflow
+    owner = read_owner(engine.store.session_dir(session_id), time.time())
+    alive = owner is not None and owner.alive is not False
+    stale = stale_reasons(workflow, context)
+    phases = []
+    summaries = []
+    for name in _names(workflow, context):
+        result = context.phase_results.get(name)
+        status = str(result.status) if result is not None else "pending"
+        reason = stale.get(name) or (result.source if result is not None else None)
+        attempt = result.attempt if result is not None else 0
+        if name in context.rerun:
+            status, reason = "pending", "asked to run again"
+        if name in situation.open_attempts:
+            attempt = situation.open_attempts[name]
+            status = "running" if alive else "pending"
+            reason = None if alive else f"attempt {attempt} was interrupted"
+        waiting = result is not None and result.gate is not None and result.gate.verdict == "waiting"
+        if waiting:
+            reason = "waits for approval"
+        phases.append(_phase_document(name, status, attempt, name in stale, reason, result))
+        summaries.append(
+            PhaseSummary(
+                name=name,
+                status="running" if name in situation.open_attempts else status,
+                waiting=waiting,
+                selected=context.scope is None or name in context.scope,
+            )
+        )
+    facts = StatusFacts(owner=owner, phases=tuple(summaries), begun=bool(context.phase_results))
+    return {"session_id": session_id, "status": str(derive_status(facts)), "phases": phases}
+
+
+def _names(workflow: Workflow, context: TeamExecutionContext) -> list[str]:
+    gone = [name for name in context.phase_results if name not in workflow.names]
+    return [*workflow.order, *gone]
+
+
+def _phase_document(
+    name: str, status: str, attempt: int, stale: bool, reason: str | None, result: PhaseResult | None
+) -> dict[str, Any]:
+    return {
+        "phase": name,
+        "status": status,
+        "attempt": attempt,
+        "stale": stale,
+        "reason": reason,
+        "duration_seconds": result.duration_seconds if result is not None else None,
+        "quality": dict(result.quality) if result is not None else {},
+        "artifacts": [artifact.model_dump(mode="json") for artifact in result.artifacts] if result else [],
+        "error": error_text(result),
+    }
+
+
+def error_text(result: PhaseResult | None) -> str | None:
+    """The sentence of a failed result with the last lines of output; None when it did not fail."""
+    if result is None or result.error is None or result.status in DONE:
+        return None
+    return "\n".join([result.error.message, *result.error.tail])
+
+
+def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
+    """The session document with requirement, workflow, decisions and every commit."""
+    document = session_document(engine, session_id)
+    context = engine.store.head(session_id).context
+    return {
+        **document,
+        "requirement": context.requirement,
+        "workflow": context.workflow.name,
+        "workflow_path": context.workflow_path,
+        "workspace": context.workspace,
+        "created_at": context.model_dump(mode="json", include={"created_at"})["created_at"],
+        "outputs": {name: context.outputs_of(name) for name, _ in context.results()},
+        "decisions": [decision.model_dump(mode="json") for decision in context.decisions],
+        "lineage": context.lineage.model_dump(mode="json") if context.lineage else None,
+        "usage": context.usage.model_dump(mode="json"),
+        "checkpoints": checkpoint_rows(engine.store, session_id),
+    }
+
+
+def checkpoint_rows(store: CheckpointStore, session_id: str) -> list[dict[str, Any]]:
+    """Every commit: `{seq, phase, attempt, sha256, path}`, with `problem` where one is damaged."""
+    rows = []
+    for commit in store.history(session_id):
+        row: dict[str, Any] = {
+            "seq": commit.seq,
+            "phase": commit.phase,
+            "attempt": commit.attempt,
+            "sha256": commit.sha256,
+            "path": str(commit.path),
+        }
+        if commit.problem:
+            row["problem"] = commit.problem
+        rows.append(row)
+    return rows
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """`{session_id, plan_hash, phases: [{phase, action, reason, estimate}]}`."""
+    return {
+        "session_id": plan.session_id,
+        "plan_hash": plan.hash,
+        "changes": list(plan.changes),
+        "phases": [
+            {
+                "phase": planned.phase,
+                "action": str(planned.action),
+                "reason": planned.reason,
+                "estimate": planned.estimate.model_dump() if planned.estimate.runs else None,
+                "stale": planned.stale,
+                "goes_stale": planned.goes_stale,
+                "overwrites": list(planned.overwrites),
+                "approval": planned.approval,
+                "pause": planned.pause,
+            }
+            for planned in plan.phases
+        ],
+    }
+
+
+def exit_code(document: Mapping[str, Any], phase: str | None = None) -> int:
+    """0 completed, 1 a phase failed, 3 paused or waiting, 130 cancelled; of one phase when it ran alone."""
+    if phase is not None:
+        status = next(entry["status"] for entry in document["phases"] if entry["phase"] == phase)
+        return {"completed": 0, "failed": 1, "cancelled": 130}.get(status, 3)
+    return {
+        SessionStatus.COMPLETED: 0,
+        SessionStatus.FAILED: 1,
+        SessionStatus.CANCELLED: 130,
+    }.get(document["status"], 3)

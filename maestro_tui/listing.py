@@ -1,0 +1,137 @@
+"""The sessions of a checkpoint directory as text and JSON, for `list` and `show`; light to import."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from maestro_tui.model.errors import InputError
+from maestro_tui.model.summary import SessionStatus, SessionSummary
+from maestro_tui.model.text import clean, format_bytes, format_duration
+
+SIGNS = {
+    "waiting": "⚑",
+    "failed": "✗",
+    "running": "●",
+    "interrupted": "⊘",
+    "paused": "‖",
+    "cancelled": "⊘",
+    "new": "○",
+    "completed": "✓",
+    "pending": "○",
+    "provided": "◇",
+    "skipped": "↷",
+}
+_ORDER = [
+    SessionStatus.WAITING,
+    SessionStatus.FAILED,
+    SessionStatus.INTERRUPTED,
+    SessionStatus.RUNNING,
+    SessionStatus.PAUSED,
+    SessionStatus.CANCELLED,
+    SessionStatus.NEW,
+    SessionStatus.COMPLETED,
+]
+
+
+def read_fleet(root: Path) -> list[SessionSummary]:
+    """Every session, those that need a person first, then the newest. Raises `InputError` for a bad root."""
+    from maestro_tui.store.index import read_all
+
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{clean(str(root), 200)} is not a folder; name a checkpoint directory.")
+    return sorted(
+        read_all(root, time.time()), key=lambda s: (_ORDER.index(s.status), -s.updated_at, s.session_id)
+    )
+
+
+def list_document(sessions: Iterable[SessionSummary]) -> list[dict[str, Any]]:
+    """One short document for each session."""
+    return [
+        {
+            "session_id": session.session_id,
+            "status": str(session.status),
+            "requirement": session.requirement,
+            "workflow": session.workflow,
+            "updated_at": _iso(session.updated_at),
+            "error": session.error,
+            "damage": list(session.damage),
+            "phases": [
+                {
+                    "phase": phase.name,
+                    "status": phase.status,
+                    "attempt": phase.attempt,
+                    "stale": phase.stale is not None,
+                    "reason": phase.stale or ("waits for approval" if phase.waiting else None),
+                    "duration_seconds": _seconds(phase.started_at, phase.finished_at),
+                    "error": phase.error,
+                }
+                for phase in session.phases
+            ],
+        }
+        for session in sessions
+    ]
+
+
+def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
+    """A line for each session, for people."""
+    if not sessions:
+        yield f'No sessions in {clean(str(root), 200)} yet. Begin one: maestro-tui run "what must be true"'
+        return
+    now = time.time()
+    width = min(60, max(len(session.session_id) for session in sessions))
+    for session in sessions:
+        strip = "".join("⚑" if phase.waiting else SIGNS.get(phase.status, "?") for phase in session.phases)
+        where = session.current.name if session.current is not None else ""
+        age = format_duration(now - session.updated_at)
+        yield (
+            f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.status:<11}  {strip:<8} "
+            f"{where:<14} {age:>6}  {session.requirement[:60]}"
+        )
+        for line in session.damage:
+            yield f"    {line}"
+
+
+def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """One session for people, from its JSON document."""
+    status = document["status"]
+    yield f"{SIGNS.get(status, '?')} {document['session_id']}  {status}"
+    yield f"  {clean(document['requirement'], 300)}"
+    yield f"  workflow {clean(document['workflow'])} · workspace {clean(document['workspace'] or '–', 200)}"
+    yield ""
+    width = max(len(phase["phase"]) for phase in document["phases"])
+    for phase in document["phases"]:
+        took = format_duration(phase["duration_seconds"]) if phase["duration_seconds"] is not None else ""
+        attempt = f"#{phase['attempt']}" if phase["attempt"] else ""
+        stale = " stale" if phase["stale"] else ""
+        why = f"  {clean(phase['reason'], 200)}" if phase["reason"] else ""
+        yield f"  {SIGNS.get(phase['status'], '?')} {phase['phase']:<{width}}  {phase['status']}{stale} {attempt:<3} {took:>7}{why}"
+        measured = [
+            f"{clean(name, 40)} {'not measured' if value is None else f'{value:g}'}"
+            for name, value in phase["quality"].items()
+        ]
+        if measured:
+            yield f"      {' · '.join(measured)}"
+        for line in (phase["error"] or "").splitlines():
+            yield f"      {clean(line, 300)}"
+        for artifact in phase["artifacts"][:20]:
+            yield f"      {artifact['change']:<8} {format_bytes(artifact['size']):>8}  {clean(artifact['path'], 200)}"
+        if len(phase["artifacts"]) > 20:
+            yield f"      … and {len(phase['artifacts']) - 20} more (--json lists all)"
+    yield ""
+    for decision in document["decisions"]:
+        yield (
+            f"  {clean(decision['phase'] or 'session', 40)}: {clean(decision['about'], 60)} → "
+            f"{clean(decision['choice'], 160)} (by {clean(decision['decided_by'], 40)})"
+        )
+    yield f"  {len(document['checkpoints'])} commits; the newest: {clean(document['checkpoints'][-1]['path'], 300)}"
+
+
+def _iso(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def _seconds(start: float | None, end: float | None) -> float | None:
+    return round(end - start, 3) if start is not None and end is not None else None

@@ -1,0 +1,171 @@
+"""Tells a running session's progress on standard error: live on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from maestro_tui.model.events import Event
+from maestro_tui.model.plan import Action, Plan
+from maestro_tui.model.text import clean, format_duration
+
+_COLOURS = {"●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "↻": "33", "›": "2"}
+
+
+class Progress:
+    """Listens to events and writes one line for each that an operator cares about."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        verbose: bool = False,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._stream, self._verbose, self._quiet, self._clock = stream, verbose, quiet, clock
+        self._live = stream.isatty() and not quiet
+        self._began: dict[str, float] = {}
+        self._status_shown = False
+
+    def __call__(self, event: Event) -> None:
+        """Write what the event means; the engine calls this from its own loop."""
+        phase, data = event.phase or "", event.data
+        number = f"#{event.attempt}"
+        match event.type:
+            case "session_started":
+                self._say("●", f"session {event.session_id} · workflow {clean(data.get('workflow', ''), 60)}")
+            case "phase_started":
+                self._began[phase] = event.at
+                self._say("●", f"{phase} {number} · {clean(data.get('reason', ''), 160)}")
+            case "blueprint_selected":
+                self._say(
+                    "›", f"{phase} · {clean(data.get('choice', ''), 160)} (by {data.get('decided_by')})"
+                )
+            case "persona_output" if self._verbose:
+                self._say("›", f"{phase} · {event.persona}: {clean(data.get('text', ''), 400)}")
+            case "phase_retried":
+                self._say(
+                    "↻",
+                    f"{phase} {number} · try {data.get('failed_try')} of {data.get('tries')} failed, again in "
+                    f"{format_duration(data.get('delay_seconds'))}",
+                )
+            case "artifacts_created":
+                paths = [clean(path, 60) for path in data.get("paths", [])]
+                more = f" and {data['count'] - 3} more" if data.get("count", 0) > 3 else ""
+                self._say("›", f"{phase} · {', '.join(paths[:3])}{more}")
+            case "phase_committed":
+                self._end(phase)
+                self._say("✓", f"{phase} {number} committed as {data.get('seq')} · {self._took(data)}")
+            case "phase_failed":
+                self._end(phase)
+                self._say(
+                    "✗", f"{phase} {number} failed · {self._took(data)} · {clean(data.get('error', ''), 600)}"
+                )
+            case "phase_cancelled":
+                self._end(phase)
+                self._say("⊘", f"{phase} {number} cancelled")
+            case "gate_waiting":
+                self._say("⚑", f"{phase} waits for approval: maestro-tui approve {event.session_id} {phase}")
+            case "gate_decided":
+                self._say(
+                    "⚑", f"{phase} {clean(data.get('verdict', ''), 20)} by {clean(data.get('by', ''), 60)}"
+                )
+            case "session_paused":
+                self._say(
+                    "‖",
+                    f"paused ({clean(data.get('reason', ''), 60)}) · go on: maestro-tui resume {event.session_id}",
+                )
+            case "session_failed":
+                self._say(
+                    "✗", f"stopped; committed phases are safe · go on: maestro-tui resume {event.session_id}"
+                )
+            case "session_cancelled":
+                self._say(
+                    "⊘",
+                    f"cancelled; committed phases are safe · go on: maestro-tui resume {event.session_id}",
+                )
+            case "session_completed":
+                self._say("✓", f"session {event.session_id} completed")
+
+    def _took(self, data: Any) -> str:
+        seconds = data.get("duration_seconds")
+        if seconds is None:
+            return "–"
+        return f"{seconds:.1f}s" if seconds < 60 else format_duration(seconds)
+
+    def _end(self, phase: str) -> None:
+        self._began.pop(phase, None)
+
+    def _say(self, sign: str, text: str) -> None:
+        if self._quiet:
+            return
+        self._wipe()
+        if self._live:
+            moment = time.strftime("%H:%M:%S", time.localtime(self._clock()))
+            self._stream.write(f"\x1b[2m{moment}\x1b[0m \x1b[{_COLOURS[sign]}m{sign}\x1b[0m {text}\n")
+        else:
+            self._stream.write(f"{sign} {text}\n")
+        self._stream.flush()
+
+    def _wipe(self) -> None:
+        if self._status_shown:
+            self._stream.write("\r\x1b[2K")
+            self._status_shown = False
+
+    async def tick(self) -> None:
+        """On a terminal, keep a last line with what runs and for how long; until cancelled."""
+        if not self._live:
+            return
+        try:
+            while True:
+                if self._began:
+                    now = self._clock()
+                    parts = [f"{name} {format_duration(now - at)}" for name, at in self._began.items()]
+                    self._stream.write(
+                        f"\r\x1b[2K\x1b[36m●\x1b[0m {' · '.join(parts)[:70]}  \x1b[2m^C stops, resumably\x1b[0m"
+                    )
+                    self._stream.flush()
+                    self._status_shown = True
+                await asyncio.sleep(0.5)
+        finally:
+            self._wipe()
+            self._stream.flush()
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan for people: a line a phase, then what is overwritten and what would change."""
+    signs = {
+        Action.REUSE: "✓",
+        Action.RUN: "●",
+        Action.PROVIDED: "◇",
+        Action.SKIP: "↷",
+        Action.BLOCKED: "○",
+    }
+    width = max(len(planned.phase) for planned in plan.phases)
+    lines = [f"Plan for {plan.session_id}: {plan.request}"]
+    for planned in plan.phases:
+        usual = ""
+        if planned.estimate.seconds is not None:
+            usual = f"  usual {format_duration(planned.estimate.seconds)}"
+        attempt = f" #{planned.attempt}" if planned.attempt and planned.attempt > 1 else ""
+        notes = "".join(
+            [
+                "  stops for your approval" if planned.approval else "",
+                "  then stops for review" if planned.pause else "",
+                "  goes stale" if planned.goes_stale else "",
+            ]
+        )
+        lines.append(
+            f"  {signs[planned.action]} {planned.phase:<{width}}  {planned.action:<8}{attempt}  "
+            f"{planned.reason}{usual}{notes}"
+        )
+    overwrites = sorted({path for planned in plan.phases for path in planned.overwrites})
+    if overwrites:
+        shown = ", ".join(clean(path, 60) for path in overwrites[:5])
+        more = f" and {len(overwrites) - 5} more" if len(overwrites) > 5 else ""
+        lines.append(f"  may overwrite: {shown}{more}")
+    lines.extend(f"  changed: {change}" for change in plan.changes)
+    return lines
