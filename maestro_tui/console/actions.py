@@ -1,0 +1,259 @@
+"""Every action of the console, declared once: it feeds keys, key line, palette, help and the user's keymap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from maestro_tui.model.summary import SessionStatus, SessionSummary
+
+
+class Safety(StrEnum):
+    """What an action may do to a session."""
+
+    LOOK = "look"
+    """Changes nothing on disk."""
+    WORK = "work"
+    """Starts work or records a decision; nothing committed is lost."""
+    STOP = "stop"
+    """Ends work that is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an action may depend on at the moment of the key."""
+
+    session: SessionSummary | None = None
+    marked: int = 0
+    own: frozenset[str] = frozenset()
+    """Ids of the sessions that run in this process."""
+
+
+Available = Callable[[Scene], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action. `available` says, as a sentence, why it cannot be done now; None when it can."""
+
+    id: str
+    key: str
+    """Key names, separated by commas; the first is the one that is shown."""
+    title: str
+    help: str
+    group: str
+    safety: Safety = Safety.LOOK
+    available: Available = lambda scene: None
+    rank: int = 0
+    """Place in the key line, smallest first; 0 keeps it out of there."""
+
+    @property
+    def shown_key(self) -> str:
+        """The first key as people read it."""
+        return key_words(self.key)
+
+
+_KEY_WORDS = {
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "asterisk": "*",
+    "escape": "esc",
+    "space": "space",
+    "full_stop": ".",
+    "comma": ",",
+}
+
+
+def key_words(keys: str) -> str:
+    """`ctrl+p,colon` → `^p`: the first of several keys, as people read it."""
+    key = keys.split(",", 1)[0].strip() or ","
+    for name, sign in (("ctrl+", "^"), ("shift+", "⇧")):
+        if key.startswith(name):
+            return sign + key_words(key[len(name) :])
+    return _KEY_WORDS.get(key, key)
+
+
+def _one(scene: Scene) -> str | None:
+    return None if scene.session is not None or scene.marked else "There is no session under the cursor."
+
+
+def _idle(scene: Scene) -> str | None:
+    """For what may only be done while nobody runs the session."""
+    session = scene.session
+    if scene.marked:
+        return None
+    if session is None:
+        return "There is no session under the cursor."
+    if session.foreign is not None:
+        return f"{session.session_id} is history of {session.foreign}; it can be read, not run."
+    if session.owner is not None and session.owner.alive is not False:
+        return f"{session.session_id} is running ({session.owner.words()}); cancel it first, or wait."
+    return None
+
+
+def _resumable(scene: Scene) -> str | None:
+    problem = _idle(scene)
+    session = scene.session
+    if problem is None and not scene.marked and session is not None:
+        if session.status is SessionStatus.COMPLETED:
+            return f"{session.session_id} is completed; R runs it again from a phase."
+        if session.status is SessionStatus.WAITING:
+            return f"{session.session_id} waits for your approval; a opens the review."
+    return problem
+
+
+def _single_idle(scene: Scene) -> str | None:
+    if scene.session is None:
+        return "There is no session under the cursor."
+    return _idle(Scene(session=scene.session, own=scene.own))
+
+
+def _waiting(scene: Scene) -> str | None:
+    session = scene.session
+    if session is None:
+        return "There is no session under the cursor."
+    if not any(phase.waiting for phase in session.phases):
+        return f"{session.session_id} does not wait for a decision."
+    return None
+
+
+def _running(scene: Scene) -> str | None:
+    session = scene.session
+    if scene.marked:
+        return None
+    if session is None:
+        return "There is no session under the cursor."
+    if session.session_id in scene.own:
+        return None
+    owner = session.owner
+    if owner is None or owner.alive is False:
+        return f"Nobody runs {session.session_id}; there is nothing to cancel."
+    return (
+        f"{session.session_id} is run by {owner.words()}, not by this console; "
+        "stop it there (ctrl+c stops it resumably)."
+    )
+
+
+def _marks(scene: Scene) -> str | None:
+    return None if scene.marked else "No session is marked; space marks one."
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "open",
+        "enter",
+        "open",
+        "Open the session: on narrow screens it fills the screen.",
+        "Look",
+        available=_one,
+        rank=1,
+    ),
+    Action("back", "escape", "back", "Back to the list; clears the filter when it is empty-handed.", "Look"),
+    Action(
+        "resume",
+        "r",
+        "resume",
+        "Go on at the first phase that is not committed; shows the plan first.",
+        "Run",
+        Safety.WORK,
+        _resumable,
+        2,
+    ),
+    Action(
+        "phase",
+        "p",
+        "phase…",
+        "Run one phase alone; later phases become stale, nothing is deleted.",
+        "Run",
+        Safety.WORK,
+        _single_idle,
+        3,
+    ),
+    Action(
+        "rerun",
+        "R",
+        "rerun from…",
+        "Run a phase and everything that depends on it again.",
+        "Run",
+        Safety.WORK,
+        _single_idle,
+        8,
+    ),
+    Action("new", "n", "new", "Launch a new session.", "Run", Safety.WORK, rank=4),
+    Action(
+        "review",
+        "a",
+        "review",
+        "Approve, reject or push back a phase that waits for you.",
+        "Run",
+        Safety.WORK,
+        _waiting,
+        5,
+    ),
+    Action(
+        "cancel",
+        "x",
+        "cancel",
+        "Stop a session that runs in this console, at once and resumably.",
+        "Run",
+        Safety.STOP,
+        _running,
+        6,
+    ),
+    Action(
+        "mark",
+        "space",
+        "mark",
+        "Mark or unmark the session; resume and cancel act on all marked.",
+        "Marks",
+        available=_one,
+    ),
+    Action("mark_shown", "asterisk", "mark all shown", "Mark every session that the filter shows.", "Marks"),
+    Action("unmark", "U", "unmark all", "Take every mark away.", "Marks", available=_marks),
+    Action(
+        "filter",
+        "slash",
+        "filter",
+        "Filter as you type: words, status:failed, !phase:design, age:<2h, owner:dead.",
+        "Find",
+        rank=7,
+    ),
+    Action("sort", "s", "sort", "Sort by the next column; attention first is the beginning.", "Find"),
+    Action("sort_reverse", "S", "turn the order", "Turn the order round.", "Find"),
+    Action("copy_id", "c", "copy id", "Copy the session's id to the clipboard.", "Find", available=_one),
+    Action(
+        "copy_resume",
+        "C",
+        "copy command",
+        "Copy the command line that resumes the session.",
+        "Find",
+        available=_one,
+    ),
+    Action("theme", "t", "theme", "Next theme: dark, light, the terminal's own colours.", "Console"),
+    Action(
+        "palette", "colon,ctrl+p", "commands", "Every action and every session by name.", "Console", rank=11
+    ),
+    Action("help", "question_mark,f1", "help", "All keys.", "Console", rank=12),
+    Action(
+        "quit",
+        "q,ctrl+q",
+        "quit",
+        "Quit; sessions that run here are stopped resumably, after asking.",
+        "Console",
+        rank=13,
+    ),
+)
+
+
+def actions_for(read_only: bool) -> tuple[Action, ...]:
+    """The actions that exist; with `read_only` none that changes anything does."""
+    if not read_only:
+        return ACTIONS
+    return tuple(action for action in ACTIONS if action.safety is Safety.LOOK)
+
+
+def find(action_id: str) -> Action | None:
+    """The action of that id."""
+    return next((action for action in ACTIONS if action.id == action_id), None)

@@ -1,0 +1,49 @@
+"""Runs the console on a terminal and ends it well: terminal restored, own sessions stopped resumably."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from maestro_tui.console.app import MaestroApp
+from maestro_tui.console.settings import memory_path
+
+
+def run_console(root: str | Path, **options: Any) -> int:
+    """Run until the operator quits, a signal comes or the terminal closes; the exit code.
+
+    `options` are those of `MaestroApp`. Sessions that run here are stopped before this returns.
+    """
+    app = MaestroApp(root, **options)
+    code = 0
+    try:
+        code = app.run() or app.return_code or 0
+    finally:
+        left = app.stop_sessions()
+        if left:
+            _tell(
+                f"{len(left)} of the sessions did not stop in time: {', '.join(left)}. resume goes on with them."
+            )
+    return code
+
+
+def write_crash(error: BaseException) -> Path | None:
+    """Write the traceback of a fault to a file; its path, or None when that failed too."""
+    path = memory_path().parent / "crash.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
+        path.chmod(0o600)
+    except OSError:
+        return None
+    return path
+
+
+def _tell(sentence: str) -> None:
+    try:
+        sys.stderr.write(sentence + "\n")
+    except OSError:
+        # The terminal is gone; there is nobody to tell.
+        return

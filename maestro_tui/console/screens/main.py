@@ -1,0 +1,274 @@
+"""The main screen: the fleet beside the inspector; on narrow screens one of the two fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from maestro_tui.console.actions import ACTIONS, Scene
+from maestro_tui.console.filter import parse
+from maestro_tui.console.fleet import (
+    EMPTY_VIEW,
+    NO_USUAL,
+    SORT_COLUMNS,
+    Sort,
+    project,
+    usual_durations,
+)
+from maestro_tui.console.screens import doing
+from maestro_tui.console.widgets.bars import (
+    Brief,
+    FilterBar,
+    FilterInput,
+    HeaderBar,
+    KeyBar,
+    Words,
+    short_path,
+)
+from maestro_tui.console.widgets.fleet_table import FleetTable
+from maestro_tui.console.widgets.palette import palette
+from maestro_tui.model.summary import FleetSnapshot, SessionSummary
+
+if TYPE_CHECKING:
+    from maestro_tui.console.app import MaestroApp
+
+USUAL_EVERY = 60.0
+"""Seconds between two looks at how long phases usually take."""
+
+
+class Pane(Protocol):
+    """What shows one session: `widgets.session_pane.SessionPane`."""
+
+    def show(self, summary: SessionSummary | None) -> None:
+        """Show this session."""
+
+
+def make_pane() -> Widget:
+    """The inspector; imported after the first paint."""
+    from maestro_tui.console.widgets.session_pane import SessionPane
+
+    return SessionPane()
+
+
+class MainScreen(Screen[None]):
+    """All sessions, and the one under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(action.key, f"perform('{action.id}')", action.title, show=False, id=action.id)
+        for action in ACTIONS
+    ]
+    AUTO_FOCUS = "FleetTable"
+
+    def __init__(self, initial_filter: str = "", open_session: str | None = None) -> None:
+        super().__init__()
+        self.query_now = parse(initial_filter)
+        self.sort = Sort()
+        self.view = EMPTY_VIEW
+        self.usual = NO_USUAL
+        self.marked: frozenset[str] = frozenset()
+        self._initial_filter = initial_filter
+        self._wanted, _, self._wanted_phase = (open_session or "").partition("/")
+        self._usual_at = float("-inf")
+        self._pane: Widget | None = None
+        self._shown: SessionSummary | None = None
+
+    @property
+    def console(self) -> MaestroApp:
+        """The app, as what it is."""
+        return cast("MaestroApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Header, list with its filter, inspector, keys."""
+        app = self.console
+        yield HeaderBar(short_path(app.root), ascii_only=app.ascii_only, read_only=app.read_only)
+        with Horizontal(id="body"):
+            with Vertical(id="fleet"):
+                yield FilterBar(self._initial_filter)
+                yield Words(id="filter-problem")
+                yield Words(id="problem")
+                yield FleetTable(ascii_only=app.ascii_only, own_pid=app.own_pid(), id="sessions")
+                yield Brief(ascii_only=app.ascii_only)
+            yield Vertical(id="inspector")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Recall the order, show the first picture, then bring the inspector."""
+        kept = self.console.memory.get("sort")
+        if isinstance(kept, list) and len(kept) == 2 and kept[0] in SORT_COLUMNS:
+            self.sort = Sort(str(kept[0]), bool(kept[1]))
+        self.refresh_view()
+        self.refresh_keys()
+        self.set_interval(1.0, self.tick)
+        self.call_after_refresh(self._bring_pane)
+
+    def _bring_pane(self) -> None:
+        self._pane = make_pane()
+        self.query_one("#inspector").mount(self._pane)
+        self.call_after_refresh(self._show_current, force=True)
+
+    # ── What is shown ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def table(self) -> FleetTable:
+        """The list."""
+        return self.query_one("#sessions", FleetTable)
+
+    @property
+    def wide(self) -> bool:
+        """True when list and inspector stand side by side."""
+        return self.size.width >= 100
+
+    def take_snapshot(self, snapshot: FleetSnapshot) -> None:
+        """Show a newer state of all sessions."""
+        now = self.console.clock()
+        if now - self._usual_at >= USUAL_EVERY and snapshot.sessions:
+            self.usual, self._usual_at = usual_durations(snapshot.sessions.values()), now
+        gone = self.marked - snapshot.sessions.keys()
+        if gone and not snapshot.loading and snapshot.problem is None:
+            self.marked -= gone
+            self.table.set_marked(self.marked)
+        self.refresh_view()
+        if self._wanted and self._wanted in self.view.positions:
+            self.table.select(self._wanted)
+            self._wanted = ""
+            self.set_detail(True)
+
+    def refresh_view(self) -> None:
+        """Project the newest snapshot anew: after a snapshot, another filter, another order."""
+        console, now = self.console, self.console.clock()
+        self.view = project(console.snapshot, self.query_now, self.sort, now, self.view)
+        self._say_empty()
+        self.table.set_view(self.view, now, self.usual)
+        self.query_one(HeaderBar).show(self.view, now)
+        order = "" if self.sort == Sort() else f"by {self.sort.column}{' ↑' if self.sort.reverse else ''}"
+        self.query_one(FilterBar).show(self.view, order, len(self.marked))
+        self._show_words("#filter-problem", self.query_now.problem, "phase-failed")
+        self._show_words("#problem", self.view.problem, "phase-failed")
+        self._show_current()
+
+    def _show_words(self, selector: str, sentence: str | None, colour: str) -> None:
+        words = self.query_one(selector, Words)
+        words.display = sentence is not None
+        if sentence is not None:
+            words.show(Text("   " + sentence, palette(self).style(colour)))
+
+    def _say_empty(self) -> None:
+        root, view = short_path(self.console.root), self.view
+        if view.rows:
+            words: tuple[str, ...] = ()
+        elif view.loading:
+            words = (f"Reading {root} …",)
+        elif view.total:
+            words = ("No session matches this filter.", "escape takes it away.")
+        elif self.console.read_only:
+            words = (f"There is no session in {root} yet.", "? shows all keys.")
+        else:
+            words = (f"There is no session in {root} yet.", "n launches one   ? shows all keys")
+        if words != self.table.empty_words:
+            self.table.empty_words = words
+            self.table.refresh()
+        self.set_class(not view.total and not view.loading, "-empty")
+
+    def _show_current(self, force: bool = False) -> None:
+        row = self.table.current
+        summary = row.summary if row is not None else None
+        self.query_one(Brief).show(summary, row.status if row is not None else "new")
+        if summary is not self._shown or force:
+            self._shown = summary
+            if self._pane is not None:
+                cast(Pane, self._pane).show(summary)
+            self.refresh_keys()
+
+    def tick(self) -> None:
+        """Let a second pass."""
+        now = self.console.clock()
+        if self.view.next_silence is not None and now > self.view.next_silence:
+            self.refresh_view()
+        else:
+            self.table.tick(now)
+            self.query_one(HeaderBar).show(self.view, now)
+
+    def refresh_keys(self) -> None:
+        """Show the keys that do something here."""
+        scene, console = self.scene(), self.console
+        keys = [
+            (action, console.key_of(action))
+            for action in sorted(console.console_actions, key=lambda action: action.rank)
+            if action.rank and (action.id in ("resume", "new") or action.available(scene) is None)
+        ]
+        if not self.view.total:
+            keys = [one for one in keys if one[0].id in ("new", "palette", "help", "quit")]
+        self.query_one(KeyBar).show(keys)
+
+    def scene(self) -> Scene:
+        """What actions depend on now."""
+        row = self.table.current
+        return Scene(row.summary if row else None, len(self.marked), self.console.own_sessions)
+
+    # ── List and detail ───────────────────────────────────────────────────────────────────────────────────
+
+    def set_detail(self, detail: bool) -> None:
+        """Turn to the inspector (on narrow screens it fills the screen), or back to the list."""
+        self.set_class(detail, "-detail")
+        if not detail or self._pane is None:
+            self.table.focus()
+            return
+        focusable = [widget for widget in self._pane.query("*") if widget.can_focus and widget.display]
+        target = self._pane if self._pane.can_focus else focusable[0] if focusable else None
+        if target is not None:
+            self.call_after_refresh(target.focus)
+
+    # ── Messages ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @on(FleetTable.Highlighted)
+    def _highlighted(self) -> None:
+        self._show_current()
+
+    @on(FleetTable.Opened)
+    def _opened(self) -> None:
+        self.action_perform("open")
+
+    @on(KeyBar.Clicked)
+    def _key_clicked(self, message: KeyBar.Clicked) -> None:
+        self.action_perform(message.action_id)
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, message: Input.Changed) -> None:
+        if message.value != self.query_now.text:
+            self.query_now = parse(message.value)
+            self.refresh_view()
+
+    @on(FilterInput.Left)
+    def _filter_left(self, message: FilterInput.Left) -> None:
+        if message.clear_it:
+            self.query_one(FilterInput).value = ""
+        self.table.focus()
+
+    # ── Actions ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What does not exist here (read-only) has no key."""
+        if action == "perform":
+            return self.console.console_action(str(parameters[0])) is not None
+        return True
+
+    def action_perform(self, action_id: str) -> None:
+        """Do an action of the registry, or say why it cannot be done now."""
+        action = self.console.console_action(action_id)
+        if action is None:
+            return
+        refusal = action.available(self.scene())
+        if refusal is not None:
+            self.console.say(refusal, severity="warning")
+            return
+        handler: Callable[[MainScreen], None] = doing.HANDLERS[action_id]
+        handler(self)

@@ -1,0 +1,298 @@
+"""The list of all sessions by the line API: only visible rows are painted, and only those that changed.
+
+The cursor belongs to a session, not to a line: it goes along when the order changes, waits while a filter
+hides its session, and takes the nearest row when the session is gone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from maestro_tui.console.fleet import (
+    EMPTY_VIEW,
+    NO_USUAL,
+    Column,
+    FleetRow,
+    FleetView,
+    Usual,
+    columns_for,
+    owner_words,
+    time_words,
+)
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import fit, shorten_middle
+from maestro_tui.console.widgets.palette import palette
+
+_URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
+
+
+class FleetTable(ScrollView, can_focus=True):
+    """All sessions, one a line, under a cursor; marks stand at the left."""
+
+    DEFAULT_CSS = """
+    FleetTable {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        overflow-x: hidden;
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Next session", show=False),
+        Binding("up,k", "move(-1)", "Previous session", show=False),
+        Binding("pagedown,ctrl+f,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+b,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("home,g", "edge(-1)", "First session", show=False),
+        Binding("end,G", "edge(1)", "Last session", show=False),
+    ]
+
+    class Highlighted(Message):
+        """The cursor stands on another session, or on none."""
+
+        def __init__(self, session_id: str | None) -> None:
+            super().__init__()
+            self.session_id = session_id
+
+    class Opened(Message):
+        """A session was clicked while the cursor stood on it."""
+
+    def __init__(
+        self, *, ascii_only: bool = False, own_pid: int | None = None, id: str | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self.ascii_only = ascii_only
+        self.own_pid = own_pid
+        self.view: FleetView = EMPTY_VIEW
+        self.usual: Usual = NO_USUAL
+        self.now = 0.0
+        self.marked: frozenset[str] = frozenset()
+        self.empty_words: tuple[str, ...] = ()
+        self.cursor = 0
+        self.rows_painted = 0
+        """Number of rows painted so far; the tests hold updates against it."""
+        self._wanted: str | None = None
+        self._strips: dict[str, tuple[object, Strip]] = {}
+        self._said: dict[str, str] = {}
+
+    # ── What is shown ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def current(self) -> FleetRow | None:
+        """The row under the cursor."""
+        rows = self.view.rows
+        return rows[self.cursor] if self.cursor < len(rows) else None
+
+    def set_view(self, view: FleetView, now: float, usual: Usual = NO_USUAL) -> None:
+        """Show another view; the cursor and the scroll stay with their session."""
+        old, before = self.view, self.current
+        self.view, self.now = view, now
+        if usual is not self.usual:
+            self.usual = usual
+            self._strips.clear()
+        self._anchor(old)
+        if len(view.rows) != len(old.rows) or view.strip_width != old.strip_width or not view.rows:
+            self.virtual_size = Size(self.size.width, len(view.rows))
+            self.refresh()
+        else:
+            self._refresh_changed(old)
+        after = self.current
+        if (after.session_id if after else None) != (before.session_id if before else None):
+            self.post_message(self.Highlighted(after.session_id if after else None))
+
+    def tick(self, now: float) -> None:
+        """Let time pass: only visible rows whose words changed are painted again."""
+        self.now = now
+        top = int(self.scroll_y)
+        for index in range(top, min(top + self.size.height, len(self.view.rows))):
+            row = self.view.rows[index]
+            if self._said.get(row.session_id) != time_words(row, now, self.usual):
+                self.refresh_line(index)
+
+    def set_marked(self, marked: frozenset[str]) -> None:
+        """Show these marks."""
+        changed = self.marked ^ marked
+        self.marked = marked
+        for session_id in changed:
+            place = self.view.positions.get(session_id)
+            if place is not None:
+                self.refresh_line(place)
+
+    def select(self, session_id: str) -> bool:
+        """Put the cursor on a session; False when it is not shown (then the cursor waits for it)."""
+        self._wanted = session_id
+        place = self.view.positions.get(session_id)
+        if place is None:
+            return False
+        self._move_to(place)
+        return True
+
+    def _anchor(self, old: FleetView) -> None:
+        rows = self.view.rows
+        wanted = self._wanted
+        if wanted is None and not old.loading and self.cursor < len(old.rows):
+            wanted = old.rows[self.cursor].session_id
+        place = self.view.positions.get(wanted) if wanted is not None else None
+        if wanted is not None and wanted not in self.view.known and not self.view.loading:
+            self._wanted = None
+        elif wanted is not None:
+            self._wanted = wanted
+        if place is None:
+            place = min(self.cursor, max(0, len(rows) - 1))
+        offset = self.cursor - int(self.scroll_y)
+        moved = place - self.cursor
+        self.cursor = place
+        if moved and self.scroll_y > 0:
+            self._scroll_top(place - offset, len(rows))
+        self._keep_visible(len(rows))
+
+    def _refresh_changed(self, old: FleetView) -> None:
+        top = int(self.scroll_y)
+        for index in range(top, min(top + self.size.height, len(self.view.rows))):
+            if self.view.rows[index] is not old.rows[index]:
+                self.refresh_line(index)
+
+    # ── Cursor and scroll ─────────────────────────────────────────────────────────────────────────────────
+
+    def _move_to(self, place: int) -> None:
+        place = max(0, min(place, len(self.view.rows) - 1))
+        row = self.view.rows[place] if self.view.rows else None
+        self._wanted = row.session_id if row is not None else None
+        if row is None:
+            return
+        before, self.cursor = self.cursor, place
+        self._keep_visible(len(self.view.rows))
+        self.refresh_line(before)
+        self.refresh_line(place)
+        if before != place:
+            self.post_message(self.Highlighted(row.session_id))
+
+    def _keep_visible(self, total: int) -> None:
+        height = self.size.height
+        if height <= 0:
+            return
+        top = int(self.scroll_y)
+        if self.cursor < top:
+            self._scroll_top(self.cursor, total)
+        elif self.cursor >= top + height:
+            self._scroll_top(self.cursor - height + 1, total)
+
+    def _scroll_top(self, top: int, total: int) -> None:
+        self.virtual_size = Size(self.size.width, total)
+        self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
+
+    def action_move(self, step: int) -> None:
+        """Some sessions up or down."""
+        self._move_to(self.cursor + step)
+
+    def action_page(self, step: int) -> None:
+        """One page up or down."""
+        self._move_to(self.cursor + step * max(1, self.size.height - 1))
+
+    def action_edge(self, step: int) -> None:
+        """To the first or the last session."""
+        self._move_to(0 if step < 0 else len(self.view.rows) - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click takes the cursor along; on the cursor's own row it opens."""
+        place = event.y + int(self.scroll_y)
+        if place >= len(self.view.rows):
+            return
+        if place == self.cursor:
+            self.post_message(self.Opened())
+        self._move_to(place)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self.virtual_size = Size(self.size.width, len(self.view.rows))
+        self._keep_visible(len(self.view.rows))
+
+    # ── Painting ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def notify_style_update(self) -> None:
+        """Another theme: nothing painted before is valid."""
+        super().notify_style_update()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        width = self.size.width
+        index = y + int(self.scroll_y)
+        rows = self.view.rows
+        if index >= len(rows):
+            return self._words_line(y, width) if not rows else Strip.blank(width, self.rich_style)
+        row = rows[index]
+        self.rows_painted += 1
+        words = time_words(row, self.now, self.usual)
+        self._said[row.session_id] = words
+        at_cursor, marked = index == self.cursor, row.session_id in self.marked
+        look = (row, words, width, self.view.strip_width, at_cursor, marked, self.has_focus)
+        known = self._strips.get(row.session_id)
+        if known is not None and known[0] == look:
+            return known[1]
+        strip = self._row_line(row, words, width, at_cursor, marked)
+        if len(self._strips) > 2_000:
+            self._strips.clear()
+            self._said.clear()
+        self._strips[row.session_id] = (look, strip)
+        return strip
+
+    def _words_line(self, y: int, width: int) -> Strip:
+        base = self.rich_style
+        if not 1 <= y <= len(self.empty_words):
+            return Strip.blank(width, base)
+        style = base if y == 1 else base + palette(self).style("muted")
+        return Strip([Segment("  " + self.empty_words[y - 1], style)]).crop_extend(0, width, base)
+
+    def _row_line(self, row: FleetRow, words: str, width: int, at_cursor: bool, marked: bool) -> Strip:
+        colours = palette(self)
+        base = self.rich_style
+        if at_cursor:
+            base = base + colours.cursor(self.has_focus)
+        accent, muted = base + colours.style("accent"), base + colours.style("muted")
+        bar = ("|" if self.ascii_only else "▌") if at_cursor else " "
+        tick = ("+" if self.ascii_only else "▪") if marked else bar
+        colour = base + colours.style(COLOURS.get(row.status, "muted"))
+        segments = [Segment(tick, accent), Segment(glyph(row.status, self.ascii_only) + " ", colour)]
+        title = base + Style(bold=True) if at_cursor or marked else base
+        for column in columns_for(width, self.view.strip_width):
+            if column.name == "strip":
+                segments.extend(self._strip(row, column.width, base))
+            elif column.name == "time":
+                urgent = row.status in _URGENT or row.status == "running"
+                segments.append(Segment(fit(words, column.width), base if urgent else muted))
+            else:
+                text = fit(self._cell(row, column), column.width)
+                segments.append(Segment(text, title if column.name == "session" else muted))
+            segments.append(Segment("  ", base))
+        return Strip(segments).crop_extend(0, width, base)
+
+    def _cell(self, row: FleetRow, column: Column) -> str:
+        if column.name == "session":
+            return shorten_middle(row.title, column.width)
+        if column.name == "phase":
+            return row.phase
+        if column.name == "requirement":
+            return row.summary.requirement
+        if column.name == "owner":
+            return owner_words(row.summary.owner, self.own_pid)
+        return row.summary.error or row.summary.last_event
+
+    def _strip(self, row: FleetRow, width: int, base: Style) -> list[Segment]:
+        colours = palette(self)
+        if len(row.strip) > width:
+            done = sum(word in ("completed", "provided", "skipped", "stale") for word in row.strip)
+            return [Segment(fit(f"{done}/{len(row.strip)}", width), base)]
+        parts = [
+            Segment(glyph(word, self.ascii_only), base + colours.style(COLOURS.get(word, "muted")))
+            for word in row.strip
+        ]
+        return [*parts, Segment(" " * (width - len(parts)), base)]

@@ -1,0 +1,23 @@
+"""Makes pictures repeatable: no animation, no colours from the environment, UTC, no settings of this user."""
+
+from __future__ import annotations
+
+import os
+import time
+
+# Before the screen library is imported anywhere.
+os.environ["TEXTUAL_ANIMATIONS"] = "none"
+for _name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM", "COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
