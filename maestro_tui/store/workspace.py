@@ -12,7 +12,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -140,9 +140,8 @@ class Workspace:
     def _read(
         self, name: str, known: Mapping[str, tuple[tuple[int, ...], FileState]], memory: _Memory
     ) -> Tree:
-        reading = _Reading(known, self._excluded)
         with self._git.recording(name) as recorder:
-            reading.blob = recorder.blob
+            reading = _Reading(known, self._excluded, recorder.blob)
             try:
                 top = os.open(self.path, _OPEN_FOLDER & ~os.O_NOFOLLOW)
             except OSError as error:
@@ -169,7 +168,7 @@ class Workspace:
         if len(paths) > SYNC_EACH_LIMIT:
             os.sync()
             return
-        folders = {os.path.dirname(path) for path in paths}
+        folders = {str(Path(path).parent) for path in paths}
         targets = [(path, _OPEN_FILE) for path in paths] + [(path, _OPEN_FOLDER) for path in folders]
         for path, flags in targets:
             try:
@@ -194,15 +193,14 @@ class _Reading:
         self,
         known: Mapping[str, tuple[tuple[int, ...], FileState]],
         excluded: frozenset[tuple[int, int]],
+        keep: Callable[[bytes], None],
     ) -> None:
         self.files: dict[str, FileState] = {}
         self.learnt: dict[str, tuple[tuple[int, ...], FileState]] = {}
         self.problems: list[str] = []
         self._known = known
         self._excluded = excluded
-
-    def blob(self, data: bytes) -> None:
-        """Hand content to git; replaced where git is present."""
+        self._keep = keep
 
     def folder(self, descriptor: int, prefix: str, depth: int) -> None:
         """Read one folder and those below it."""
@@ -242,7 +240,7 @@ class _Reading:
 
     def _link(self, descriptor: int, name: str, path: str) -> None:
         target = os.fsencode(os.readlink(name, dir_fd=descriptor))
-        self.blob(target)
+        self._keep(target)
         self.files[path] = FileState(
             len(target),
             hashlib.sha256(target).hexdigest(),
@@ -265,7 +263,7 @@ class _Reading:
             self.problems.append(f"{clean(shown_path(path), 200)} cannot be read: {error.strerror}")
             self.files[path] = FileState(facts.st_size, "", False, executable, mark=facts.st_mtime_ns)
             return
-        self.blob(content)
+        self._keep(content)
         state = FileState(size, sha256, link=False, executable=executable, blob=_blob_name(content))
         self.files[path] = state
         # A file touched within the clock's grain may change again without its times telling: read it anew then.
@@ -329,7 +327,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _memory_of(session_dir: Path, path: Path) -> _Memory:
-    key = (os.path.abspath(session_dir), os.path.abspath(path))
+    key = (str(session_dir.absolute()), str(path.absolute()))
     with _memories_lock:
         memory = _memories.setdefault(key, _Memory())
         _memories.move_to_end(key)
