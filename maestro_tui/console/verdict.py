@@ -1,0 +1,89 @@
+"""Says in a few lines what became of a session that stands still: what failed, what is safe, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import Line, line, wrap_words
+from maestro_tui.model.summary import AttemptSummary, PhaseSummary, SessionSummary
+from maestro_tui.model.text import clean, format_duration
+
+MOST_LINES = 4
+
+
+def failing_attempt(summary: SessionSummary, attempts: Sequence[AttemptSummary]) -> AttemptSummary | None:
+    """The newest attempt of the phase that the session is at; for a finished session the newest of all."""
+    current = summary.current
+    of_phase = [attempt for attempt in attempts if current is not None and attempt.phase == current.name]
+    candidates = of_phase or list(attempts)
+    return max(candidates, key=lambda attempt: (attempt.started_at, attempt.attempt), default=None)
+
+
+def safe_words(phases: Sequence[PhaseSummary]) -> str:
+    """Which phases are committed and will not run again."""
+    names = [
+        phase.name for phase in phases if phase.status in ("completed", "provided") and not phase.waiting
+    ]
+    if not names:
+        return "No phase is committed yet."
+    if len(names) > 3:
+        return f"{names[0]} to {names[-1]} ({len(names)} phases) are safe."
+    return f"{' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)} {'is' if len(names) == 1 else 'are'} safe."
+
+
+def verdict(
+    summary: SessionSummary, attempts: Sequence[AttemptSummary], now: float, width: int
+) -> list[Line]:
+    """The lines under a session; none while it runs or when it completed without damage."""
+    status = summary.status.value
+    current = summary.current
+    name = current.name if current is not None else ""
+    safe = safe_words(summary.phases)
+    said, then = "", ""
+    if status == "failed" and current is not None:
+        newest = failing_attempt(summary, attempts)
+        number = f" #{newest.attempt}" if newest is not None and newest.phase == name else ""
+        reason = clean(current.error or summary.error or "no reason was recorded", 1_000)
+        said = f"{name}{number} failed: {reason}"
+        then = f"{safe} r resumes at {name}."
+    elif status == "interrupted":
+        owner = summary.owner
+        who = (
+            f"Its runner ({clean(owner.words(), 80)}) is dead" if owner is not None else "Its runner is gone"
+        )
+        said = f"{who}; it was at {name}." if name else f"{who}."
+        then = f"{safe} r resumes at {name} as a new attempt." if name else safe
+    elif status == "waiting" and current is not None and current.waiting:
+        since = f" since {format_duration(now - current.finished_at)}" if current.finished_at else ""
+        said = f"{name} is done and waits for your approval{since}."
+        then = f"{safe} a approves; until then nothing after it runs."
+    elif status == "waiting":
+        said, then = f"{name} asks a question." if name else "A performer asks a question.", ""
+    elif status == "paused":
+        said = f"Paused before {name}." if name else "Paused."
+        then = f"{safe} r goes on."
+    elif status == "cancelled":
+        said = f"Cancelled at {name}." if name else "Cancelled."
+        then = f"{safe} r resumes at {name}." if name else safe
+    lines: list[Line] = []
+    if said:
+        width = max(20, width)
+        for index, text in enumerate(_bounded(wrap_words(said, width - 2, MOST_LINES), MOST_LINES - 1)):
+            mark = (glyph(status) + " ", COLOURS.get(status, "")) if index == 0 else ("  ", "")
+            lines.append(line(("said", index), mark, text))
+        for index, text in enumerate(_bounded(wrap_words(then, width - 2, 3), 2)):
+            lines.append(line(("then", index), "  ", (text, "muted")))
+    for index, damage in enumerate(summary.damage[:2]):
+        lines.append(line(("damage", index), ("! ", "phase-failed"), clean(damage, 400)))
+    if len(summary.damage) > 2:
+        lines.append(
+            line("more damage", ("  " + f"and {len(summary.damage) - 2} more damaged files", "muted"))
+        )
+    return lines
+
+
+def _bounded(texts: list[str], most: int) -> list[str]:
+    if not texts or texts == [""]:
+        return []
+    return texts if len(texts) <= most else [*texts[: most - 1], texts[most - 1].rstrip() + " …"]
