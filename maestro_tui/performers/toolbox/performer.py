@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
+from maestro_tui.performers.toolbox.design import map_structure
+from maestro_tui.performers.toolbox.requirements import analyse
+from maestro_tui.performers.toolbox.survey import survey
 
 Tool = Callable[[Task, Port], Awaitable[PerformerResult]]
 
 
-def tools() -> dict[str, Tool]:
-    """Each persona's tool."""
-    return {}
+TOOLS: dict[str, Tool] = {
+    "requirement_analyst": analyse,
+    "project_surveyor": survey,
+    "software_architect": map_structure,
+}
+"""Each persona's tool; the catalogue describes them."""
 
 
 class ToolboxPerformer:
@@ -19,7 +25,7 @@ class ToolboxPerformer:
 
     async def perform(self, task: Task, port: Port) -> PerformerResult:
         """Do the persona's work. Raises `PerformerFailed` with a sentence."""
-        tool = tools().get(task.persona.name)
+        tool = TOOLS.get(task.persona.name)
         if tool is None:
             raise PerformerFailed(f"The toolbox has no tool for persona {task.persona.name!r}.")
         return await tool(task, port)
