@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,9 +16,7 @@ from maestro_tui.model.errors import FencedError, HeldError, InputError, Maestro
 from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
-    from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
     from maestro_tui.model.context import GateVerdict
-    from maestro_tui.model.workflow import Workflow
 
 CANCELLED, HELD, BAD_INPUT, FAILED = 130, 4, 2, 1
 DIRECTORY_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
@@ -89,7 +85,9 @@ def commands(
     3 paused or waiting, 4 held by another runner, 130 cancelled.
     """
     if ctx.invoked_subcommand is None:
-        _open_console(_root(ctx, checkpoint_dir), query=query, read_only=read_only, ascii_only=ascii_only)
+        _open_console(
+            _root(ctx, checkpoint_dir), query=query, read_only=read_only, ascii_only=ascii_only or None
+        )
 
 
 def _open_console(root: Path, *, query: str = "", session: str | None = None, **options: Any) -> None:
@@ -97,12 +95,11 @@ def _open_console(root: Path, *, query: str = "", session: str | None = None, **
         raise InputError(
             "The console needs a terminal; 'maestro-tui list' and 'maestro-tui show' do without."
         )
-    from maestro_tui.console.app import MaestroApp
+    from maestro_tui.console.run import run_console
 
-    app = MaestroApp(root, initial_filter=query, open_session=session, **options)
-    app.run()
-    if app.return_code:
-        sys.exit(app.return_code)
+    code = run_console(root, initial_filter=query, open_session=session, **options)
+    if code:
+        sys.exit(code)
 
 
 @commands.command(name="open", hidden=True)
@@ -116,7 +113,7 @@ def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -
         _root(ctx, checkpoint_dir),
         session=session,
         read_only=params["read_only"],
-        ascii_only=params["ascii_only"],
+        ascii_only=params["ascii_only"] or None,
     )
 
 
@@ -167,6 +164,7 @@ def run(
     """Begin a new session and run it."""
     from maestro_tui.engine.launch import Launch
     from maestro_tui.engine.report import exit_code, plan_document, session_document
+    from maestro_tui.foreground import drive, engine, finish, print_plan
 
     launch = Launch(
         requirement=_requirement(requirement),
@@ -178,13 +176,13 @@ def run(
         pause_after=tuple(name for part in pause_after for name in _names(part)),
         session_id=session_id,
     )
-    engine, progress = _engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, ask=not dry_run)
+    runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, ask=not dry_run)
     if dry_run:
-        _print_plan(engine.plan_launch(launch), as_json, plan_document)
+        print_plan(runner.plan_launch(launch), as_json, plan_document)
         return
-    created = engine.create(launch)
-    stopped = _drive(engine.drive_new(created), progress)
-    _finish(session_document(engine, created), as_json, stopped, exit_code)
+    created = runner.create(launch)
+    stopped = drive(runner.drive_new(created), progress)
+    finish(session_document(runner, created), as_json, stopped, exit_code)
 
 
 @commands.command()
@@ -216,18 +214,17 @@ def resume(
 ) -> None:
     """Go on after the last committed phase; a failed one is tried again."""
     from maestro_tui.engine.report import exit_code, plan_document, session_document
+    from maestro_tui.foreground import drive, engine, finish, print_plan
 
-    engine, progress = _engine(
-        _root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
-    )
-    made = engine.plan(session, from_phase=from_phase)
+    runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run)
+    made = runner.plan(session, from_phase=from_phase)
     if dry_run:
-        _print_plan(made, as_json, plan_document)
+        print_plan(made, as_json, plan_document)
         return
     if not as_json:
-        _print_plan(made, False, plan_document, err=True)
-    stopped = _drive(engine.resume(session, from_phase), progress)
-    _finish(session_document(engine, session), as_json, stopped, exit_code)
+        print_plan(made, False, plan_document, err=True)
+    stopped = drive(runner.resume(session, from_phase), progress)
+    finish(session_document(runner, session), as_json, stopped, exit_code)
 
 
 @commands.command()
@@ -253,17 +250,16 @@ def phase(
 ) -> None:
     """Run one phase alone; what depends on it becomes stale."""
     from maestro_tui.engine.report import exit_code, plan_document, session_document
+    from maestro_tui.foreground import drive, engine, finish, print_plan
 
-    engine, progress = _engine(
-        _root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
-    )
-    made = engine.plan(session, phase=phase)
+    runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run)
+    made = runner.plan(session, phase=phase)
     if dry_run:
-        _print_plan(made, as_json, plan_document)
+        print_plan(made, as_json, plan_document)
         return
-    name = engine.situation(session).workflow.resolve(phase)
-    stopped = _drive(engine.execute_phase(phase, session_id=session), progress)
-    _finish(session_document(engine, session), as_json, stopped, lambda document: exit_code(document, name))
+    name = runner.situation(session).workflow.resolve(phase)
+    stopped = drive(runner.execute_phase(phase, session_id=session), progress)
+    finish(session_document(runner, session), as_json, stopped, lambda document: exit_code(document, name))
 
 
 def _decision(verdict: GateVerdict, name: str, about: str) -> None:
@@ -284,11 +280,12 @@ def _decision(verdict: GateVerdict, name: str, about: str) -> None:
         as_json: bool,
     ) -> None:
         from maestro_tui.engine.report import session_document
+        from maestro_tui.foreground import engine
 
-        engine, _ = _engine(_root(ctx, checkpoint_dir), False, as_json, False)
-        engine.decide(session, phase, verdict, by=by, reason=reason)
+        runner, _ = engine(_root(ctx, checkpoint_dir), False, as_json, False)
+        runner.decide(session, phase, verdict, by=by, reason=reason)
         if as_json:
-            click.echo(json.dumps(session_document(engine, session), indent=2))
+            click.echo(json.dumps(session_document(runner, session), indent=2))
         else:
             click.echo(f"Recorded. Go on: maestro-tui resume {session}")
 
@@ -324,10 +321,11 @@ def list_sessions(ctx: click.Context, checkpoint_dir: str | None, as_json: bool)
 def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: bool) -> None:
     """Show one session: phases, artifacts, decisions, checkpoints."""
     from maestro_tui.engine.report import show_document
+    from maestro_tui.foreground import engine
     from maestro_tui.listing import show_lines
 
-    engine, _ = _engine(_root(ctx, checkpoint_dir), False, as_json, False)
-    document = show_document(engine, session)
+    runner, _ = engine(_root(ctx, checkpoint_dir), False, as_json, False)
+    document = show_document(runner, session)
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
@@ -378,82 +376,17 @@ def demo(folder: str | None, headless: bool) -> None:
     from maestro_tui.demo import run_demo
 
     interactive = not headless and sys.stdin.isatty() and sys.stdout.isatty()
-    root = run_demo(Path(folder) if folder else None, interactive=interactive)
-    if interactive:
-        _open_console(root)
-
-
-# ── Shared by the commands ────────────────────────────────────────────────────────────────────────────────
-
-
-def _engine(
-    root: Path, trust: bool, as_json: bool, verbose: bool, workspace: str | None = None, ask: bool = True
-) -> tuple[TeamExecutionEngineV2SplitMode, Any]:
-    from maestro_tui.config import TrustBook, UntrustedWorkflow
-    from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-    from maestro_tui.progress import Progress
-
-    book = TrustBook()
-
-    def approve(workflow: Workflow, source: str) -> None:
-        if not ask:
-            return
-        try:
-            book.require(workflow, source, trust=trust)
-        except UntrustedWorkflow as refusal:
-            if not (sys.stdin.isatty() and sys.stderr.isatty()):
-                raise
-            click.echo(f"{clean(source, 300)} would start these commands on this computer:", err=True)
-            for command in refusal.commands:
-                click.echo(f"  {command}", err=True)
-            if not click.confirm("Trust exactly this content from now on?", err=True):
-                raise
-            book.remember(workflow, source)
-
-    progress = Progress(sys.stderr, verbose=verbose)
-    engine = TeamExecutionEngineV2SplitMode(root, workspace=workspace, on_event=progress, approve=approve)
-    return engine, progress
-
-
-def _drive(work: Coroutine[Any, Any, Any], progress: Any) -> bool:
-    """Run to the end; True when a signal stopped it."""
-
-    async def main() -> bool:
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, task.cancel)
-        ticking = asyncio.create_task(progress.tick())
-        try:
-            await task
-        except asyncio.CancelledError:
-            return True
-        finally:
-            ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
-        return False
-
-    return asyncio.run(main())
-
-
-def _finish(
-    document: dict[str, Any], as_json: bool, stopped: bool, code_of: Callable[[dict[str, Any]], int]
-) -> NoReturn:
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-    sys.exit(CANCELLED if stopped else code_of(document))
-
-
-def _print_plan(
-    plan: Any, as_json: bool, document: Callable[[Any], dict[str, Any]], err: bool = False
-) -> None:
-    if as_json:
-        click.echo(json.dumps(document(plan), indent=2))
+    root, started = run_demo(Path(folder) if folder else None, interactive=interactive)
+    if not interactive:
         return
-    from maestro_tui.progress import plan_lines
+    try:
+        _open_console(root)
+    finally:
+        for process in started:
+            process.terminate()
 
-    for line in plan_lines(plan):
-        click.echo(line, err=err)
+
+# ── What the commands take ────────────────────────────────────────────────────────────────────────────────
 
 
 def _requirement(text: str) -> str:

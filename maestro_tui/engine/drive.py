@@ -155,7 +155,7 @@ class Drive:
             self._journal.event("session_started", data={"workflow": self._situation().workflow.name})
         beat = asyncio.create_task(self._beat())
         try:
-            request = self._persist(request)
+            request = self._persist(request).model_copy(update={"widen": False})
             await self._loop(request)
         except asyncio.CancelledError:
             await self._stop()
@@ -379,7 +379,7 @@ class Drive:
 
     def _foreign_files(self, own: str, since: Any) -> frozenset[tuple[str, str]]:
         """Files that other phases recorded since `since`: theirs, not this attempt's."""
-        out = set()
+        out: set[tuple[str, str]] = set()
         for name, result in self._store.head(self._session_id).context.phase_results.items():
             if name != own and result.finished_at is not None and result.finished_at >= since:
                 out.update((artifact.path, artifact.sha256) for artifact in result.artifacts)

@@ -9,7 +9,6 @@ from typing import Any
 from maestro_tui.config import find_workflow
 from maestro_tui.engine.attempts import JOURNAL, begun_attempts
 from maestro_tui.engine.drive import Drive, Listener, SessionJournal, Situation, operator_name
-from maestro_tui.engine.estimates import usual_estimates
 from maestro_tui.engine.launch import Launch, first_context
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
@@ -263,6 +262,9 @@ class TeamExecutionEngineV2SplitMode:
         return self._with_estimates(make_plan(context.workflow, context, Request()), context.workflow)
 
     def _with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
+        # Only plans that are shown need estimates, and a resume's first line should not wait for them.
+        from maestro_tui.engine.estimates import usual_estimates
+
         usual = usual_estimates(self.store.root, workflow.name)
         phases = [
             planned.model_copy(update={"estimate": usual[planned.phase]})

@@ -94,6 +94,8 @@ class Request(_Fact):
     """The phase for `phase` (this one alone) and `rerun_from` (this one and what depends on it)."""
     pause_after: tuple[str, ...] | None = None
     """Replaces the session's own stops for review; None keeps them."""
+    widen: bool = True
+    """When all selected phases are done, go on with the rest; False within a run that is under way."""
 
     def words(self) -> str:
         """The request as a few words for people."""
@@ -195,7 +197,7 @@ def _scope(
     if again:
         return chosen | again
     open_ones = [name for name in chosen if not _done(context, name)]
-    return chosen if open_ones else everything
+    return chosen if open_ones or not request.widen else everything
 
 
 def _decide(
