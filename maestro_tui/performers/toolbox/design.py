@@ -22,15 +22,12 @@ from maestro_tui.performers.toolbox.layout import Layout, read_layout
 from maestro_tui.performers.toolbox.markdown import bullets, code, count, document, first, plain, table
 from maestro_tui.performers.toolbox.project import read_project
 from maestro_tui.performers.toolbox.source_files import checkpoint_root, list_files
+from maestro_tui.performers.toolbox.wording import shared_words
 
 DIAGRAM_NODES = 40
 """A diagram with more boxes is read by nobody: then packages are drawn instead of modules."""
 OUTPUT_NAMES = 2_000
 _NO_LABEL = re.compile(r"[^\w.]")
-_STOP_WORDS = frozenset(
-    "the and for with that this must shall should will can all any each from into not when where which has have "
-    "are its than then only also user users system application project code test tests new add make use used".split()
-)
 
 
 async def map_structure(task: Task, port: Port) -> PerformerResult:
@@ -102,28 +99,11 @@ async def map_structure(task: Task, port: Port) -> PerformerResult:
 
 def trace(statements: object, graph: ImportGraph) -> list[dict[str, Any]]:
     """Which modules share words with each statement of the requirement: a hint where to look, no more."""
-    if not isinstance(statements, list):
-        return []
-    words_of = {
-        name: _words(" ".join([name, module.summary, *module.names]))
-        for name, module in graph.modules.items()
-    }
-    out = []
-    for statement in statements[:200]:
-        if not isinstance(statement, Mapping):
-            continue
-        wanted = _words(str(statement.get("text", "")))
-        hits = {name: wanted & words for name, words in words_of.items() if wanted & words}
-        best = sorted(hits, key=lambda name: (-len(hits[name]), name))[:5]
-        shared = sorted({word for name in best for word in hits[name]})
-        out.append({"statement": str(statement.get("id", "")), "modules": best, "words": shared})
-    return out
-
-
-def _words(text: str) -> frozenset[str]:
-    parts = re.findall(r"[A-Z]?[a-z]{3,}|[A-Z]{3,}", text)
-    words = (part.lower() for part in parts)
-    return frozenset(word.removesuffix("s") for word in words if word not in _STOP_WORDS)
+    texts = {name: " ".join([name, module.summary, *module.names]) for name, module in graph.modules.items()}
+    return [
+        {"statement": number, "modules": list(hits), "words": sorted(set().union(*hits.values()))}
+        for number, hits in shared_words(statements, texts)
+    ]
 
 
 def diagram(graph: ImportGraph, circles: list[list[str]]) -> tuple[str, str]:

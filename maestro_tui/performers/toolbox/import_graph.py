@@ -68,9 +68,9 @@ class HotSpot:
     branches: int
 
     @property
-    def score(self) -> int:
+    def score(self) -> float:
         """Changes here reach far and come from many sides: (fan in + 1) × (fan out + 1) × lines, in thousands."""
-        return (self.fan_in + 1) * (self.fan_out + 1) * max(1, self.lines) // 1000
+        return round((self.fan_in + 1) * (self.fan_out + 1) * max(1, self.lines) / 1000, 2)
 
 
 def read_graph(workspace: Path, modules: Mapping[str, str], stop: threading.Event) -> ImportGraph:

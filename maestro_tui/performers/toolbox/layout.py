@@ -29,7 +29,7 @@ class Layout:
     top_level: tuple[str, ...]
     test_files: tuple[str, ...]
     style: str
-    """`src layout`, `flat layout`, `configured`, or `no importable code`."""
+    """`src layout`, `flat layout`, `configured layout`, or `no importable code`."""
 
 
 def read_layout(project: Project, files: FileList) -> Layout:
@@ -38,7 +38,7 @@ def read_layout(project: Project, files: FileList) -> Layout:
     tests = tuple(str(path) for path in paths if is_test_file(path))
     configured = _configured_roots(project)
     roots = [root for root in configured if any(_under(path, root) for path in paths)]
-    style = "configured" if roots else ""
+    style = "src layout" if roots == ["src"] else "configured layout" if roots else ""
     if not roots and any(len(path.parts) > 1 and path.parts[0] == "src" for path in paths):
         roots, style = ["src"], "src layout"
     if not roots:

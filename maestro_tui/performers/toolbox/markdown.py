@@ -40,7 +40,7 @@ def document(title: str, *parts: Sequence[str]) -> str:
     lines = [f"# {title}", ""]
     for part in parts:
         lines.extend(part)
-        if lines[-1]:
+        if part and lines[-1]:
             lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
 

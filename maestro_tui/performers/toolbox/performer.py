@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.toolbox.design import map_structure
+from maestro_tui.performers.toolbox.implementation import build_packages
 from maestro_tui.performers.toolbox.requirements import analyse
 from maestro_tui.performers.toolbox.survey import survey
 
@@ -16,6 +17,7 @@ TOOLS: dict[str, Tool] = {
     "requirement_analyst": analyse,
     "project_surveyor": survey,
     "software_architect": map_structure,
+    "build_engineer": build_packages,
 }
 """Each persona's tool; the catalogue describes them."""
 

@@ -62,11 +62,12 @@ def _document(statements: tuple[Statement, ...]) -> str:
     vague = [f"**{s.id}** {code(flag.word)} {plain(flag.reason)}" for s in statements for flag in s.flags]
     notes = [f"**{s.id}** {plain(note)}" for s in statements for note in s.notes]
     cut = [f"Only the first {STATEMENT_LIMIT:,} statements are listed.", ""]
+    cut = cut if len(statements) >= STATEMENT_LIMIT else []
     return document(
         "Requirements",
         ["Found by rules in the text of the requirement; no model took part.", ""],
         table(["no.", "statement", "kind", "testable"], rows) or ["The text holds no statement.", ""],
-        cut if len(statements) >= STATEMENT_LIMIT else [""],
+        cut,
         ["## Too vague to test", ""],
         bullets(vague, "None was found. The rules know English words only."),
         *([["## Worth a look", ""], bullets(notes)] if notes else []),
