@@ -61,7 +61,7 @@ def visible(root: Any, opened: frozenset[NodePath]) -> Iterator[Node | tuple[Nod
     stack: list[tuple[NodePath, Any, int, int]] = []
 
     def push(path: NodePath, value: Any, depth: int) -> None:
-        shown = [(path + (key,), item, depth, 0) for key, item in _first(value)]
+        shown = [((*path, key), item, depth, 0) for key, item in _first(value)]
         if len(value) > PAGE:
             stack.append((path, None, depth, len(value) - PAGE))
         stack.extend(reversed(shown))
@@ -140,7 +140,7 @@ def find(root: Any, query: str) -> list[NodePath]:
         if query in (text if exact else text.lower()):
             found.append(path)
         if isinstance(value, dict | list) and len(path) < DEEPEST:
-            stack.extend(reversed([(path + (key,), item) for key, item in children(value)]))
+            stack.extend(reversed([((*path, key), item) for key, item in children(value)]))
     return found
 
 

@@ -117,6 +117,17 @@ def _first_cells(text: str, width: int) -> str:
     return text
 
 
+def about(seconds: float) -> str:
+    """A duration that is an estimate, without false precision: `40s`, `6m`, `1h20m`."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))}s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes}m"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours}h{rest:02d}m" if hours < 10 and rest else f"{hours}h"
+
+
 def clock_time(at: float | None) -> str:
     """Time of day where the operator is: `13:59:02`."""
     return "        " if at is None else time.strftime("%H:%M:%S", time.localtime(at))

@@ -107,7 +107,7 @@ class LogFile:
         """Looks at the file and takes in what was added; OSError when it cannot be read."""
         anew = False
         try:
-            status = os.stat(self.path, follow_symlinks=False)
+            status = self.path.lstat()
         except FileNotFoundError:
             # A log that was removed stays readable through the descriptor.
             return Growth()

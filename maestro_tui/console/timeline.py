@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from maestro_tui.console.lines import clock_time, date_time
+from maestro_tui.console.lines import about, clock_time, date_time
 from maestro_tui.model.summary import AttemptSummary, PhaseSummary, SessionSummary
 from maestro_tui.model.text import format_duration
 
@@ -294,7 +294,8 @@ def ticks(scale: Axis, window: tuple[int, int]) -> list[tuple[int, str]]:
                 free_from = column + FOLD_COLUMNS
             continue
         shift = _local_offset(stretch.start)
-        at = math.ceil((stretch.start + shift) / step) * step - shift
+        first = stretch.start + max(0.0, left - stretch.left) * scale.per_column
+        at: float = math.ceil((first + shift) / step) * step - shift
         if at > stretch.end:
             at = stretch.start
         guard = 0
@@ -327,7 +328,7 @@ def exact(row: Row, now: float) -> str:
         words.append(format_duration((end if end is not None else now) - row.start))
     words.append(row.status if row.selected else f"{row.status}, not asked for")
     if row.usual is not None:
-        words.append(f"usual {format_duration(row.usual)}")
+        words.append(f"usual {about(row.usual)}")
     if row.seq is not None:
         words.append(f"commit {row.seq}")
     if row.stale:

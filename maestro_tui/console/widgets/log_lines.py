@@ -41,7 +41,7 @@ class LogLines(ScrollView, can_focus=True):
     LogLines {
         height: 1fr;
         scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 1;
+        scrollbar-size-horizontal: 0;
     }
     """
 

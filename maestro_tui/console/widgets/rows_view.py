@@ -29,7 +29,7 @@ class RowsView(ScrollView, can_focus=True):
     RowsView {
         height: 1fr;
         scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 1;
+        scrollbar-size-horizontal: 0;
     }
     """
 

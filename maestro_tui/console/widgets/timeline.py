@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from maestro_tui.console import timeline
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import column_width, fit, fit_right, short
+from maestro_tui.console.lines import about, column_width, fit, fit_right, short
 from maestro_tui.console.timeline import Axis, Row, RowKey
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import AttemptSummary, SessionSummary
@@ -123,15 +123,18 @@ class Timeline(ScrollView, can_focus=True):
         old = self._rows[self.cursor].key if self.cursor < len(self._rows) else None
         count = len(self._rows)
         self._rows = timeline.rows(self._summary, self._attempts, self._usual, self._personas)
+        current = self._summary.current
+        if home or old is None:
+            old = (current.name if current is not None else "", 0, "")
         places = {row.key: index for index, row in enumerate(self._rows)}
-        if home:
-            current = self._summary.current
-            last = [
-                i for i, row in enumerate(self._rows) if current is not None and row.key[0] == current.name
+        place = places.get(old)
+        if place is None:
+            # Its first attempt has begun, or its persona is hidden: the newest bar of the same phase.
+            of_phase = [
+                index for index, row in enumerate(self._rows) if row.key[0] == old[0] and not row.key[2]
             ]
-            self.set_reactive(Timeline.cursor, last[-1] if last else max(0, len(self._rows) - 1))
-        else:
-            self.set_reactive(Timeline.cursor, places.get(old, min(self.cursor, max(0, len(self._rows) - 1))))  # type: ignore[arg-type]
+            place = of_phase[-1] if of_phase else min(self.cursor, max(0, len(self._rows) - 1))
+        self.set_reactive(Timeline.cursor, place)
         self.virtual_size = Size(self.size.width, len(self._rows) + 2)
         if home:
             self.call_after_refresh(self._show_cursor)
@@ -322,7 +325,7 @@ class Timeline(ScrollView, can_focus=True):
         end = max(start + 1, past + (place + 1) * room // count)
         _write(cells, start, "┄" * (end - start), "muted")
         if row.usual is not None:
-            words = f"usual {format_duration(row.usual)}"
+            words = f"usual {about(row.usual)}"
             if end + 1 + len(words) <= len(cells):
                 _write(cells, end + 1, words, "muted")
             elif start - 1 - len(words) >= 0:
