@@ -217,12 +217,11 @@ def resume(
     from maestro_tui.foreground import drive, engine, finish, print_plan
 
     runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run)
-    made = runner.plan(session, from_phase=from_phase)
     if dry_run:
-        print_plan(made, as_json, plan_document)
+        print_plan(runner.plan(session, from_phase=from_phase), as_json, plan_document)
         return
     if not as_json:
-        print_plan(made, False, plan_document, err=True)
+        print_plan(runner.plan(session, from_phase=from_phase), False, plan_document, err=True)
     stopped = drive(runner.resume(session, from_phase), progress)
     finish(session_document(runner, session), as_json, stopped, exit_code)
 
@@ -253,9 +252,8 @@ def phase(
     from maestro_tui.foreground import drive, engine, finish, print_plan
 
     runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run)
-    made = runner.plan(session, phase=phase)
     if dry_run:
-        print_plan(made, as_json, plan_document)
+        print_plan(runner.plan(session, phase=phase), as_json, plan_document)
         return
     name = runner.situation(session).workflow.resolve(phase)
     stopped = drive(runner.execute_phase(phase, session_id=session), progress)
@@ -443,6 +441,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(FAILED)
     except OSError as error:
         _fail(f"The system refused: {clean(str(error), 300)}. Committed phases are safe.", FAILED)
+    except Exception as error:
+        from maestro_tui.config import write_crash
+
+        _fail(
+            f"A fault of maestro-tui itself ({type(error).__name__}); {write_crash(error)}. Committed phases are safe.",
+            FAILED,
+        )
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

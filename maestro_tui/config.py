@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +61,17 @@ def state_dir(environ: Mapping[str, str] | None = None) -> Path:
     env = os.environ if environ is None else environ
     base = env.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "maestro-tui"
+
+
+def write_crash(error: BaseException) -> str:
+    """Write a fault's traceback to a file; where it is, as the end of a sentence."""
+    path = state_dir() / "crash.log"
+    try:
+        durable.make_dir(path.parent)
+        durable.replace(path, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
+    except (StoreError, OSError):
+        return f"it says: {clean(error, 300)}"
+    return f"details are in {path}"
 
 
 class TrustBook:

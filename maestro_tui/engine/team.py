@@ -163,7 +163,7 @@ class TeamExecutionEngineV2:
             )
             try:
                 result = await self._try(persona, attempt, work, sink, number)
-                self._take(persona, result, work)
+                self._take(persona, attempt.phase.name, result, work)
             except PerformerFailed as error:
                 problem = PhaseError(
                     kind=error.kind,
@@ -232,7 +232,7 @@ class TeamExecutionEngineV2:
                 kind="timeout",
             ) from error
 
-    def _take(self, persona: Persona, result: PerformerResult, work: _Work) -> None:
+    def _take(self, persona: Persona, phase: str, result: PerformerResult, work: _Work) -> None:
         """Add a persona's result to what the phase has so far."""
         for name, value in result.metrics.items():
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
@@ -241,7 +241,11 @@ class TeamExecutionEngineV2:
                     kind="result",
                 )
         work.outputs.update(result.outputs)
-        work.decisions.extend(result.decisions)
+        now = self.now()
+        work.decisions.extend(
+            decision.model_copy(update={"phase": phase, "at": decision.at or now})
+            for decision in result.decisions
+        )
         work.metrics.update(result.metrics)
         if result.summary:
             work.summaries.append(clean(result.summary, 2000))

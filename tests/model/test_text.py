@@ -1,0 +1,64 @@
+"""Text from outside can never steer a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maestro_tui.model.text import (
+    clean,
+    clean_lines,
+    format_bytes,
+    format_duration,
+    new_session_id,
+    session_id_problem,
+)
+
+
+@given(st.text(st.characters()), st.integers(2, 200))
+def test_no_control_or_hidden_character_survives(text: str, limit: int) -> None:
+    shown = clean(text, limit)
+    assert len(shown) <= limit
+    assert not [c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")]
+
+
+def test_controls_are_shown_not_dropped() -> None:
+    assert clean("a\x1b[31mb\x07\x7f\x9b") == "a␛[31mb␇␡<U+009B>"
+    assert clean("\u202eevil") == "<U+202E>evil"
+    assert clean("a\nb") == "a␊b"
+    assert clean_lines("a\r\nb\x1b") == "a\nb␛"
+
+
+@given(st.text())
+def test_clean_text_stays_as_it_is_when_cleaned_again(text: str) -> None:
+    assert clean(clean(text)) == clean(text)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", ".", "..", "a/b", "../x", "a..b", "-a", "con", "NUL.txt", "a" * 129, "a\n", "é", "a b"]
+)
+def test_ids_that_could_leave_the_directory_or_name_a_device_are_refused(bad: str) -> None:
+    assert session_id_problem(bad) is not None
+
+
+@given(st.text(max_size=200))
+def test_generated_ids_are_valid_and_sort_by_time(hint: str) -> None:
+    early = new_session_id(hint, datetime(2026, 11, 22, 14, 25, 30, tzinfo=UTC))
+    late = new_session_id(hint, datetime(2026, 11, 22, 14, 25, 31, tzinfo=UTC))
+    assert session_id_problem(early) is None
+    assert early < late
+
+
+def test_numbers_for_people() -> None:
+    assert [format_duration(s) for s in (None, 9, 252, 11_100, 187_200)] == [
+        "–",
+        "9s",
+        "4m12s",
+        "3h05m",
+        "2d4h",
+    ]
+    assert [format_bytes(n) for n in (None, 812, 4_100, 12_000_000)] == ["–", "812 B", "4.1 kB", "12 MB"]
