@@ -1,0 +1,303 @@
+"""Folds a session's journal, as it grows, into what is running, what was said last, and every attempt.
+
+Every line's checksum is looked at, but only the few kinds of events that decide something are parsed: a
+journal of many megabytes is folded in tens of milliseconds, and afterwards only what was added is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from maestro_tui.model.summary import AttemptSummary, PersonaSpan
+from maestro_tui.model.text import clean
+
+CHUNK = 8 * 1024 * 1024
+LINE_LIMIT = 64 * 1024 * 1024
+WORDS_LIMIT = 200
+
+OUTCOMES = {"phase_committed": "completed", "phase_failed": "failed", "phase_cancelled": "cancelled"}
+_DECIDING = frozenset(
+    b"""phase_started phase_committed phase_failed phase_cancelled persona_started persona_finished
+    runner_acquired question_asked question_answered""".split()
+)
+_HEAD = b'{"crc":"'
+_ZEROED = zlib.crc32(_HEAD + b"00000000")
+
+
+@dataclass(slots=True)
+class OpenAttempt:
+    """An attempt as far as the journal tells of it; `status` is running until its outcome comes."""
+
+    phase: str
+    number: int
+    started_at: float
+    after_runner: int
+    """How many runners had come when it began; the work of an earlier one ended with that one."""
+    status: str = "running"
+    finished_at: float | None = None
+    last_at: float = 0.0
+    error: str | None = None
+    seq: int | None = None
+    personas: dict[str, PersonaSpan] = field(default_factory=dict)
+
+
+class JournalFold:
+    """What the journal says so far. `update` reads what was added since the last time."""
+
+    def __init__(self) -> None:
+        self._start_anew(0)
+
+    def _start_anew(self, inode: int) -> None:
+        self._inode = inode
+        self._offset = 0
+        self._bad = 0
+        self._first_bad: int | None = None
+        self._maybe_sealed = False
+        self.runners = 0
+        """How often a runner took the session."""
+        self.last_at: float | None = None
+        self.last_words = ""
+        self.attempts: dict[tuple[str, int], OpenAttempt] = {}
+        self.questions: set[tuple[str, str]] = set()
+
+    @property
+    def damage(self) -> str | None:
+        """One line about records that are not what was written; None when all are."""
+        if not self._bad:
+            return None
+        records = "a record is" if self._bad == 1 else f"{self._bad} records are"
+        return (
+            f"journal.jsonl: {records} damaged (the first at byte {self._first_bad}) and passed over; "
+            "the commits do not depend on it"
+        )
+
+    def update(self, path: Path) -> None:
+        """Read what was added. A replaced or shortened file is read anew. Raises `OSError`."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if self._offset:
+                self._start_anew(0)
+            return
+        try:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise OSError(0, "it is no regular file")
+            if facts.st_ino != self._inode or facts.st_size < self._offset:
+                self._start_anew(facts.st_ino)
+            self._read(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def open_attempts(self, committed: Mapping[str, int]) -> dict[str, OpenAttempt]:
+        """Phase → its newest attempt, where that has no outcome in the journal and none in the commits.
+
+        `committed` maps a phase to the newest attempt number that a commit holds.
+        """
+        newest: dict[str, OpenAttempt] = {}
+        for (phase, number), attempt in self.attempts.items():
+            if phase not in newest or number > newest[phase].number:
+                newest[phase] = attempt
+        return {
+            phase: attempt
+            for phase, attempt in newest.items()
+            if attempt.status == "running" and attempt.number > committed.get(phase, 0)
+        }
+
+    def summaries(self, running: frozenset[tuple[str, int]]) -> tuple[AttemptSummary, ...]:
+        """Every attempt in the order of its start; one without an outcome that is not in `running` was
+        interrupted, and ends with its last sign of life."""
+        return tuple(
+            _summary(attempt, (attempt.phase, attempt.number) in running)
+            for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.started_at)
+        )
+
+    def _read(self, descriptor: int) -> None:
+        rest = b""
+        while True:
+            chunk = os.pread(descriptor, CHUNK, self._offset + len(rest))
+            if not chunk:
+                return
+            data = rest + chunk if rest else chunk
+            end = data.rfind(b"\n") + 1
+            if end == 0 and len(data) > LINE_LIMIT:
+                raise OSError(0, f"a line is longer than {LINE_LIMIT:,} bytes")
+            self._lines(data[:end] if end < len(data) else data, self._offset)
+            self._offset += end
+            rest = data[end:]
+
+    def _lines(self, data: bytes, offset: int) -> None:
+        last = None
+        for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
+            size = len(line)
+            body = line[:-1]
+            if not _intact(body):
+                self._bad += 1
+                self._first_bad = offset if self._first_bad is None else self._first_bad
+                self._maybe_sealed = True
+            else:
+                at = body.find(b'"type":"') + 8
+                kind = body[at : body.find(b'"', at)]
+                if self._maybe_sealed:
+                    self._seal(kind)
+                if kind in _DECIDING:
+                    record = _record(body)
+                    if record is not None:
+                        self._take(record)
+                last = body
+            offset += size
+        if last is not None and (record := _record(last)) is not None:
+            self.last_at = _moment(record.get("at")) or self.last_at
+            self.last_words = event_words(record)
+
+    def _seal(self, kind: bytes) -> None:
+        """The torn last line of a runner that died is no damage: the next runner sealed it and says so."""
+        self._maybe_sealed = False
+        if kind == b"runner_acquired":
+            self._bad -= 1
+            if self._bad == 0:
+                self._first_bad = None
+
+    def _take(self, record: Mapping[str, Any]) -> None:
+        kind, at = record["type"], _moment(record.get("at")) or 0.0
+        phase, number, persona = record.get("phase"), record.get("attempt"), record.get("persona")
+        data = record.get("data")
+        data = data if isinstance(data, dict) else {}
+        if kind == "runner_acquired":
+            self.runners += 1
+        if not isinstance(phase, str) or not isinstance(number, int):
+            return
+        if kind == "phase_started":
+            self.attempts[phase, number] = OpenAttempt(phase, number, at, self.runners, last_at=at)
+            return
+        attempt = self.attempts.get((phase, number))
+        if attempt is None:
+            return
+        attempt.last_at = max(attempt.last_at, at)
+        who = clean(persona, 64) if isinstance(persona, str) else ""
+        if kind in OUTCOMES:
+            attempt.status, attempt.finished_at = OUTCOMES[kind], at
+            attempt.seq = data["seq"] if isinstance(data.get("seq"), int) else None
+            attempt.error = clean(data["error"], 1000) if data.get("error") else None
+            self.questions = {question for question in self.questions if question[0] != phase}
+        elif kind == "persona_started":
+            before = attempt.personas.get(who)
+            attempt.personas[who] = PersonaSpan(who, "running", before.started_at if before else at)
+        elif kind == "persona_finished" and who in attempt.personas:
+            begun = attempt.personas[who].started_at
+            attempt.personas[who] = PersonaSpan(
+                who, "failed" if data.get("ok") is False else "completed", begun, at
+            )
+        elif kind == "question_asked":
+            self.questions.add((phase, who))
+        elif kind == "question_answered":
+            self.questions.discard((phase, who))
+
+
+def _split(data: bytes) -> list[bytes]:
+    return [line + b"\n" for line in data.split(b"\n")[:-1]]
+
+
+def _intact(line: bytes) -> bool:
+    if not line.startswith(_HEAD) or line[16:17] != b'"':
+        return False
+    try:
+        wanted = int(line[8:16], 16)
+    except ValueError:
+        return False
+    return zlib.crc32(line[16:], _ZEROED) == wanted
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """A line as a record; None for one whose checksum is right and which still is no record of ours."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("type"), str) else None
+
+
+def _moment(text: object) -> float | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _summary(attempt: OpenAttempt, running: bool) -> AttemptSummary:
+    lost = attempt.status == "running" and not running
+    over = attempt.finished_at if not lost else attempt.last_at
+    return AttemptSummary(
+        phase=clean(attempt.phase, 64),
+        attempt=attempt.number,
+        status="interrupted" if lost else attempt.status,
+        started_at=attempt.started_at,
+        finished_at=over,
+        personas=tuple(_span(span, attempt.status, lost, over) for span in attempt.personas.values()),
+        error=attempt.error,
+        seq=attempt.seq,
+    )
+
+
+def _span(span: PersonaSpan, status: str, lost: bool, over: float | None) -> PersonaSpan:
+    if span.status != "running" or over is None:
+        return span
+    ended = "interrupted" if lost else "failed" if status == "failed" else "cancelled"
+    return PersonaSpan(span.persona, ended, span.started_at, max(over, span.started_at))
+
+
+def event_words(record: Mapping[str, Any]) -> str:
+    """A journal record in a few clean words for the list."""
+    kind = str(record.get("type"))
+    data = record.get("data")
+    data = data if isinstance(data, dict) else {}
+    phase, number = record.get("phase"), record.get("attempt")
+    where = str(phase) if isinstance(phase, str) else "session"
+    if isinstance(number, int) and number > 1:
+        where += f" #{number}"
+    who = record.get("persona") or where
+    said = data.get("summary") or data.get("error") or data.get("reason") or ""
+    words = {
+        "session_started": "began",
+        "phase_started": f"{where} began",
+        "blueprint_selected": f"{where}: team {_listed(data.get('personas'))}",
+        "persona_started": f"{who} began",
+        "persona_finished": f"{who} {'failed' if data.get('ok') is False else 'finished'}{_tail(said)}",
+        "artifacts_created": f"{where}: {data.get('count', 'some')} files",
+        "contract_checked": f"{where}: {'delivered' if not data.get('missing') else 'misses ' + _listed(data.get('missing'))}",
+        "quality_checked": f"{where}: quality {data.get('verdict') or 'measured'}",
+        "gate_waiting": f"{where} waits for approval",
+        "gate_decided": f"{where} {str(data.get('verdict', 'decided')).replace('_', ' ')} by {data.get('by') or 'someone'}",
+        "phase_committed": f"{where} committed",
+        "phase_failed": f"{where} failed{_tail(said)}",
+        "phase_cancelled": f"{where} cancelled",
+        "phase_retried": f"{who} tries again",
+        "session_paused": f"paused{_tail(said)}",
+        "session_failed": "failed",
+        "session_cancelled": "cancelled",
+        "session_completed": "completed",
+        "runner_acquired": "taken by a runner",
+        "runner_lost": "its runner was lost",
+        "edits_applied": f"{where} edited by {data.get('by') or 'someone'}",
+        "question_asked": f"{who} asks{_tail(data.get('question') or '')}",
+        "question_answered": f"{who} was answered",
+    }.get(kind, f"{where}: {kind.replace('_', ' ')}")
+    return clean(" ".join(words[: 4 * WORDS_LIMIT].split()), WORDS_LIMIT)
+
+
+def _tail(text: object) -> str:
+    return f": {text}" if text else ""
+
+
+def _listed(names: object) -> str:
+    return ", ".join(str(name) for name in names[:4]) if isinstance(names, list) else "unknown"
