@@ -34,6 +34,8 @@ class Growth:
 
     lines: int = 0
     """Lines that were added at the end."""
+    grown: bool = False
+    """True when any byte was added."""
     anew: bool = False
     """True when it is another file or was cut: everything is read again."""
 
@@ -72,7 +74,8 @@ class LogFile:
         self.base = self.end = 0
         self._offsets, self._lengths, self._newlines, self._before = (array("Q") for _ in range(4))
         self._total = 0
-        self._ends_open = False
+        self.ends_open = False
+        """True when the last line is not finished yet."""
         self._cache: dict[int, bytes] = {}
 
     @property
@@ -93,7 +96,7 @@ class LogFile:
     @property
     def line_count(self) -> int:
         """Lines counted so far; an unfinished last one counts."""
-        return self._total + (1 if self._ends_open else 0)
+        return self._total + (1 if self.ends_open else 0)
 
     def close(self) -> None:
         """Gives the descriptor back."""
@@ -119,10 +122,10 @@ class LogFile:
             anew = True
             if opened.st_size > FIRST_LOOK:
                 self.base = self.end = self._line_start(opened.st_size - FIRST_LOOK)
-        lines = self.line_count
+        lines, end = self.line_count, self.end
         size = os.fstat(self._descriptor).st_size
         self._take(min(size, self.end + MOST_AT_ONCE))
-        return Growth(self.line_count - lines, anew)
+        return Growth(self.line_count - lines, self.end > end, anew)
 
     def _line_start(self, offset: int) -> int:
         data = os.pread(self._descriptor, BLOCK, offset)
@@ -149,7 +152,7 @@ class LogFile:
                 self._before.append(self._total)
             self._total += data.count(b"\n")
             self.end += len(data)
-            self._ends_open = data[-1:] != b"\n"
+            self.ends_open = data[-1:] != b"\n"
 
     def prepend(self, blocks: list[tuple[int, int, int]]) -> int:
         """Takes in blocks that end where the counted part begins; the number of lines that came before."""

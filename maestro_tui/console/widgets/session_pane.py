@@ -90,13 +90,13 @@ class SessionPane(Widget):
     def __init__(
         self,
         root: Path | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         detail_source: DetailSource | None = None,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
         self._root = root
-        self._clock = clock
+        self._given_clock = clock
         self._source = detail_source
         self._summary: SessionSummary | None = None
         self._detail: SessionDetail | None = None
@@ -238,6 +238,10 @@ class SessionPane(Widget):
         self.timeline.show(summary, self._attempts(), usual, self._clock())
 
     # -- reading
+
+    def _clock(self) -> float:
+        clock = self._given_clock or getattr(self.app, "clock", None) or time.time
+        return float(clock())
 
     def _session_dir(self) -> Path:
         assert self._summary is not None
