@@ -150,7 +150,7 @@ ACTIONS: tuple[Action, ...] = (
         available=_one,
         rank=1,
     ),
-    Action("back", "escape", "back", "Back to the list; clears the filter when it is empty-handed.", "Look"),
+    Action("back", "escape", "back", "Back to the list; on the list, takes the filter away.", "Look"),
     Action(
         "resume",
         "r",

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -20,10 +20,13 @@ from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.ports import Host, Source
-from maestro_tui.console.production import WatchSource, engine_host
+from maestro_tui.console.production import WatchSource, engine_host, phase_result
 from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.theme import THEME_NAMES, THEMES, variable_defaults
 from maestro_tui.model.summary import FleetSnapshot
+
+if TYPE_CHECKING:
+    from maestro_tui.model.context import PhaseResult
 
 Answer = TypeVar("Answer")
 STOP_SECONDS = 8.0
@@ -54,7 +57,8 @@ class MaestroApp(App[int]):
     TITLE = "maestro"
     CSS_PATH = style_paths()
     COMMANDS = {_palette_commands}  # noqa: RUF012
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
         Binding("ctrl+c", "help_quit", "How to quit", show=False, system=True),
@@ -71,11 +75,15 @@ class MaestroApp(App[int]):
         theme: str | None = None,
         source: Source | None = None,
         host: Host | None = None,
+        results: Callable[[str, str], PhaseResult] | None = None,
         clock: Callable[[], float] = time.time,
         settings: user_settings.Settings | None = None,
         memory: user_settings.Memory | None = None,
     ) -> None:
-        """`open_session` is `SESSION` or `SESSION/PHASE`. `source` and `host` default to the real ones."""
+        """`open_session` is `SESSION` or `SESSION/PHASE`.
+
+        `source`, `host` and `results` (session id, phase → its newest result) default to the real ones.
+        """
         super().__init__()
         self.root = Path(root).expanduser().absolute()
         self.clock = clock
@@ -89,6 +97,7 @@ class MaestroApp(App[int]):
         self.snapshot = FleetSnapshot(root=str(self.root), loading=True)
         self.ended_by: signal.Signals | None = None
         self._source = source or WatchSource(self.root)
+        self._results = results
         self._host = host
         self._host_lock = threading.Lock()
         self._filter, self._open = initial_filter, open_session
@@ -148,6 +157,11 @@ class MaestroApp(App[int]):
     async def ask_host(self, work: Callable[[Host], Answer]) -> Answer:
         """Do something with the host in a thread; its `MaestroError`s come out here."""
         return await asyncio.to_thread(lambda: work(self._host_now()))
+
+    async def result_of(self, session_id: str, phase: str) -> PhaseResult:
+        """What a phase left, for a review; read in a thread. Raises `MaestroError`."""
+        read = self._results or (lambda one, name: phase_result(self.root, one, name))
+        return await asyncio.to_thread(read, session_id, phase)
 
     def _host_now(self) -> Host:
         with self._host_lock:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from maestro_tui.model.errors import InputError
 from maestro_tui.model.summary import FleetSnapshot
 from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.console.ports import Host
+    from maestro_tui.model.context import PhaseResult
 
 
 class WatchSource:
@@ -61,3 +63,13 @@ def engine_host(root: Path) -> Host:
     from maestro_tui.engine.host import EngineHost
 
     return EngineHost(root)
+
+
+def phase_result(root: Path, session_id: str, phase: str) -> PhaseResult:
+    """The newest committed result of a phase. Raises `MaestroError`; reads the disk."""
+    from maestro_tui.store.checkpoints import CheckpointStore
+
+    result = CheckpointStore(root).head(session_id).context.phase_results.get(phase)
+    if result is None:
+        raise InputError(f"{phase} of {session_id} has no committed result.")
+    return result

@@ -169,11 +169,11 @@ class Memory:
         self._data[name] = value
         if self.path is None:
             return None
-        from maestro_tui.store import durable
+        from maestro_tui.store.durable import make_dir, replace
 
         try:
-            durable.make_dir(self.path.parent)
-            durable.replace(self.path, (json.dumps(self._data, indent=2) + "\n").encode())
+            make_dir(self.path.parent)
+            replace(self.path, (json.dumps(self._data, indent=2) + "\n").encode())
         except (OSError, StoreError) as error:
             return f"This could not be remembered for the next start: {clean(error, 200)}"
         return None

@@ -10,7 +10,7 @@ os.environ["TEXTUAL_ANIMATIONS"] = "none"
 for _name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM", "COLUMNS", "LINES"):
     os.environ.pop(_name, None)
 
-import pytest
+import pytest  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

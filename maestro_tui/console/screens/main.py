@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from rich.text import Text
@@ -21,6 +22,7 @@ from maestro_tui.console.fleet import (
     NO_USUAL,
     SORT_COLUMNS,
     Sort,
+    Usual,
     project,
     usual_durations,
 )
@@ -48,15 +50,15 @@ USUAL_EVERY = 60.0
 class Pane(Protocol):
     """What shows one session: `widgets.session_pane.SessionPane`."""
 
-    def show(self, summary: SessionSummary | None) -> None:
-        """Show this session."""
+    def show(self, summary: SessionSummary | None, usual: Usual | None = None) -> None:
+        """Show this session, with how long its phases usually take."""
 
 
-def make_pane() -> Widget:
+def make_pane(root: Path, clock: Callable[[], float]) -> Widget:
     """The inspector; imported after the first paint."""
     from maestro_tui.console.widgets.session_pane import SessionPane
 
-    return SessionPane()
+    return SessionPane(root, clock)
 
 
 class MainScreen(Screen[None]):
@@ -77,6 +79,7 @@ class MainScreen(Screen[None]):
         self.marked: frozenset[str] = frozenset()
         self._initial_filter = initial_filter
         self._wanted, _, self._wanted_phase = (open_session or "").partition("/")
+        self._opening = bool(self._wanted)
         self._usual_at = float("-inf")
         self._pane: Widget | None = None
         self._shown: SessionSummary | None = None
@@ -111,7 +114,7 @@ class MainScreen(Screen[None]):
         self.call_after_refresh(self._bring_pane)
 
     def _bring_pane(self) -> None:
-        self._pane = make_pane()
+        self._pane = make_pane(self.console.root, self.console.clock)
         self.query_one("#inspector").mount(self._pane)
         self.call_after_refresh(self._show_current, force=True)
 
@@ -140,7 +143,9 @@ class MainScreen(Screen[None]):
         if self._wanted and self._wanted in self.view.positions:
             self.table.select(self._wanted)
             self._wanted = ""
-            self.set_detail(True)
+            if self._opening or not self.wide:
+                self.set_detail(True)
+            self._opening = False
 
     def refresh_view(self) -> None:
         """Project the newest snapshot anew: after a snapshot, another filter, another order."""
@@ -185,7 +190,7 @@ class MainScreen(Screen[None]):
         if summary is not self._shown or force:
             self._shown = summary
             if self._pane is not None:
-                cast(Pane, self._pane).show(summary)
+                cast(Pane, self._pane).show(summary, self.usual)
             self.refresh_keys()
 
     def tick(self) -> None:
@@ -213,6 +218,20 @@ class MainScreen(Screen[None]):
         """What actions depend on now."""
         row = self.table.current
         return Scene(row.summary if row else None, len(self.marked), self.console.own_sessions)
+
+    def await_session(self, session_id: str) -> None:
+        """Go to a session as soon as it is seen on disk."""
+        self._wanted = session_id
+        self.console.say(f"Launched {session_id}.")
+
+    def go_to(self, session_id: str) -> None:
+        """Open a session; a filter that hides it is taken away."""
+        if session_id not in self.view.positions:
+            self.query_one(FilterInput).value = ""
+            self.query_now = parse("")
+            self.refresh_view()
+        self.table.select(session_id)
+        self.set_detail(True)
 
     # ── List and detail ───────────────────────────────────────────────────────────────────────────────────
 

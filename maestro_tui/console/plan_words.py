@@ -1,0 +1,133 @@
+"""Says in words and columns what a plan would do: phases with reasons, what is overwritten, how long, how much.
+
+Pure: lines and sentences only.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from maestro_tui.console.fleet import ago
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import Line, column_width, fit, line, short
+from maestro_tui.model.summary import Owner
+from maestro_tui.model.text import clean
+
+if TYPE_CHECKING:
+    from maestro_tui.model.plan import Plan, PlannedPhase
+
+_STATUS: Mapping[str, str] = {
+    "reuse": "completed",
+    "run": "running",
+    "provided": "provided",
+    "skip": "skipped",
+    "blocked": "interrupted",
+}
+
+
+def plan_lines(plan: Plan, width: int, ascii_only: bool = False) -> list[Line]:
+    """One line for each phase: sign, phase, action, reason, what it usually takes."""
+    names = column_width([one.phase for one in plan.phases], 8, max(10, width // 4))
+    ends = [_usual(one) for one in plan.phases]
+    tail = column_width(ends, 0, 24)
+    actions = column_width([one.action.value for one in plan.phases], 3, 8)
+    room = max(10, width - 2 - names - 2 - actions - 2 - (tail + 2 if tail else 0))
+    out = []
+    for one, end in zip(plan.phases, ends, strict=True):
+        status = "waiting" if one.approval else _STATUS.get(one.action.value, "pending")
+        runs = one.action.value == "run"
+        out.append(
+            line(
+                one.phase,
+                (glyph(status, ascii_only) + " ", COLOURS.get(status, "muted")),
+                (fit(one.phase, names) + "  ", "bold" if runs else ""),
+                (fit(one.action.value, actions) + "  ", "" if runs else "muted"),
+                (fit(_reason(one), room), "" if runs else "muted"),
+                ("  " + end.rjust(tail) if tail else "", "muted"),
+            )
+        )
+    return out
+
+
+def _reason(one: PlannedPhase) -> str:
+    parts = [clean(one.reason)]
+    if one.goes_stale:
+        parts.insert(0, "goes stale")
+    if one.approval:
+        parts.insert(0, "stops for your approval")
+    elif one.pause:
+        parts.insert(0, "stops for review after it")
+    return "; ".join(parts)
+
+
+def _usual(one: PlannedPhase) -> str:
+    if one.action.value != "run":
+        return ""
+    estimate = one.estimate
+    seconds = f"usual {ago(estimate.seconds)}" if estimate.seconds is not None else ""
+    cost = f" ${estimate.cost_usd:.2f}" if estimate.cost_usd is not None else ""
+    return seconds + cost
+
+
+def total_words(plan: Plan) -> str:
+    """`about 10m, about $2.02 (from 11 earlier runs)`; says so when nothing was measured yet."""
+    running = [one for one in plan.phases if one.action.value == "run"]
+    if not running:
+        return "Nothing would run."
+    seconds = [one.estimate.seconds for one in running if one.estimate.seconds is not None]
+    if not seconds:
+        return "How long it takes is not known yet: these phases never completed here."
+    parts = [f"about {ago(sum(seconds))}"]
+    costs = [one.estimate.cost_usd for one in running if one.estimate.cost_usd is not None]
+    if costs:
+        parts.append(f"about ${sum(costs):.2f}")
+    unknown = len(running) - len(seconds)
+    if unknown:
+        parts.append(f"{unknown} of {len(running)} phases never measured")
+    runs = max(one.estimate.runs for one in running)
+    return ", ".join(parts) + f" (from {runs} earlier run{'s' if runs != 1 else ''})"
+
+
+def overwrite_words(plan: Plan, most: int = 4) -> str:
+    """`overwrites: docs/design.md and 3 more`; empty when nothing is."""
+    paths = [clean(path, 120) for one in plan.phases for path in one.overwrites]
+    if not paths:
+        return ""
+    rest = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return "may overwrite " + ", ".join(paths[:most]) + rest
+
+
+def stale_words(plan: Plan) -> str:
+    """Which committed phases become stale; empty when none does."""
+    names = [one.phase for one in plan.phases if one.goes_stale]
+    return f"goes stale, is kept: {', '.join(names)}" if names else ""
+
+
+def holder_words(owner: Owner | None, now: float) -> str:
+    """`nobody holds this session (pid 4121 ended 3m ago)`, or who does."""
+    if owner is None:
+        return "nobody holds this session"
+    if owner.alive is False:
+        return f"nobody holds this session ({owner.words()} ended, last sign {ago(now - owner.heartbeat_at)} ago)"
+    return f"{owner.words()} ({owner.user}) holds this session since {ago(now - owner.started_at)}"
+
+
+def command_words(kind: str, session_id: str, phase: str | None, root: str = "") -> str:
+    """The command line that does the same."""
+    words = ["maestro-tui"]
+    if root:
+        words += ["--checkpoint-dir", root]
+    if kind == "phase" and phase is not None:
+        words += ["phase", session_id, phase]
+    else:
+        words += ["resume", session_id]
+        if phase is not None:
+            words += ["--from", phase]
+    return shlex.join(words)
+
+
+def run_words(plan: Plan, width: int) -> str:
+    """What would run, in a few words for a list of sessions."""
+    return short("runs " + ", ".join(plan.runs) if plan.runs else "nothing would run", width)

@@ -1,0 +1,84 @@
+"""Asks which phase to run alone, or from which to rerun; the plan follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from maestro_tui.console.fleet import phase_word, short_id
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import column_width, fit
+from maestro_tui.console.screens.plan_sheet import PlanSheet
+from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.widgets.palette import palette
+from maestro_tui.model.summary import PhaseSummary, SessionSummary
+from maestro_tui.model.text import clean
+
+
+class ChoosePhase(Sheet):
+    """The phases of a session, with what became of each."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "move(1)", "Down", show=False),
+        Binding("k", "move(-1)", "Up", show=False),
+    ]
+    AUTO_FOCUS = "OptionList"
+    AROUND = 9
+
+    def __init__(self, session: SessionSummary, kind: str) -> None:
+        """`kind` is `phase` or `rerun_from`."""
+        super().__init__()
+        self.session, self.kind = session, kind
+
+    def title_words(self) -> str:
+        """What is asked."""
+        name = short_id(self.session.session_id)
+        return f"Which phase of {name} alone?" if self.kind == "phase" else f"Rerun {name} from which phase?"
+
+    def body(self) -> Iterable[Widget]:
+        """One line for each phase."""
+        phases = self.session.phases
+        width = column_width([phase.name for phase in phases], 8, 32)
+        options = [Option(self._words(phase, width)) for phase in phases]
+        yield OptionList(*options, compact=True, markup=False, classes="list")
+        yield Block("enter shows the plan first; nothing runs yet", classes="note")
+
+    def on_mount(self) -> None:
+        """Begin at the phase that the session is at."""
+        current = self.session.current
+        if current is not None:
+            self.query_one(OptionList).highlighted = self.session.phases.index(current)
+
+    def _words(self, phase: PhaseSummary, width: int) -> Text:
+        status, styles = phase_word(phase, self.session.status.value), palette(self)
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(glyph(status, self.console.ascii_only) + " ", styles.style(COLOURS.get(status, "muted")))
+        text.append(fit(phase.name, width) + "  ")
+        said = f"{status}, attempt {phase.attempt}" if phase.attempt else status
+        if phase.stale:
+            said += f": {clean(phase.stale, 120)}"
+        text.append(said, styles.style("muted"))
+        return text
+
+    def action_move(self, step: int) -> None:
+        """Up or down."""
+        options = self.query_one(OptionList)
+        if step > 0:
+            options.action_cursor_down()
+        else:
+            options.action_cursor_up()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, message: OptionList.OptionSelected) -> None:
+        if self.busy or not self.is_current:
+            return
+        self.busy = True
+        phase = self.session.phases[message.option_index].name
+        self.app.switch_screen(PlanSheet(self.session, self.kind, phase))

@@ -1,0 +1,261 @@
+"""Launches a new session: what, where, which phases; refuses with the sentence at the field it is about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from operator import methodcaller
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Button, Input, TextArea
+
+from maestro_tui.console.launch_form import Form, recalled, requirement_text
+from maestro_tui.console.lines import short
+from maestro_tui.console.screens.plan_sheet import ask_for_trust
+from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.widgets.palette import palette
+from maestro_tui.console.widgets.phase_list import PhaseList
+from maestro_tui.model.errors import InputError, MaestroError, WorkflowError
+from maestro_tui.model.text import clean
+
+if TYPE_CHECKING:
+    from maestro_tui.engine.launch import Launch
+    from maestro_tui.model.workflow import Workflow
+
+
+class Field(Horizontal):
+    """A label and the widget behind it."""
+
+    DEFAULT_CSS = """
+    Field { height: auto; }
+    Field > Block { width: 14; color: $muted; }
+    """
+
+    def __init__(self, label: str, widget: Widget) -> None:
+        super().__init__()
+        self._label, self._widget = label, widget
+
+    def compose(self) -> ComposeResult:
+        """Both."""
+        yield Block(self._label)
+        yield self._widget
+
+
+class LaunchSheet(Sheet):
+    """The form for a new session."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "confirm", "Launch", show=False, priority=True),
+    ]
+    TITLE_WORDS = "New session"
+    AROUND = 9
+    AUTO_FOCUS = "#requirement"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = Form()
+        self._out: tuple[str, ...] = ()
+        self._pause: tuple[str, ...] = ()
+
+    def body(self) -> Iterable[Widget]:
+        """The fields, each with a line for what is wrong with it."""
+        self.form, self._out, self._pause = recalled(self.console.memory.get("launch"))
+        with VerticalScroll(classes="list", can_focus=False):
+            requirement = TextArea(
+                self.form.requirement,
+                id="requirement",
+                compact=True,
+                tab_behavior="focus",
+                soft_wrap=True,
+                placeholder="What must be true when the work is done? Several lines, or @FILE",
+            )
+            yield Field("Requirement", requirement)
+            yield Block(id="wrong-requirement", classes="wrong")
+            yield Field("Workspace", Input(self.form.workspace, id="workspace", compact=True))
+            yield Block(id="wrong-workspace", classes="wrong")
+            hint = "empty: maestro.toml in the workspace, else sdlc; or a file"
+            yield Field("Workflow", Input(self.form.workflow, id="workflow", compact=True, placeholder=hint))
+            yield Block(id="wrong-workflow", classes="wrong")
+            yield Field("Phases", PhaseList(ascii_only=self.console.ascii_only, id="phases"))
+            yield Block(id="wrong-phases", classes="wrong")
+            yield Field(
+                "Provided", Input(id="inputs", compact=True, placeholder="requirements=docs/req.md design=…")
+            )
+            yield Block(id="wrong-inputs", classes="wrong")
+        yield Block("space run it   p stop after it   f start from it", id="hint", classes="note")
+        yield Block(id="command")
+
+    def yes_buttons(self) -> Iterable[tuple[str, str]]:
+        """One."""
+        yield "yes", "Launch  ^s"
+
+    def on_mount(self) -> None:
+        """Read the workflow."""
+        self.query_one("#requirement", TextArea).select_all()
+        for wrong in self.query(".wrong"):
+            wrong.display = False
+        self._show()
+        self._read_workflow()
+
+    # ── What is on the sheet ──────────────────────────────────────────────────────────────────────────────
+
+    def _show(self) -> None:
+        form = self.form
+        self.query_one(PhaseList).show(form)
+        provided = self.query_one("#inputs", Input)
+        if provided.parent is not None and isinstance(provided.parent, Widget):
+            provided.parent.display = form.start_from is not None or bool(form.inputs)
+        width = max(30, self.query_one("#command", Block).size.width)
+        command = short("$ " + form.command(), width * 2)
+        self.query_one("#command", Block).show(Text(command, palette(self).style("muted")))
+
+    @on(TextArea.Changed, "#requirement")
+    def _requirement_changed(self, message: TextArea.Changed) -> None:
+        self.form = replace(self.form, requirement=message.text_area.text)
+        self._wrong("requirement", "")
+        self._show()
+
+    @on(Input.Changed, "#workspace")
+    def _workspace_changed(self, message: Input.Changed) -> None:
+        if message.value != self.form.workspace:
+            self.form = replace(self.form, workspace=message.value)
+            self._show()
+            self._read_workflow()
+
+    @on(Input.Changed, "#workflow")
+    def _workflow_changed(self, message: Input.Changed) -> None:
+        if message.value != self.form.workflow:
+            self.form = replace(self.form, workflow=message.value)
+            self._show()
+            self._read_workflow()
+
+    @on(Input.Changed, "#inputs")
+    def _inputs_changed(self, message: Input.Changed) -> None:
+        self.form = replace(self.form, inputs=message.value)
+        self._wrong("inputs", "")
+        self._show()
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.app.action_focus_next()
+
+    @on(PhaseList.Switched)
+    def _switched(self, message: PhaseList.Switched) -> None:
+        switch = {"run": self.form.toggled, "pause": self.form.paused, "start": self.form.started}
+        self.form = switch[message.what](message.phase)
+        self._wrong("phases", "")
+        self._show()
+
+    def _wrong(self, field: str, sentence: str) -> None:
+        block = self.query_one(f"#wrong-{field}", Block)
+        block.show(Text(sentence, palette(self).style("phase-failed")))
+        block.display = bool(sentence)
+
+    # ── The workflow of the workspace, read in a thread as it is typed ────────────────────────────────────
+
+    def _read_workflow(self) -> None:
+        self.run_worker(self._find(), group="workflow", exclusive=True, exit_on_error=False)
+
+    async def _find(self) -> None:
+        # A short wait, so that a path is not looked up for each of its letters.
+        await asyncio.sleep(0.15)
+        form = self.form
+
+        def work() -> Workflow:
+            from maestro_tui.config import find_workflow
+
+            workspace = Path(form.workspace.strip() or ".").expanduser()
+            if not workspace.is_dir():
+                raise InputError(f"{clean(str(workspace), 200)} is not a folder.")
+            return find_workflow(form.workflow.strip() or None, workspace)[0]
+
+        self._wrong("workspace", "")
+        self._wrong("workflow", "")
+        try:
+            workflow = await asyncio.to_thread(work)
+        except WorkflowError as error:
+            self._wrong("workflow", clean(error, 400))
+        except MaestroError as error:
+            self._wrong("workspace", clean(error, 400))
+        except OSError as error:
+            self._wrong("workspace", f"Cannot read the workspace: {clean(error.strerror or error, 200)}.")
+        else:
+            self.form = self.form.with_workflow(workflow, self._out, self._pause)
+            self._show()
+
+    # ── Launch ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @on(Button.Pressed, "#yes")
+    def action_confirm(self) -> None:
+        """Launch what is on the sheet."""
+        if self.busy or not self.is_current:
+            return
+        self.busy = True
+        self.tell("")
+        self.run_worker(self._launch(trust=False), group="do", exit_on_error=False)
+
+    async def _launch(self, *, trust: bool) -> None:
+        form = self.form
+        try:
+            wrong, launch = await asyncio.to_thread(_made, form, trust)
+            if launch is None:
+                self._wrong(wrong[0], wrong[1])
+                self.query_one(f"#{wrong[0]}").focus()
+                return
+            session_id = await self.console.ask_host(methodcaller("launch", launch))
+        except MaestroError as error:
+            if not ask_for_trust(self, error, self._trusted):
+                self._refused(error)
+            return
+        finally:
+            self.busy = False
+        problem = self.console.memory.put("launch", form.remembered())
+        if problem is not None:
+            self.console.say(problem, severity="warning")
+        self.console.main.await_session(session_id)
+        self.leave()
+
+    def _refused(self, error: MaestroError) -> None:
+        sentence = clean(error, 600)
+        field = (
+            "workflow"
+            if isinstance(error, WorkflowError)
+            else "workspace"
+            if "workspace" in sentence
+            else "inputs"
+            if "provide" in sentence
+            else "phases"
+            if "phase" in sentence
+            else "requirement"
+            if "requirement" in sentence
+            else ""
+        )
+        if field:
+            self._wrong(field, sentence)
+        else:
+            self.tell(sentence)
+
+    def _trusted(self) -> None:
+        self.busy = True
+        self.run_worker(self._launch(trust=True), group="do", exit_on_error=False)
+
+
+def _made(form: Form, trust: bool) -> tuple[tuple[str, str], Launch | None]:
+    """The launch, or the field that is wrong and why; may read the requirement's file."""
+    for field, check in (
+        ("requirement", lambda: requirement_text(form.requirement)),
+        ("inputs", form.provided),
+    ):
+        try:
+            check()
+        except InputError as error:
+            return (field, clean(error, 400)), None
+    return ("", ""), form.launch(trust=trust)

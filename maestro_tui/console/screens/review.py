@@ -1,0 +1,198 @@
+"""A phase that waits for a person: shows what it left, and takes the decision with a comment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Button, Input
+
+from maestro_tui.console.fleet import short_id
+from maestro_tui.console.lines import fit_right
+from maestro_tui.console.screens.plan_sheet import ask_for_trust
+from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.widgets.palette import palette
+from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.summary import FleetSnapshot, SessionSummary
+from maestro_tui.model.text import clean, clean_lines, format_bytes
+
+if TYPE_CHECKING:
+    from maestro_tui.console.ports import Host
+    from maestro_tui.model.context import PhaseResult
+
+_MOST = 12
+
+
+class ReviewSheet(Sheet):
+    """Approve, push back or reject. Approving and pushing back go on with the session."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "decide('approve')", "Approve and go on", show=False),
+        Binding("b", "decide('push_back')", "Push back", show=False),
+        Binding("x", "decide('reject')", "Reject", show=False),
+        Binding("c", "comment", "Comment", show=False),
+    ]
+
+    def __init__(self, session: SessionSummary) -> None:
+        super().__init__()
+        self.no_words = "Later"
+        self.session = session
+        self.phase = next(phase.name for phase in session.phases if phase.waiting)
+
+    def title_words(self) -> str:
+        """What waits."""
+        others = sum(phase.waiting for phase in self.session.phases) - 1
+        more = f"  ({others} more of its phases wait{'s' if others == 1 else ''})" if others else ""
+        return f"Review {self.phase} of {short_id(self.session.session_id)}{more}"
+
+    def body(self) -> Iterable[Widget]:
+        """What it left, and the comment."""
+        yield VerticalScroll(Block("Reading the result …", id="left"), classes="list", can_focus=False)
+        yield Input(placeholder="c comment: needed to push back or reject", id="comment", compact=True)
+        yield Block(
+            "approving goes on with the session; push back runs the phase again with your comment; "
+            "reject fails it",
+            classes="note",
+        )
+
+    def yes_buttons(self) -> Iterable[tuple[str, str]]:
+        """Three."""
+        yield "reject", "Reject  x"
+        yield "push_back", "Push back  b"
+        yield "approve", "Approve and go on  y"
+
+    def on_mount(self) -> None:
+        """Read the result."""
+        self._load()
+
+    def take_snapshot(self, snapshot: FleetSnapshot) -> None:
+        """Say when somebody else has decided meanwhile."""
+        now = snapshot.sessions.get(self.session.session_id)
+        if now is None or self.busy or now.seq == self.session.seq:
+            return
+        self.session = now
+        if any(phase.waiting and phase.name == self.phase for phase in now.phases):
+            self._load()
+            self.tell("The session has changed since; this is the result as of now.", "phase-waiting")
+        else:
+            self.busy = True
+            self.tell(
+                f"{self.phase} does not wait any more: somebody has decided meanwhile.", "phase-waiting"
+            )
+
+    def _load(self) -> None:
+        self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
+
+    async def _read(self) -> None:
+        try:
+            result = await self.console.result_of(self.session.session_id, self.phase)
+        except MaestroError as error:
+            self.query_one("#left", Block).show("")
+            self.tell(clean(error, 600))
+            return
+        self.query_one("#left", Block).show(self._words(result))
+
+    def _words(self, result: PhaseResult) -> Text:
+        styles = palette(self)
+        text = Text(clean_lines(result.summary, 2_000, 6) or f"attempt {result.attempt}, no summary")
+
+        def head(words: str) -> None:
+            text.append("\n\n" + words, styles.style("muted"))
+
+        if result.quality:
+            head("quality")
+            for name, value in list(result.quality.items())[:_MOST]:
+                shown = "not measured" if value is None else f"{value:.2f}"
+                text.append(f"\n  {clean(name, 60)}: {shown}")
+        gate = result.gate
+        if gate is not None and gate.threshold is not None:
+            text.append(f"\n  wanted: {clean(gate.threshold, 80)}", styles.style("muted"))
+        contract = result.contract
+        if contract is not None and contract.deliverables:
+            head("deliverables")
+            for name in contract.deliverables[:_MOST]:
+                missing = name in contract.missing
+                text.append(f"\n  {clean(name, 120)}: {'missing' if missing else 'there'}")
+        if result.artifacts:
+            head(f"files ({len(result.artifacts)})")
+            for artifact in result.artifacts[:_MOST]:
+                size = fit_right(format_bytes(artifact.size), 8)
+                text.append(f"\n  {artifact.change:<8} {size}  {clean(artifact.path, 160)}")
+            if len(result.artifacts) > _MOST:
+                text.append(f"\n  and {len(result.artifacts) - _MOST} more", styles.style("muted"))
+        if result.decisions:
+            head("decisions")
+            for decision in result.decisions[:_MOST]:
+                text.append(f"\n  {clean(decision.about, 80)}: {clean(decision.choice, 120)}")
+        return text
+
+    def action_comment(self) -> None:
+        """Write the comment."""
+        self.query_one("#comment", Input).focus()
+
+    @on(Input.Submitted, "#comment")
+    def _comment_done(self) -> None:
+        self.query_one("#approve", Button).focus()
+
+    @on(Button.Pressed, "#approve, #push_back, #reject")
+    def _pressed(self, message: Button.Pressed) -> None:
+        self.action_decide(str(message.button.id))
+
+    def action_decide(self, what: str) -> None:
+        """Record the decision, and go on where that is meant."""
+        if self.busy:
+            return
+        comment = self.query_one("#comment", Input).value.strip()
+        if what != "approve" and not comment:
+            word = "push it back" if what == "push_back" else "reject it"
+            self.tell(f"Say in the comment why you {word}; it is recorded with your name.", "phase-waiting")
+            self.action_comment()
+            return
+        self.busy = True
+        self.run_worker(self._decide(what, comment), group="do", exit_on_error=False)
+
+    async def _decide(self, what: str, comment: str) -> None:
+        session_id, phase = self.session.session_id, self.phase
+
+        def work(host: Host) -> None:
+            if what == "approve":
+                host.approve(session_id, phase, None, comment)
+            elif what == "push_back":
+                host.push_back(session_id, phase, None, comment)
+            else:
+                host.reject(session_id, phase, None, comment)
+
+        try:
+            await self.console.ask_host(work)
+        except MaestroError as error:
+            self.busy = False
+            self.tell(clean(error, 600))
+            return
+        if what != "reject":
+            await self._go_on(trust=False)
+            return
+        self.console.say(f"{short_id(session_id)}: {phase} rejected.")
+        self.leave()
+
+    async def _go_on(self, *, trust: bool) -> None:
+        session_id = self.session.session_id
+
+        def work(host: Host) -> None:
+            host.resume(session_id, None, None, trust=trust)
+
+        try:
+            await self.console.ask_host(work)
+        except MaestroError as error:
+            if not ask_for_trust(self, error, self._trusted):
+                self.tell(f"Your decision is recorded. {clean(error, 600)}")
+            return
+        self.console.say(f"{short_id(session_id)}: decision recorded, it goes on.")
+        self.leave()
+
+    def _trusted(self) -> None:
+        self.run_worker(self._go_on(trust=True), group="do", exit_on_error=False)

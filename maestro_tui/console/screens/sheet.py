@@ -1,0 +1,122 @@
+"""What all sheets share: a quiet panel over the main screen with a title, a body, a sentence and buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Button
+
+from maestro_tui.console.widgets.palette import palette
+
+if TYPE_CHECKING:
+    from maestro_tui.console.app import MaestroApp
+
+
+class Block(Widget):
+    """Some lines of text, as high as they need, never read as markup."""
+
+    DEFAULT_CSS = "Block { height: auto; width: 1fr; }"
+
+    def __init__(self, text: Text | str = "", *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._text = text if isinstance(text, Text) else Text(text)
+
+    @property
+    def words(self) -> str:
+        """What it says."""
+        return self._text.plain
+
+    def show(self, text: Text | str) -> None:
+        """Say something else."""
+        self._text = text if isinstance(text, Text) else Text(text)
+        self.refresh(layout=True)
+
+    def render(self) -> Text:
+        """The text."""
+        return self._text
+
+
+class Sheet(ModalScreen[None]):
+    """A panel that asks one thing. The focus begins on the button that changes nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Close", show=False),
+        Binding("right", "app.focus_next", "Next button", show=False),
+        Binding("left", "app.focus_previous", "Previous button", show=False),
+    ]
+    AUTO_FOCUS = "#no"
+    TITLE_WORDS = ""
+    AROUND = 11
+    """Rows that everything but the list takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.no_words = "Cancel"
+        self.busy = False
+        """True while what was confirmed is under way; further keys are ignored."""
+
+    @property
+    def console(self) -> MaestroApp:
+        """The app, as what it is."""
+        return cast("MaestroApp", self.app)
+
+    def title_words(self) -> str:
+        """The first line."""
+        return self.TITLE_WORDS
+
+    def body(self) -> Iterable[Widget]:
+        """What stands between the title and the buttons."""
+        return ()
+
+    def yes_buttons(self) -> Iterable[tuple[str, str]]:
+        """The buttons that do something: (id, label)."""
+        return ()
+
+    def compose(self) -> ComposeResult:
+        """Title, body, sentence, buttons."""
+        with Vertical(id="sheet"):
+            yield Block(self.title_words(), id="title")
+            yield from self.body()
+            yield Block(id="sentence")
+            with Horizontal(id="buttons"):
+                yield Button(Content(self.no_words), id="no", compact=True)
+                for button_id, label in self.yes_buttons():
+                    yield Button(Content(label), id=button_id, compact=True)
+
+    def tell(self, sentence: str, colour: str = "phase-failed") -> None:
+        """Show a sentence over the buttons; an empty one takes it away."""
+        block = self.query_one("#sentence", Block)
+        block.show(Text(sentence, palette(self).style(colour)))
+        block.display = bool(sentence)
+
+    def on_mount(self) -> None:
+        """No sentence yet."""
+        self.tell("")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The list takes the rows that are left."""
+        # In cells: a share of the screen is not known yet while an automatic height is worked out.
+        for one in self.query(".list"):
+            one.styles.max_height = max(3, event.size.height * 15 // 16 - self.AROUND)
+
+    def action_close(self) -> None:
+        """Close without doing anything."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Close this sheet if it is still the one that is open."""
+        if self.is_current:
+            self.dismiss(None)
+
+    @on(Button.Pressed, "#no")
+    def _no(self) -> None:
+        self.action_close()
