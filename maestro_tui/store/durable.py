@@ -62,7 +62,7 @@ def sync_dir(folder: Path) -> None:
         os.close(fd)
 
 
-def _write_temp(folder: Path, data: bytes) -> Path:
+def _write_temp(folder: Path, data: bytes, sync: bool = True) -> Path:
     temp = folder / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
     fd = os.open(temp, _CREATE, 0o600)
     try:
@@ -71,7 +71,8 @@ def _write_temp(folder: Path, data: bytes) -> Path:
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
-            os.fsync(fd)
+            if sync:
+                os.fsync(fd)
         finally:
             os.close(fd)
     except BaseException:
@@ -91,16 +92,20 @@ def write_new(path: Path, data: bytes) -> None:
         sync_dir(path.parent)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Put `data` in the place of `path` at once. Raises `StoreError`."""
+def replace(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Put `data` in the place of `path` at once; without `sync` a power cut may bring the old file back.
+
+    Raises `StoreError`.
+    """
     with told("write", path):
-        temp = _write_temp(path.parent, data)
+        temp = _write_temp(path.parent, data, sync)
         try:
             os.rename(temp, path)
         except BaseException:
             temp.unlink(missing_ok=True)
             raise
-        sync_dir(path.parent)
+        if sync:
+            sync_dir(path.parent)
 
 
 def link_view(source: Path, target: Path) -> None:

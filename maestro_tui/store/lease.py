@@ -6,6 +6,7 @@ import fcntl
 import getpass
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -22,6 +23,7 @@ from maestro_tui.store import durable
 
 LEASE = "runner.json"
 _LIMIT = 1_000_000
+_EPOCH = re.compile(rb'\n  "epoch": (\d{1,15}),')
 
 
 @cache
@@ -104,7 +106,9 @@ class Hold:
         with Commit(session_dir):
             lease = read_lease(session_dir)
             others = [] if mode == "exclusive" else [h for h in lease["holders"] if _alive(h) is not False]
-            self.epoch = lease["epoch"] + (0 if others else 1)
+            # A power cut may have taken the lease's file, never a commit: no epoch is used twice.
+            newest = max(lease["epoch"], _committed_epoch(session_dir))
+            self.epoch = lease["epoch"] if others else newest + 1
             own = {
                 "id": self.id,
                 "pid": os.getpid(),
@@ -118,8 +122,8 @@ class Hold:
             }
             self._write({"epoch": self.epoch, "mode": mode, "holders": [*others, own]})
 
-    def _write(self, lease: dict[str, Any]) -> None:
-        durable.replace(self._dir / LEASE, (json.dumps(lease) + "\n").encode())
+    def _write(self, lease: dict[str, Any], *, sync: bool = True) -> None:
+        durable.replace(self._dir / LEASE, (json.dumps(lease) + "\n").encode(), sync=sync)
 
     def check(self) -> None:
         """Raise `FencedError` when another runner took over. Call under `Commit`."""
@@ -139,7 +143,8 @@ class Hold:
                 if holder.get("id") == self.id:
                     holder["heartbeat_at"] = self._clock()
                     holder["phases"] = list(phases or self._phases)
-            self._write(lease)
+            # Only the epoch must outlive a power cut: it ends every heartbeat anyway.
+            self._write(lease, sync=False)
 
     def release(self) -> None:
         """Give the session back; harmless when fenced or released already."""
@@ -161,6 +166,23 @@ class Hold:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.release()
+
+
+def _committed_epoch(session_dir: Path) -> int:
+    """The epoch of the newest commit whose beginning can be read; 0 when there is none."""
+    try:
+        names = sorted(name for name in os.listdir(session_dir / "history") if name.endswith(".json"))  # noqa: PTH208
+    except OSError:
+        return 0
+    for name in reversed(names):
+        try:
+            with (session_dir / "history" / name).open("rb") as stream:
+                found = _EPOCH.search(stream.read(4096))
+        except OSError:
+            continue
+        if found is not None:
+            return int(found[1])
+    return 0
 
 
 def _user() -> str:
