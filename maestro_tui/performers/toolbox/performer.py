@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
+from maestro_tui.performers.toolbox.deployment import release
 from maestro_tui.performers.toolbox.design import map_structure
 from maestro_tui.performers.toolbox.implementation import build_packages
 from maestro_tui.performers.toolbox.requirements import analyse
 from maestro_tui.performers.toolbox.survey import survey
+from maestro_tui.performers.toolbox.testing import run_tests
 
 Tool = Callable[[Task, Port], Awaitable[PerformerResult]]
 
@@ -18,6 +20,8 @@ TOOLS: dict[str, Tool] = {
     "project_surveyor": survey,
     "software_architect": map_structure,
     "build_engineer": build_packages,
+    "test_engineer": run_tests,
+    "release_engineer": release,
 }
 """Each persona's tool; the catalogue describes them."""
 

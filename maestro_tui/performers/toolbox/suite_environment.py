@@ -1,0 +1,225 @@
+"""Chooses the environment for a project's tests: its own, one that is made for it, or the one that is here."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from maestro_tui.model.text import clean
+from maestro_tui.performers.port import PerformerFailed
+from maestro_tui.performers.toolbox.bench import Bench
+from maestro_tui.performers.toolbox.builds import build_environment, build_wheel
+from maestro_tui.performers.toolbox.environments import (
+    Interpreter,
+    accepts,
+    base_interpreter,
+    current_interpreter,
+    install,
+    make_environment,
+    refreshed,
+    workspace_interpreter,
+)
+from maestro_tui.performers.toolbox.implementation import sha256_of
+from maestro_tui.performers.toolbox.layout import Layout
+from maestro_tui.performers.toolbox.markdown import first
+from maestro_tui.performers.toolbox.project import Project
+from maestro_tui.performers.toolbox.scratch_copy import copy_project
+from maestro_tui.performers.toolbox.source_files import checkpoint_root
+from maestro_tui.performers.toolbox.suite import Suite
+
+_LOCK_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteEnvironment:
+    """Where the tests run, what is put on their import path, and why."""
+
+    interpreter: Interpreter
+    import_path: tuple[Path, ...]
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+async def suite_environment(bench: Bench, project: Project, layout: Layout, suite: Suite) -> SuiteEnvironment:
+    """The first that has what the tests need. Raises `PerformerFailed` with every reason when none has."""
+    roots = tuple(bench.workspace / root for root in layout.roots) if layout.modules else ()
+    reasons: list[str] = []
+    own = await workspace_interpreter(bench)
+    if own is not None:
+        lacking = _lacking(own, project, suite)
+        if not lacking:
+            return _ready(own, roots, project, suite, f"Ran in {own.source} (Python {own.version}).")
+        reasons.append(f"{own.source} lacks {first(lacking)}")
+    try:
+        return await _made_for_it(bench, project, layout, suite, roots)
+    except PerformerFailed as error:
+        reasons.append(str(error).rstrip("."))
+        bench.say(f"No environment could be made for the tests: {error}")
+    current = await current_interpreter(bench)
+    lacking = _lacking(current, project, suite)
+    if not lacking and accepts(project.requires_python, current.version):
+        why = f"Ran in {current.source} (Python {current.version}), because {'; '.join(reasons)}."
+        return _ready(current, roots, project, suite, why)
+    lack = f"lacks {first(lacking)}" if lacking else f"is Python {current.version}"
+    reasons.append(f"{current.source} {lack}")
+    raise PerformerFailed(
+        f"{project.label} has tests in {len(suite.files)} files, and they cannot be run: {'; '.join(reasons)}. "
+        f"Make a .venv in the workspace with {first([*suite.requirements, *project.dependencies]) or 'the project'}, "
+        "or make an index reachable, then resume.",
+        kind="exit",
+    )
+
+
+def _lacking(found: Interpreter, project: Project, suite: Suite) -> list[str]:
+    runner = ["pytest"] if suite.runner == "pytest" else []
+    return found.missing([*runner, *project.dependencies])
+
+
+def _ready(
+    found: Interpreter, roots: tuple[Path, ...], project: Project, suite: Suite, why: str
+) -> SuiteEnvironment:
+    missing = [text for text in found.missing(suite.requirements) if text != "pytest"]
+    notes = (f"{found.source} lacks {first(missing)}, which the tests ask for",) if missing else ()
+    return SuiteEnvironment(found, roots, why, notes)
+
+
+async def _made_for_it(
+    bench: Bench, project: Project, layout: Layout, suite: Suite, roots: tuple[Path, ...]
+) -> SuiteEnvironment:
+    """A cached environment with the dependencies, and the project as it is now freshly installed into it."""
+    base = await base_interpreter(bench, project.requires_python)
+    wanted = [*project.dependencies, *suite.requirements]
+    folder = _cache_folder(bench, base, wanted)
+    await bench.off_loop(_make_folder, folder.parent)
+    lock = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        await _locked(lock)
+        environment, notes = await _prepared(bench, base, folder, wanted, project, suite)
+        if not project.buildable:
+            where = roots
+        else:
+            where = await _with_project(bench, project, layout, environment, roots, notes)
+    finally:
+        os.close(lock)
+    listed = f" with {first(wanted)}" if wanted else ""
+    why = f"Ran in an environment made for the tests (Python {environment.version}){listed}."
+    return SuiteEnvironment(environment, where, why, tuple(notes))
+
+
+async def _prepared(
+    bench: Bench, base: Interpreter, folder: Path, wanted: list[str], project: Project, suite: Suite
+) -> tuple[Interpreter, list[str]]:
+    """The environment with what is wanted; made when the cache has none that is whole."""
+    ready = folder / "maestro-ready.json"
+    source = "an environment for the tests"
+    if ready.is_file():
+        cached = await refreshed(
+            bench, Interpreter(folder / "bin" / "python", base.version, source, {}, kind="made")
+        )
+        if cached.installed or not wanted:
+            bench.say(f"Using {source} from the cache.")
+            return cached, list(json.loads(ready.read_text(encoding="utf-8")))
+    environment = await make_environment(bench, base, folder, source)
+    notes: list[str] = []
+    if wanted:
+        done, tail = await install(bench, environment, *wanted)
+        if not done:
+            needed = [*project.dependencies, *(["pytest"] if suite.runner == "pytest" else [])]
+            if needed:
+                done, tail = await install(bench, environment, *needed)
+            else:
+                done = True
+            if not done:
+                raise PerformerFailed(
+                    f"{first(wanted)} could not be installed from an index", kind="exit", tail=tail
+                )
+            notes.append(f"not all of {first(wanted)} could be installed; the tests ran with less")
+    environment = await refreshed(bench, environment)
+    if not notes:
+        ready.write_text(json.dumps(notes), encoding="utf-8")
+    return environment, notes
+
+
+async def _with_project(
+    bench: Bench,
+    project: Project,
+    layout: Layout,
+    environment: Interpreter,
+    roots: tuple[Path, ...],
+    notes: list[str],
+) -> tuple[Path, ...]:
+    """Install the project as it is now; what must be on the import path when that cannot be done."""
+    try:
+        wheel = await bench.off_loop(_current_wheel, bench, layout)
+        if wheel is None:
+            bench.say(
+                "The sources changed since the wheel was built, or there is none: building it for the tests."
+            )
+            source = bench.scratch / "source"
+            outside = checkpoint_root(bench.scratch, bench.task.session_id)
+            await bench.off_loop(copy_project, bench.workspace, source, outside, bench.stop)
+            wheel = await build_wheel(bench, project, source, await build_environment(bench, project))
+        done, _ = await install(bench, environment, "--no-deps", "--no-index", "--force-reinstall", wheel)
+        if done:
+            return ()
+        reason = "the wheel could not be installed"
+    except PerformerFailed as error:
+        reason = str(error).rstrip(".")
+    notes.append(f"the sources were put on the import path, because {reason}")
+    return roots
+
+
+def _current_wheel(bench: Bench, layout: Layout) -> Path | None:
+    """The wheel of the implementation phase, if it is whole and holds the modules exactly as they are now."""
+    told = bench.earlier("implementation").get("wheel")
+    if not isinstance(told, dict) or not isinstance(told.get("path"), str):
+        return None
+    path: Path = bench.workspace / str(told["path"])
+    if not path.is_file() or sha256_of(path) != told.get("sha256"):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            for file in layout.modules.values():
+                inner = next((name for name in _names_in_wheel(file, layout) if name in names), None)
+                if inner is None or archive.read(inner) != (bench.workspace / file).read_bytes():
+                    return None
+    except (zipfile.BadZipFile, OSError):
+        return None
+    return path
+
+
+def _names_in_wheel(file: str, layout: Layout) -> list[str]:
+    return [file if root == "." else file.removeprefix(f"{root}/") for root in layout.roots]
+
+
+def _cache_folder(bench: Bench, base: Interpreter, wanted: list[str]) -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    cache = (Path(home) if home else Path.home() / ".cache") / "maestro-tui" / "test-environments"
+    key = json.dumps([str(bench.workspace), str(base.path), base.version, sorted(wanted)])
+    return cache / hashlib.sha256(key.encode()).hexdigest()[:24]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PerformerFailed(
+            f"The cache {clean(str(folder), 200)} cannot be made: {error.strerror}."
+        ) from error
+
+
+async def _locked(lock: int) -> None:
+    """Wait until no other session prepares this environment."""
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            await asyncio.sleep(_LOCK_POLL_SECONDS)
