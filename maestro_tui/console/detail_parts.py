@@ -4,32 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from maestro_tui.console.widgets.log_view import LogChoice
-
-if TYPE_CHECKING:
-    from maestro_tui.store.detail import SessionDetail
+from maestro_tui.model.context import Decision, PhaseResult
+from maestro_tui.store.detail import SessionDetail
 
 
 def log_choices(session_dir: Path, detail: SessionDetail) -> list[LogChoice]:
-    """The logs of the session's attempts, in the order in which the attempts began."""
-    ordered = sorted(detail.attempts, key=lambda attempt: (attempt.started_at, attempt.attempt))
-    return [
-        LogChoice(
-            attempt.phase,
-            attempt.attempt,
-            session_dir / "logs" / f"{attempt.phase}.{attempt.attempt}.log",
-        )
-        for attempt in ordered
-        if "/" not in attempt.phase and "\0" not in attempt.phase and attempt.phase not in ("", ".", "..")
-    ]
+    """The logs of the session's attempts in the order in which they began, then those of unknown attempts."""
+    written = {(log.phase, log.attempt): log.path for log in detail.logs}
+    choices: dict[tuple[str, int], LogChoice] = {}
+    for attempt in detail.attempts:
+        key = (attempt.phase, attempt.attempt)
+        path = written.get(key) or _expected(session_dir, *key)
+        if path is not None:
+            choices[key] = LogChoice(*key, path)
+    for key, path in written.items():
+        choices.setdefault(key, LogChoice(*key, path))
+    return list(choices.values())
+
+
+def _expected(session_dir: Path, phase: str, attempt: int) -> Path | None:
+    """Where an attempt's log will be; None for a phase whose name would lead elsewhere."""
+    if not phase or "/" in phase or "\0" in phase:
+        return None
+    return session_dir / "logs" / f"{phase}.{attempt}.log"
 
 
 def missing_deliverables(detail: SessionDetail) -> Mapping[str, Sequence[str]]:
     """Phase → the globs of its contract that nothing in the workspace fulfilled."""
-    return {
-        phase: check.missing
-        for phase, check in detail.contracts.items()
-        if check is not None and check.missing
-    }
+    return {phase: check.missing for phase, check in detail.contracts.items() if check.missing}
+
+
+def judgements(detail: SessionDetail) -> list[Decision]:
+    """The decisions as recorded, and after those of each phase the judgement of its gate."""
+    found = list(detail.decisions)
+    for phase, result in detail.results.items():
+        gate = _gate(phase, result)
+        if gate is not None:
+            last = max(
+                (i for i, decision in enumerate(found) if decision.phase == phase), default=len(found) - 1
+            )
+            found.insert(last + 1, gate)
+    return found
+
+
+def _gate(phase: str, result: PhaseResult) -> Decision | None:
+    gate = result.gate
+    if gate is None:
+        return None
+    measured = [
+        f"{name} {'not measured' if value is None else f'{value:g}'}"
+        for name, value in result.quality.items()
+    ]
+    reasons = [*gate.failures, *([gate.reason] if gate.reason else [])]
+    if measured:
+        reasons.append("measured: " + ", ".join(measured))
+    return Decision(
+        phase=phase,
+        about="gate",
+        choice=gate.verdict.replace("_", " ") + _threshold_words(gate.threshold),
+        rationale="\n".join(reasons),
+        score=gate.score,
+        decided_by=gate.by or "rules",
+        at=gate.at,
+    )
+
+
+def _threshold_words(threshold: float | dict[str, float] | None) -> str:
+    if threshold is None:
+        return ""
+    if isinstance(threshold, dict):
+        return " (" + ", ".join(f"{name} at least {value:g}" for name, value in threshold.items()) + ")"
+    return f" (at least {threshold:g})"

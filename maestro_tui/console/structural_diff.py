@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from maestro_tui.console.lines import Line, fit, line, short, wrap_words
+from maestro_tui.console.lines import Line, fit, line, short, shorten_middle, wrap_words
 from maestro_tui.model.text import clean, clean_lines
 
 MOST_CHANGES = 5_000
@@ -137,7 +137,7 @@ def change_lines(changes: list[Change], width: int) -> list[Line]:
         return _in_columns(changes, width)
     lines: list[Line] = []
     for index, change in enumerate(changes):
-        lines.append(line((index, "path"), (change.path, "bold")))
+        lines.append(line((index, "path"), (shorten_middle(_place(change), width), "bold")))
         if change.kind != "added":
             for part, text in enumerate(wrap_words(change.old, max(8, width - 4), 6)):
                 lines.append(line((index, "old", part), ("- " if part == 0 else "  ", "removed"), text))
@@ -147,15 +147,21 @@ def change_lines(changes: list[Change], width: int) -> list[Line]:
     return lines
 
 
+def _place(change: Change) -> str:
+    # Nearly all of a checkpoint stands in its context: saying so in every line tells nothing.
+    return change.path.removeprefix("context.")
+
+
 def _in_columns(changes: list[Change], width: int) -> list[Line]:
-    path_width = max(16, min(44, max((len(change.path) for change in changes), default=16), width * 2 // 5))
+    path_width = max(
+        16, min(44, max((len(_place(change)) for change in changes), default=16), width * 2 // 5)
+    )
     value_width = (width - path_width - 8) // 2
     lines = []
     for index, change in enumerate(changes):
         old = ("- ", "removed") if change.kind != "added" else ("  ", "")
         new = ("+ ", "added") if change.kind != "removed" else ("  ", "")
-        path = change.path if len(change.path) <= path_width else "…" + change.path[-(path_width - 1) :]
-        paths = [fit(path, path_width), *[" " * path_width] * 8]
+        paths = [fit(shorten_middle(_place(change), path_width), path_width), *[" " * path_width] * 8]
         olds, news = wrap_words(change.old, value_width, 4), wrap_words(change.new, value_width, 4)
         for part in range(max(len(olds), len(news))):
             first = part == 0

@@ -24,6 +24,8 @@ from maestro_tui.model.text import clean
 
 BESIDE = 84
 """From this width on the preview stands beside the list."""
+BELOW = 18
+"""On a narrow screen, from this height on the preview stands below the list."""
 
 
 class _PreviewPane(SearchView):
@@ -57,6 +59,9 @@ class ArtifactsView(Vertical):
         .title { height: auto; }
         &.-beside .list { width: 2fr; max-width: 64; }
         &.-beside .preview { display: block; width: 3fr; padding-left: 2; }
+        &.-below .both { layout: vertical; }
+        &.-below .list { height: 2fr; max-height: 12; }
+        &.-below .preview { display: block; height: 3fr; padding-top: 1; }
         &.-reading .list { display: none; }
         &.-reading .preview { display: block; }
     }
@@ -122,9 +127,12 @@ class ArtifactsView(Vertical):
             self.files.cursor = 1
 
     def on_resize(self, event: events.Resize) -> None:
-        """The preview stands beside the list when there is room."""
-        self.set_class(event.size.width >= BESIDE, "-beside")
-        if event.size.width >= BESIDE:
+        """The preview stands beside or below the list when there is room."""
+        beside = event.size.width >= BESIDE
+        below = not beside and event.size.height >= BELOW
+        self.set_class(beside, "-beside")
+        self.set_class(below, "-below")
+        if beside or below:
             self.remove_class("-reading")
         self.call_after_refresh(self._refresh_list)
 
@@ -145,7 +153,7 @@ class ArtifactsView(Vertical):
         if message.view is self.files:
             message.stop()
             if self._under_cursor() is not None:
-                if not self.has_class("-beside"):
+                if not (self.has_class("-beside") or self.has_class("-below")):
                     self.add_class("-reading")
                 self.query_one(_PreviewPane).rows.focus()
 

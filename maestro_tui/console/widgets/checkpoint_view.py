@@ -244,12 +244,13 @@ class CheckpointView(Vertical):
         broken = [item for item in self._history if item.problem]
         if commit is None:
             return []
-        digest = clean(commit.sha256 or "", 64)[:16]
-        words: list[Part] = [(f"commit {commit.seq}", "bold"), (f"  sha256 {digest}…", "muted")]
+        words: list[Part] = [(f"commit {commit.seq}", "bold")]
+        if width >= 70:
+            words.append((f"  sha256 {clean(commit.sha256 or '', 64)[:16]}…", "muted"))
         count = len(self._history)
         if not broken:
             words.append(("  ✓ ", "phase-completed"))
-            words.append((f"digest and chain intact over {count} commit{'' if count == 1 else 's'}", "muted"))
+            words.append((f"digest and chain intact, {count} commit{'' if count == 1 else 's'}", "muted"))
         else:
             words.append(("  ✗ ", "phase-failed"))
             words.append((short(clean(broken[0].problem or "", 400), max(10, width - 44)), ""))

@@ -180,7 +180,7 @@ class DiffView(SearchView):
         parts: list[Part] = []
         for index, seq in enumerate(self._pair):
             item = by_seq.get(seq)
-            name = f"commit {seq}"
+            name = f"commit {seq}" if width >= 70 else str(seq)
             if item is not None:
                 attempt = f" #{item.attempt}" if item.attempt else ""
                 name += f" {clean(item.phase or '', 40)}{attempt} {clean(item.status or '', 16)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -50,6 +51,8 @@ CLOCK = 1.0
 """Seconds between two moves of the line of now."""
 LOW = 30
 """Below this height no row is spent on air."""
+ROOMY = 64
+"""From this width on the tabs tell how much they hold."""
 
 
 class SessionPane(Widget):
@@ -70,13 +73,15 @@ class SessionPane(Widget):
         &.-empty > * { display: none; }
         &.-empty > .nothing { display: block; }
         &.-low .head { margin-bottom: 0; }
+        &.-full .head, &.-full Timeline, &.-full .verdict { display: none; }
+        &.-tight Tab { padding: 0 1 0 0; }
     }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(str(number), f"tab('{name}')", title, show=False)
         for number, (name, title) in enumerate(TABS, 1)
-    ]
+    ] + [Binding("z", "fill", "Only the open tab", show=False)]
 
     class Loaded(Message):
         """A thread has read the session's details."""
@@ -102,6 +107,7 @@ class SessionPane(Widget):
         self._detail: SessionDetail | None = None
         self._usual: Usual = {}
         self._problem: str | None = None
+        self._counts: dict[str, int] = {}
         self._ticket = 0
         self._reading = False
         self._again = False
@@ -143,8 +149,10 @@ class SessionPane(Widget):
         self._show(summary)
 
     def on_resize(self, event: events.Resize) -> None:
-        """A low pane spends no row on air."""
+        """A low pane spends no row on air, a narrow one no column."""
         self.set_class(event.size.height < LOW, "-low")
+        self.set_class(event.size.width < ROOMY, "-tight")
+        self._refresh_labels()
 
     # -- what is shown
 
@@ -216,7 +224,9 @@ class SessionPane(Widget):
         now = self._clock()
         self.query_one(".head", LineStack).show(lambda width: self._head_lines(summary, now, width))
         attempts = self._attempts()
-        self.query_one(".verdict", LineStack).show(lambda width: verdict(summary, attempts, now, width))
+        # The details know more of damage than the summary of the list does.
+        known = replace(summary, damage=self._detail.summary.damage) if self._detail is not None else summary
+        self.query_one(".verdict", LineStack).show(lambda width: verdict(known, attempts, now, width))
 
     def _head_lines(self, summary: SessionSummary, now: float, width: int) -> list[Line]:
         lines = header_lines(summary, now, width)
@@ -286,7 +296,7 @@ class SessionPane(Widget):
             self._read()
 
     def _show_detail(self, detail: SessionDetail) -> None:
-        from maestro_tui.console.detail_parts import log_choices, missing_deliverables
+        from maestro_tui.console.detail_parts import judgements, log_choices, missing_deliverables
         from maestro_tui.console.widgets.decisions_view import DecisionsView
         from maestro_tui.console.widgets.events_view import EventsView
 
@@ -300,15 +310,23 @@ class SessionPane(Widget):
         artifacts.show(session, summary.workspace, detail.artifacts, missing_deliverables(detail))
         checkpoint: CheckpointView = self.query_one("#checkpoint")  # type: ignore[assignment]
         checkpoint.show(session, detail.head_json, detail.history, summary.damage)
-        self.query_one(DecisionsView).show(detail.decisions)
+        decisions = judgements(detail)
+        self.query_one(DecisionsView).show(decisions)
         self.query_one(EventsView).show(detail.events)
         diff: DiffView = self.query_one("#diff")  # type: ignore[assignment]
         diff.show(session, detail.history, detail.attempts)
-        self._label("artifacts", f"Artifacts {len(detail.artifacts)}" if detail.artifacts else "Artifacts")
-        self._label("decisions", f"Decisions {len(detail.decisions)}" if detail.decisions else "Decisions")
+        self._counts = {"artifacts": len(detail.artifacts), "decisions": len(decisions)}
+        self._refresh_labels()
 
-    def _label(self, name: str, text: str) -> None:
-        self.query_one(f"#tab-{name}", Tab).label = Content(text)
+    def _refresh_labels(self) -> None:
+        """Names of the tabs, with their counts when there is room."""
+        roomy = self.size.width >= ROOMY
+        for name, title in TABS:
+            count = self._counts.get(name, 0)
+            label = Content(f"{title} {count}" if count and roomy else title)
+            tab = self.query_one(f"#tab-{name}", Tab)
+            if tab.label != label:
+                tab.label = label
 
     def _land_on_log(self) -> None:
         """Opens the log that tells most: of the attempt that runs or failed. Later it follows a new attempt."""
@@ -335,6 +353,11 @@ class SessionPane(Widget):
         self.query_one(Tabs).active = f"tab-{name}"
         self.query_one(ContentSwitcher).current = name
         self._focus_tab(name)
+
+    def action_fill(self) -> None:
+        """The open tab fills the pane, or head and timeline come back."""
+        if self.toggle_class("-full").has_class("-full") and self.timeline.has_focus:
+            self._focus_tab(self.tab)
 
     def _focus_tab(self, name: str) -> None:
         for widget in self.query_one(f"#{name}").query("*"):
