@@ -256,8 +256,7 @@ class Drive:
                 scratch=scratch,
                 log_name=log_path.name,
                 feedback=_feedback(situation.head.context.phase_results.get(name)),
-                foreign_files=lambda: self._foreign_files(name, started),
-                foreign_globs=lambda: self._foreign_globs(name, situation),
+                foreign_globs=_foreign_globs(name, situation.workflow),
             )
             result = await self._outcome(attempt, sink)
         except asyncio.CancelledError:
@@ -377,21 +376,13 @@ class Drive:
                     Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
                 )
 
-    def _foreign_files(self, own: str, since: Any) -> frozenset[tuple[str, str]]:
-        """Files that other phases recorded since `since`: theirs, not this attempt's."""
-        out: set[tuple[str, str]] = set()
-        for name, result in self._store.head(self._session_id).context.phase_results.items():
-            if name != own and result.finished_at is not None and result.finished_at >= since:
-                out.update((artifact.path, artifact.sha256) for artifact in result.artifacts)
-        return frozenset(out)
 
-    def _foreign_globs(self, own: str, situation: Situation) -> frozenset[str]:
-        """Deliverables of phases that may run at the same time: no path leads between them and this one."""
-        flow = situation.workflow
-        related = flow.needs_of(own) | flow.dependents_of(own) | {own}
-        return frozenset(
-            glob for phase in flow.phases if phase.name not in related for glob in phase.deliverables
-        )
+def _foreign_globs(own: str, workflow: Workflow) -> frozenset[str]:
+    """Deliverables of phases that may run at the same time: no path leads between them and this one."""
+    related = workflow.needs_of(own) | workflow.dependents_of(own) | {own}
+    return frozenset(
+        glob for phase in workflow.phases if phase.name not in related for glob in phase.deliverables
+    )
 
 
 def _feedback(result: PhaseResult | None) -> Mapping[str, Any] | None:

@@ -59,10 +59,8 @@ class Attempt:
     log_name: str = ""
     feedback: Mapping[str, Any] | None = None
     """Why there is a new attempt: the earlier error, or the reviewer's comments."""
-    foreign_files: Callable[[], frozenset[tuple[str, str]]] = field(default=frozenset)
-    """(path, SHA-256) of files that other phases recorded while this attempt ran."""
-    foreign_globs: Callable[[], frozenset[str]] = field(default=frozenset)
-    """Deliverables of other phases that ran at the same time in the same workspace."""
+    foreign_globs: frozenset[str] = frozenset()
+    """Deliverables of phases that may run at the same time in the same workspace."""
 
 
 @dataclass(slots=True)
@@ -359,14 +357,15 @@ def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _own_artifacts(changes: Sequence[FileChange], attempt: Attempt) -> tuple[Artifact, ...]:
-    """The changes of this attempt, without those that a phase running at the same time made."""
-    files, globs = attempt.foreign_files(), attempt.foreign_globs()
+    """The changes of this attempt, without what a phase running beside it has to deliver.
+
+    A file that no contract claims and that changed while two phases ran is listed with both: which of them
+    wrote it cannot be measured, and leaving it out would hide it.
+    """
     own = []
     for change in changes:
-        if (change.path, change.sha256) in files:
-            continue
         mine = any(Path(change.path).match(glob) for glob in attempt.phase.deliverables)
-        if not mine and any(Path(change.path).match(glob) for glob in globs):
+        if not mine and any(Path(change.path).match(glob) for glob in attempt.foreign_globs):
             continue
         own.append(
             Artifact(
