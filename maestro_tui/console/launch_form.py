@@ -111,9 +111,12 @@ class Form:
             trust=trust,
         )
 
-    def command(self) -> str:
-        """The command line that does the same."""
-        words = ["maestro-tui", "run", self.requirement.strip() or "REQUIREMENT"]
+    def command(self, most: int | None = None) -> str:
+        """The command line that does the same; `most` shortens the requirement, for showing."""
+        requirement = self.requirement.strip() or "REQUIREMENT"
+        if most is not None and (len(requirement) > most or "\n" in requirement):
+            requirement = requirement.split("\n", 1)[0][:most].rstrip() + "…"
+        words = ["maestro-tui", "run", requirement]
         if self.workflow.strip():
             words += ["--workflow", self.workflow.strip()]
         if self.workspace.strip() not in ("", "."):

@@ -21,3 +21,17 @@ def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+
+
+@pytest.fixture
+def plain_pane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a bare widget in the inspector's place: for tests of everything around it."""
+    from textual.widget import Widget
+
+    from maestro_tui.console.screens import main
+
+    class PlainPane(Widget, can_focus=True):
+        def show(self, summary: object, usual: object = None) -> None:
+            self.summary = summary
+
+    monkeypatch.setattr(main, "make_pane", lambda root, clock: PlainPane())

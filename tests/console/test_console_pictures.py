@@ -1,0 +1,140 @@
+"""Pictures of the main screen and of each sheet at both sizes; each test says what one should see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from maestro_tui.console.app import MaestroApp
+from maestro_tui.model.summary import FleetSnapshot
+from tests.console.fakes import FakeHost, busy_fleet, console, failed_fleet, fleet, session
+from tests.console.test_sheets import result
+
+pytestmark = pytest.mark.usefixtures("plain_pane")
+SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
+Compare = Callable[..., bool]
+
+
+def keys(*pressed: str) -> Callable[[Pilot[Any]], Any]:
+    async def press(pilot: Pilot[Any]) -> None:
+        await pilot.pause()
+        await pilot.press(*pressed)
+        await pilot.pause()
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+    return press
+
+
+def own(snapshot: FleetSnapshot | None, **options: Any) -> MaestroApp:
+    host = FakeHost()
+    host.own = ("docs-site", "invoices")
+    return console(snapshot, host=host, results=result, **options)
+
+
+@SIZES
+def test_empty(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """One sentence and the two keys that matter; no inspector."""
+    assert snap_compare(own(fleet()), terminal_size=size, run_before=keys())
+
+
+@SIZES
+def test_reading(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Before the first snapshot: it says that it reads, and where."""
+    assert snap_compare(own(None), terminal_size=size, run_before=keys())
+
+
+@SIZES
+def test_busy(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Waiting, failed and silent stand first; the header counts them; the cursor is on the second row."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("j"))
+
+
+@SIZES
+def test_failed(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Three failures; the narrow screen says of the third, under the list, which file is damaged."""
+    assert snap_compare(own(failed_fleet()), terminal_size=size, run_before=keys("G"))
+
+
+@SIZES
+def test_hostile(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Markup, wide characters and right-to-left text stand as they are, within their columns."""
+    words = "[red]名前[/red] [@click=app.quit]שלום مرحبا 🎉 e\u0301"
+    snapshot = fleet(
+        session("s-1", "failed", requirement=words, error=words, workflow=words, last_event=words),
+        session("s-2", "running", requirement=words, phases=[f"phase-{n}-名前" for n in range(30)], at=7),
+    )
+    assert snap_compare(own(snapshot), terminal_size=size, run_before=keys())
+
+
+@SIZES
+def test_ascii_and_marks(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Every sign of ours is ASCII; two rows are marked, and the filter line says so."""
+    app = own(busy_fleet(), ascii_only=True)
+    assert snap_compare(app, terminal_size=size, run_before=keys("space", "space"))
+
+
+@SIZES
+def test_light(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The light theme."""
+    assert snap_compare(own(busy_fleet(), theme="maestro-light"), terminal_size=size, run_before=keys())
+
+
+@SIZES
+def test_wrong_filter(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The sentence about the filter stands under it."""
+    app = own(busy_fleet(), initial_filter="staus:failed")
+    assert snap_compare(app, terminal_size=size, run_before=keys())
+
+
+@SIZES
+def test_resume(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """What is reused, what runs and why, how long, what is overwritten; the focus is on Cancel."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("j", "r"))
+
+
+@SIZES
+def test_choose_phase(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The phases of the session; the cursor is on the one that failed."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("j", "p"))
+
+
+@SIZES
+def test_launch(snap_compare: Compare, size: tuple[int, int], tmp_path: Any, monkeypatch: Any) -> None:
+    """The empty form with the standard phases as a small graph, and the command line that does the same."""
+    monkeypatch.chdir(tmp_path)
+
+    async def wait(pilot: Pilot[Any]) -> None:
+        from tests.console.test_sheets import phases_read
+
+        await keys("n")(pilot)
+        await phases_read(pilot, 5)
+
+    assert snap_compare(own(fleet()), terminal_size=size, run_before=wait)
+
+
+@SIZES
+def test_review(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """What the phase left: quality, deliverables, files; three decisions, the focus on Later."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("a"))
+
+
+@SIZES
+def test_cancel(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The session under the cursor runs here and would be stopped; the focus is on Leave it."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("j", "j", "j", "x"))
+
+
+@SIZES
+def test_quit(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Two sessions run here; the focus is on Stay."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("q"))
+
+
+@SIZES
+def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The keys in groups."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("question_mark"))

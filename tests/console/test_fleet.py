@@ -1,0 +1,168 @@
+"""The projection of all sessions: order, words, counts, columns; and that unchanged rows are the same rows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maestro_tui.console.filter import STATUS_WORDS, parse
+from maestro_tui.console.fleet import (
+    SILENT_AFTER,
+    SORT_COLUMNS,
+    Sort,
+    ago,
+    columns_for,
+    header_words,
+    owner_words,
+    project,
+    short_id,
+    time_words,
+    usual_durations,
+)
+from maestro_tui.model.summary import FleetSnapshot, PhaseSummary
+from tests.console.fakes import NOW, busy_fleet, fleet, many, owner, session
+
+
+def test_what_needs_attention_stands_first() -> None:
+    view = project(busy_fleet(), now=NOW)
+    assert [row.status for row in view.rows] == [
+        "waiting",
+        "failed",
+        "silent",
+        "running",
+        "running",
+        "interrupted",
+        "paused",
+        "completed",
+    ]
+
+
+def test_a_running_session_is_silent_after_five_minutes_without_a_write() -> None:
+    snapshot = fleet(
+        session("a", "running", written=SILENT_AFTER - 1), session("b", "running", written=SILENT_AFTER + 1)
+    )
+    view = project(snapshot, now=NOW)
+    assert {row.session_id: row.status for row in view.rows} == {"a": "running", "b": "silent"}
+    assert view.next_silence == NOW + 1
+    assert project(snapshot, now=NOW + 2, previous=view).counts == {"silent": 2}
+
+
+def test_running_rows_keep_their_place_while_they_write() -> None:
+    one, two = session("one", "running", age=100, written=5), session("two", "running", age=50, written=9)
+    before = [row.session_id for row in project(fleet(one, two), now=NOW).rows]
+    wrote = dataclasses.replace(one, updated_at=NOW)
+    assert [row.session_id for row in project(fleet(wrote, two), now=NOW).rows] == before
+
+
+def test_rows_of_unchanged_sessions_are_taken_over() -> None:
+    snapshot = busy_fleet()
+    first = project(snapshot, now=NOW)
+    changed = dataclasses.replace(snapshot.sessions["invoices"], updated_at=NOW, last_event="more")
+    second = project(
+        FleetSnapshot(root=snapshot.root, sessions={**snapshot.sessions, "invoices": changed}),
+        now=NOW,
+        previous=first,
+    )
+    fresh = [row.session_id for row in second.rows if first.known[row.session_id] is not row]
+    assert fresh == ["invoices"]
+
+
+def test_the_header_counts_all_sessions_whatever_the_filter_hides() -> None:
+    view = project(busy_fleet(), parse("status:completed"), now=NOW)
+    assert len(view.rows) == 1
+    assert header_words(view) == (
+        ("waiting", 1, "needs you"),
+        ("failed", 1, "failed"),
+        ("silent", 1, "silent"),
+        ("running", 2, "running"),
+        ("interrupted", 1, "interrupted"),
+    )
+
+
+def test_time_is_told_in_words_against_what_is_usual() -> None:
+    view = project(busy_fleet(), now=NOW)
+    usual = {("sdlc", "implementation"): 360.0}
+    words = {row.session_id: time_words(row, NOW, usual) for row in view.rows}
+    assert words == {
+        "kyc-flow": "waiting 12m",
+        "payments-refactor": "failed 3m",
+        "search-index": "silent 22m",
+        "docs-site": "4m12s · usual 6m",
+        "invoices": "9s",
+        "wishlist": "interrupted 2h",
+        "tax-rates": "paused 13h",
+        "stock-sync": "completed 3h",
+    }
+
+
+def test_the_usual_time_is_the_median_of_completed_phases() -> None:
+    runs = [session(f"s{n}", "completed", took=took) for n, took in enumerate((10, 20, 90))]
+    usual = usual_durations([*runs, session("r", "running", at=0)])
+    assert usual[("sdlc", "design")] == 20
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-3, "0s"), (59, "59s"), (60, "1m"), (3_599, "59m"), (7_300, "2h"), (90_000, "1d"), (1_300_000, "2w")],
+)
+def test_ages_are_coarse(seconds: float, words: str) -> None:
+    assert ago(seconds) == words
+
+
+def test_the_owner_is_named_as_people_say_it() -> None:
+    assert owner_words(None) == ""
+    assert owner_words(owner(7), own_pid=7) == "this console"
+    assert owner_words(owner(7), own_pid=8) == "pid 7 here"
+    assert owner_words(owner(7, here=False), own_pid=7) == "pid 7 on build-7"
+    assert owner_words(owner(7, alive=False)) == "pid 7 ended"
+
+
+def test_a_generated_id_is_shown_without_its_date() -> None:
+    assert short_id("20261122-142530-payments-api-7f3a") == "payments-api-7f3a"
+    assert short_id("my-session") == "my-session"
+    assert short_id("20261122-142530-") == "20261122-142530-"
+
+
+def test_the_strip_shows_waiting_stale_and_unselected_phases() -> None:
+    phases = (
+        PhaseSummary("a", "completed", 1, stale="requirement changed"),
+        PhaseSummary("b", "provided"),
+        PhaseSummary("c", "pending", selected=False),
+        PhaseSummary("d", "completed", 1, waiting=True),
+    )
+    row = project(fleet(dataclasses.replace(session("s", "waiting"), phases=phases)), now=NOW).rows[0]
+    assert row.strip == ("stale", "provided", "skipped", "waiting")
+
+
+@pytest.mark.parametrize("column", SORT_COLUMNS)
+def test_every_column_sorts_and_turns_round(column: str) -> None:
+    up = [row.session_id for row in project(many(60), sort=Sort(column), now=NOW).rows]
+    down = [row.session_id for row in project(many(60), sort=Sort(column, True), now=NOW).rows]
+    assert sorted(up) == sorted(many(60).sessions) and down == up[::-1]
+
+
+@given(st.integers(20, 300), st.integers(5, 12))
+def test_columns_always_fit_the_width(width: int, strip: int) -> None:
+    columns = columns_for(width, strip)
+    assert columns[0].name == "session" and "time" in {column.name for column in columns}
+    assert all(column.width > 0 for column in columns)
+    if width >= 40:
+        assert 3 + sum(column.width for column in columns) + 2 * (len(columns) - 1) <= width
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([w for w in STATUS_WORDS if w != "silent"]), st.floats(0, 9_000)),
+        max_size=30,
+    )
+)
+def test_every_session_has_exactly_one_place_and_one_count(kinds: list[tuple[str, float]]) -> None:
+    snapshot = fleet(*(session(f"s{n}", kind, written=written) for n, (kind, written) in enumerate(kinds)))
+    view = project(snapshot, now=NOW)
+    assert sum(view.counts.values()) == view.total == len(view.rows) == len(kinds)
+    assert all(view.rows[place].session_id == name for name, place in view.positions.items())
+    ranks = [STATUS_WORDS.index(row.status) for row in view.rows]
+    assert ranks == sorted(ranks)

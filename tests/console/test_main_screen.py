@@ -1,0 +1,320 @@
+"""The main screen under keys, snapshots and sizes: the cursor stays with its session, whatever happens."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from maestro_tui.console.app import MaestroApp
+from maestro_tui.console.settings import Memory, Settings
+from maestro_tui.console.widgets.bars import Brief, FilterInput, KeyBar, Words
+from maestro_tui.model.summary import FleetSnapshot
+from tests.console.fakes import (
+    NOW,
+    ROOT,
+    FakeClock,
+    FakeHost,
+    FakeSource,
+    busy_fleet,
+    console,
+    fleet,
+    many,
+    post,
+    session,
+)
+
+pytestmark = pytest.mark.usefixtures("plain_pane")
+WIDE, NARROW = (120, 40), (80, 24)
+HOSTILE = "[/red][@click=app.quit]x[/] [bold"
+
+
+def selected(app: MaestroApp) -> str | None:
+    row = app.main.table.current
+    return row.session_id if row is not None else None
+
+
+def keys_shown(app: MaestroApp) -> list[str]:
+    return [action.id for action, _ in app.main.query_one(KeyBar)._keys]
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_an_empty_directory_says_which_keys_matter(size: tuple[int, int]) -> None:
+    app = console(fleet())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert app.main.table.empty_words == (
+            f"There is no session in {ROOT} yet.",
+            "n launches one   ? shows all keys",
+        )
+        assert keys_shown(app) == ["new", "palette", "help", "quit"]
+        assert not app.main.query_one("#inspector").display
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_keys_move_and_the_inspector_follows(size: tuple[int, int]) -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert selected(app) == "kyc-flow"
+        await pilot.press("j", "j", "k")
+        assert selected(app) == "payments-refactor"
+        await pilot.press("G")
+        assert selected(app) == "stock-sync"
+        await pilot.press("g", "down")
+        await pilot.pause()
+        assert app.main._shown is not None and app.main._shown.session_id == "payments-refactor"
+        assert app.main.query_one(Brief).display == (size == NARROW)
+
+
+async def test_the_cursor_stays_with_its_session_when_the_order_changes() -> None:
+    snapshot = busy_fleet()
+    app = console(snapshot)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("j")
+        failed_now = dataclasses.replace(session("zebra", "failed", written=1), error="new failure")
+        await post(
+            app,
+            pilot,
+            FleetSnapshot(root=ROOT, sessions={**snapshot.sessions, "zebra": failed_now}, version=2),
+        )
+        assert selected(app) == "payments-refactor" and app.main.table.cursor == 2
+        gone = {name: one for name, one in snapshot.sessions.items() if name != "payments-refactor"}
+        await post(app, pilot, FleetSnapshot(root=ROOT, sessions=gone, version=3))
+        assert selected(app) is not None and selected(app) != "payments-refactor"
+
+
+async def test_the_cursor_comes_back_when_the_filter_is_taken_away() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("j", "j", "slash", *"status:run")
+        assert [row.session_id for row in app.main.view.rows] == ["invoices", "docs-site"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert selected(app) == "search-index" and app.main.table.has_focus
+
+
+async def test_scroll_and_cursor_stay_where_they_are_on_screen_in_ten_thousand_rows() -> None:
+    snapshot = many(10_000)
+    app = console(snapshot)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        table = app.main.table
+        for _ in range(20):
+            await pilot.press("pagedown")
+        here, offset = selected(app), table.cursor - int(table.scroll_y)
+        newer = session("a-new-one", "waiting", written=1)
+        await post(
+            app,
+            pilot,
+            FleetSnapshot(root=ROOT, sessions={**snapshot.sessions, "a-new-one": newer}, version=2),
+        )
+        assert selected(app) == here and table.cursor - int(table.scroll_y) == offset
+
+
+async def test_an_update_paints_only_the_row_that_changed() -> None:
+    snapshot = many(10_000)
+    app = console(snapshot)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        table, painted = app.main.table, app.main.table.rows_painted
+        name = table.view.rows[3].session_id
+        changed = dataclasses.replace(snapshot.sessions[name], last_event="something else")
+        await post(
+            app, pilot, FleetSnapshot(root=ROOT, sessions={**snapshot.sessions, name: changed}, version=2)
+        )
+        assert table.rows_painted - painted == 1
+
+
+async def test_time_goes_on_without_snapshots_and_a_session_becomes_silent() -> None:
+    clock = FakeClock()
+    app = console(fleet(session("s", "running", written=10, spent=10)), clock=clock)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        clock.now = NOW + 400
+        app.main.tick()
+        assert app.main.view.rows[0].status == "silent"
+
+
+async def test_a_wrong_filter_is_told_under_it_and_never_raised() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await pilot.press("slash", *"status:bogus")
+        problem = app.main.query_one("#filter-problem", Words)
+        assert problem.display and 'There is no status "bogus"' in problem.words
+        assert len(app.main.view.rows) == 8
+        await pilot.press("escape")
+        assert not problem.display
+
+
+async def test_narrow_screens_turn_from_list_to_detail_and_back() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        fleet_side, inspector = app.main.query_one("#fleet"), app.main.query_one("#inspector")
+        assert fleet_side.display and not inspector.display
+        await pilot.press("enter")
+        await pilot.pause()
+        assert inspector.display and not fleet_side.display
+        await pilot.press("escape")
+        await pilot.pause()
+        assert fleet_side.display and app.main.table.has_focus
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause()
+        assert fleet_side.display and inspector.display
+
+
+async def test_a_filter_and_a_session_can_be_given_at_the_start() -> None:
+    app = console(busy_fleet(), initial_filter="!status:completed", open_session="docs-site/design")
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        assert len(app.main.view.rows) == 7 and selected(app) == "docs-site"
+        assert app.main.query_one(FilterInput).value == "!status:completed"
+
+
+async def test_the_order_is_kept_between_starts() -> None:
+    memory = Memory(None)
+    app = console(busy_fleet())
+    app.memory = memory
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("s", "S")
+    again = console(busy_fleet())
+    again.memory = memory
+    async with again.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        assert (again.main.sort.column, again.main.sort.reverse) == ("session", True)
+
+
+async def test_marks_survive_filters_and_end_with_their_session() -> None:
+    snapshot = busy_fleet()
+    app = console(snapshot)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("space", "space")
+        assert app.main.marked == {"kyc-flow", "payments-refactor"}
+        await pilot.press("slash", *"status:run", "enter", "asterisk")
+        assert app.main.marked == {"kyc-flow", "payments-refactor", "invoices", "docs-site"}
+        left = {name: one for name, one in snapshot.sessions.items() if name != "kyc-flow"}
+        await post(app, pilot, FleetSnapshot(root=ROOT, sessions=left, version=2))
+        assert "kyc-flow" not in app.main.marked
+        await pilot.press("U")
+        assert app.main.marked == frozenset()
+
+
+async def test_read_only_has_no_key_that_changes_anything() -> None:
+    host = FakeHost()
+    app = console(busy_fleet(), host=host, read_only=True)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        for key in ("r", "p", "R", "n", "a", "x"):
+            await pilot.press(key)
+            assert len(app.screen_stack) == 1, key
+        assert host.calls == [] and not {"resume", "new", "phase"} & set(keys_shown(app))
+
+
+async def test_the_users_keys_do_it_and_are_shown() -> None:
+    app = console(busy_fleet(), settings=Settings(keys={"help": "f5", "mark": "m"}))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("m")
+        assert app.main.marked == {"kyc-flow"}
+        await pilot.press("f5")
+        assert type(app.screen).__name__ == "HelpScreen"
+
+
+async def test_what_is_wrong_in_the_settings_is_told() -> None:
+    app = console(busy_fleet(), settings=Settings(problems=("config.toml: [bold there is no key 'q2'.",)))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await pilot.pause()
+        assert [note.message for note in app._notifications] == ["config.toml: [bold there is no key 'q2'."]
+
+
+async def test_text_from_outside_neither_crashes_nor_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = session(
+        "s-1",
+        "failed",
+        requirement=HOSTILE,
+        error=HOSTILE,
+        last_event=HOSTILE,
+        workflow=HOSTILE,
+        workspace=HOSTILE,
+    )
+    host = FakeHost()
+    host.told = [("s-1", HOSTILE)]
+    app = console(FleetSnapshot(root=ROOT, sessions={"s-1": one}, problem=HOSTILE), host=host)
+    ended: list[Any] = []
+    monkeypatch.setattr(app, "exit", lambda *args, **options: ended.append(args))
+    async with app.run_test(size=NARROW, notifications=True) as pilot:
+        await pilot.pause()
+        app._look_at_host()
+        await pilot.press("colon", *"red")
+        await pilot.pause()
+        await pilot.press("escape")
+        app.main.query_one(FilterInput).value = "status:" + HOSTILE
+        await pilot.pause()
+        for x in range(0, 78, 6):
+            await pilot.click(offset=(x, 22))
+        assert ended == []
+        assert HOSTILE in app.main.query_one(Brief).render().plain
+
+
+async def test_a_problem_with_the_directory_is_told_and_the_list_stays() -> None:
+    snapshot = busy_fleet()
+    app = console(snapshot)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await post(
+            app, pilot, dataclasses.replace(snapshot, problem="The directory is gone; waiting for it.")
+        )
+        assert app.main.query_one("#problem", Words).words.strip() == "The directory is gone; waiting for it."
+        assert len(app.main.view.rows) == 8
+
+
+async def test_snapshots_that_pile_up_are_handled_once() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        source, seen = app._source, []
+        assert isinstance(source, FakeSource) and source.post is not None
+        take = app.main.take_snapshot
+        app.main.take_snapshot = lambda snapshot: (seen.append(snapshot.version), take(snapshot))[1]  # type: ignore[method-assign]
+        for version in range(100):
+            source.post(dataclasses.replace(busy_fleet(), version=version))
+        await pilot.pause()
+        assert seen[-1] == 99 and len(seen) < 10
+
+
+async def test_a_click_selects_and_a_second_one_opens() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await pilot.click("#sessions", offset=(6, 2))
+        assert selected(app) == "search-index" and not app.main.has_class("-detail")
+        await pilot.click("#sessions", offset=(6, 2))
+        await pilot.pause()
+        assert app.main.has_class("-detail")
+
+
+async def test_the_theme_changes_by_key_and_nothing_else_does() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("j", "t")
+        assert app.theme == "maestro-light"
+        await pilot.press("t")
+        await pilot.pause()
+        assert app.theme == "maestro-ansi" and selected(app) == "payments-refactor"
+
+
+async def test_the_filter_takes_letters_that_are_keys_elsewhere() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("slash", *"qrnx?")
+        assert app.main.query_one("#filter", Input).value == "qrnx?" and len(app.screen_stack) == 1
