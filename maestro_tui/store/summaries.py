@@ -20,7 +20,7 @@ from maestro_tui.model.summary import (
 from maestro_tui.model.text import clean
 from maestro_tui.store.fold import JournalFold, OpenAttempt
 from maestro_tui.store.heads import HISTORY, Head, commit_numbers, newest_head, seconds_of
-from maestro_tui.store.lease import LEASE, read_owner
+from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
 from maestro_tui.store.staleness import stale_phases
 
 JOURNAL = "journal.jsonl"
@@ -72,6 +72,7 @@ class SummaryReader:
         self._summary: SessionSummary | None = None
         self._log_at = 0.0
         self._journal_problem: str | None = None
+        self._lease_problem: str | None = None
 
     def read(self, now: float) -> SessionSummary:
         """The session as it is on disk now."""
@@ -82,6 +83,7 @@ class SummaryReader:
             if seen[6:] != self.signature[6:]:
                 self._read_head(seen)
             self._read_journal()
+            self._lease_problem = read_lease(self.session_dir).problem if seen[3] else None
         owner = self._owner(now) if seen[3] else None
         log_at = self._newest_log()
         before = self._summary
@@ -157,7 +159,10 @@ class SummaryReader:
         }
 
     def _build(self, owner: Owner | None) -> SessionSummary:
-        damage = [*self._damage, *filter(None, [self.fold.damage, self._journal_problem])]
+        damage = [
+            *self._damage,
+            *filter(None, [self.fold.damage, self._journal_problem, self._lease_problem]),
+        ]
         built: _Session | None = None
         if self.head is not None:
             try:

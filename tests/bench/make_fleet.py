@@ -7,10 +7,8 @@ Waiting for the disk is left out (no fsync), so that ten thousand sessions take 
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -34,8 +32,9 @@ from maestro_tui.model.workflow import Phase, Workflow
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
-from maestro_tui.store.lease import LEASE, boot_id, hold_session, read_lease, start_ticks
+from maestro_tui.store.lease import hold_session
 from maestro_tui.store.logs import PhaseLog
+from maestro_tui.store.runner_file import Holder, Lease, boot_id, host_name, start_ticks, write_lease
 
 STATUSES = (
     "completed", "running", "failed", "waiting", "paused", "interrupted", "cancelled", "new", "stale", "damaged",
@@ -205,7 +204,7 @@ class _Maker:
 
     def _leave_runner(self, epoch: int, phase: str, alive: bool) -> None:
         """The lease of a runner that lives as long as the computer, or of one that is gone."""
-        leave_runner(self.folder, epoch, phase, self.at, ALIVE_PID, start_ticks(ALIVE_PID) if alive else -1)
+        leave_runner(self.folder, epoch, phase, self.at, ALIVE_PID, start_ticks(ALIVE_PID) if alive else 1)
 
     def _damage(self) -> None:
         newest = max((self.folder / "history").glob("*.json"))
@@ -215,15 +214,8 @@ class _Maker:
 
 def leave_runner(folder: Path, epoch: int, phase: str, at: float, pid: int, ticks: int | None) -> None:
     """Write a lease as a runner with that process id has it."""
-    lease = read_lease(folder)
-    lease["epoch"] = epoch
-    lease["holders"] = [
-        {
-            "id": "fleet", "pid": pid, "host": socket.gethostname(), "boot_id": boot_id(), "start_ticks": ticks,
-            "user": "operator", "started_at": at, "heartbeat_at": at, "phases": [phase],
-        }
-    ]  # fmt: skip
-    durable.replace(folder / LEASE, (json.dumps(lease) + "\n").encode())
+    holder = Holder("fleet", pid, host_name(), boot_id(), ticks or 0, "operator", at, at, (phase,))
+    write_lease(folder, Lease(epoch, "exclusive", (holder,)), synced=False)
 
 
 def _branches() -> Workflow:

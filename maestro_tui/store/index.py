@@ -1,0 +1,192 @@
+"""Reads all sessions of a checkpoint directory, and afterwards only what changed on disk."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+
+from maestro_tui.model.errors import StoreError
+from maestro_tui.model.summary import SessionSummary
+from maestro_tui.model.text import clean, session_id_problem
+from maestro_tui.store.heads import commit_numbers
+from maestro_tui.store.index_file import Entry, load_index, save_index, without_collecting
+from maestro_tui.store.runner_file import read_owner, start_ticks
+from maestro_tui.store.summaries import JOURNAL, SummaryReader, signature_of
+
+WORTH_AN_INDEX = 20
+"""Sessions that had to be read in full before `read_all` writes the index."""
+_REMEMBERED_READERS = 512
+
+
+def read_all(root: Path, now: float) -> list[SessionSummary]:
+    """Every session under `root`, by id. Raises `StoreError` when the directory cannot be read."""
+    fleet = FleetReader(root)
+    fleet.load()
+    names = fleet.names()
+    with without_collecting():
+        changed = [name for name in names if fleet.refresh(name, now)]
+    fleet.forget_all_but(names)
+    if len(changed) >= WORTH_AN_INDEX:
+        fleet.save()
+    return [entry.summary for _, entry in sorted(fleet.entries.items())]
+
+
+class FleetReader:
+    """The summaries of all sessions under a root. Unchanged sessions keep the very same summary object."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.entries: dict[str, Entry] = {}
+        self._readers: OrderedDict[str, SummaryReader] = OrderedDict()
+        self._hot: dict[str, None] = {}
+        self._hot_queue: list[str] = []
+        self._ticks: dict[int, int | None] = {}
+
+    def load(self) -> None:
+        """Begin with what the index remembers; each entry holds until `refresh` looks at its session."""
+        self.entries = load_index(self.root)
+
+    def save(self) -> bool:
+        """Write the index; False when that is not possible here."""
+        return save_index(self.root, self.entries)
+
+    def names(self) -> list[str]:
+        """The names of all folders that may be sessions; none when the root is not there.
+
+        Raises `StoreError` when the root is there and cannot be read.
+        """
+        try:
+            with os.scandir(self.root) as entries:
+                return sorted(
+                    entry.name
+                    for entry in entries
+                    if session_id_problem(entry.name) is None and entry.is_dir(follow_symlinks=False)
+                )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"Cannot read {clean(str(self.root), 300)}: {error.strerror}.") from error
+
+    def refresh(self, name: str, now: float, force: bool = False) -> bool:
+        """Look at one session's files and read what changed; True when its summary is another one now.
+
+        With `force`, its runner and logs are looked at as well, which change without these files.
+        """
+        entry = self.entries.get(name)
+        folder = self.root / name
+        if entry is not None and not force and self._holds(folder, entry, now):
+            return False
+        if entry is None and not _may_be_session(folder):
+            return False
+        summary = self._reader(name).read(now)
+        if summary.seq < 0 and not _may_be_session(folder):
+            return self.forget(name)
+        if entry is not None and summary == entry.summary:
+            summary = entry.summary
+        self.entries[name] = Entry(self._reader(name).signature, summary)
+        if _is_hot(summary):
+            self._hot[name] = None
+        else:
+            self._hot.pop(name, None)
+        return entry is None or summary is not entry.summary
+
+    def stirred(self, part: float = 1.0) -> list[str]:
+        """Sessions whose runner ended or whose log grew: no file that is watched tells of it.
+
+        Looks at the next `part` of all sessions that a runner holds.
+        """
+        if not self._hot_queue:
+            self._hot_queue = list(self._hot)
+        count = math.ceil(len(self._hot) * part)
+        queue, self._hot_queue = self._hot_queue[:count], self._hot_queue[count:]
+        found = []
+        ticks: dict[int, int | None] = {}
+        for name in queue:
+            entry = self.entries.get(name)
+            if entry is None:
+                continue
+            owner = entry.summary.owner
+            if owner is not None and owner.here and owner.pid not in ticks:
+                ticks[owner.pid] = start_ticks(owner.pid)
+            if (
+                owner is not None and owner.here and self._changed_hands(owner.pid, ticks[owner.pid])
+            ) or newest_log(self.root / name, entry.summary) > entry.summary.updated_at:
+                found.append(name)
+        self._ticks.update(ticks)
+        return found
+
+    def _changed_hands(self, pid: int, begun: int | None) -> bool:
+        """True when a process is gone or is another one than at the last look."""
+        return begun is None or self._ticks.get(pid, begun) != begun
+
+    def _holds(self, folder: Path, entry: Entry, now: float) -> bool:
+        """True when an entry still tells what is on disk."""
+        if signature_of(folder, max(0, entry.summary.seq)) != entry.signature:
+            return False
+        before = entry.summary.owner
+        if before is None or before.alive is False:
+            return True
+        # A runner that dies changes no file.
+        owner = read_owner(folder, now)
+        self._hot[folder.name] = None
+        return owner is not None and (owner.alive, owner.phases) == (before.alive, before.phases)
+
+    def _reader(self, name: str) -> SummaryReader:
+        reader = self._readers.get(name)
+        if reader is None:
+            reader = self._readers[name] = SummaryReader(self.root / name)
+            while len(self._readers) > _REMEMBERED_READERS:
+                self._readers.popitem(last=False)
+        self._readers.move_to_end(name)
+        return reader
+
+    def forget(self, name: str) -> bool:
+        """Take a session out; True when it was there."""
+        self._readers.pop(name, None)
+        self._hot.pop(name, None)
+        return self.entries.pop(name, None) is not None
+
+    def forget_all_but(self, names: Iterable[str]) -> bool:
+        """Take out the sessions whose folder is gone; True when there were any."""
+        gone = self.entries.keys() - set(names)
+        for name in gone:
+            self.forget(name)
+        return bool(gone)
+
+
+def _is_hot(summary: SessionSummary) -> bool:
+    return summary.owner is not None and summary.owner.alive is not False
+
+
+def newest_log(folder: Path, summary: SessionSummary) -> float:
+    """When a running phase last wrote to its log, seconds since the epoch; 0 when it did not."""
+    newest = 0.0
+    for phase in summary.phases:
+        if phase.status == "running" and "/" not in phase.name:
+            try:
+                facts = os.lstat(f"{folder}/logs/{phase.name}.{phase.attempt}.log")
+            except OSError:
+                continue  # it has not written anything yet
+            newest = max(newest, facts.st_mtime_ns / 1e9)
+    return newest
+
+
+def _may_be_session(folder: Path) -> bool:
+    """True for a folder with a commit, or with what only a session leaves behind when its commits are gone."""
+    try:
+        if commit_numbers(folder):
+            return True
+    except OSError:
+        return True  # a history that cannot be listed: shown as damaged
+    try:
+        with os.scandir(folder) as entries:
+            return any(
+                entry.name == JOURNAL
+                or (entry.name.startswith("checkpoint_") and entry.name.endswith(".json"))
+                for entry in entries
+            )
+    except OSError:
+        return False
