@@ -12,9 +12,7 @@ STATEMENT_LIMIT = 1_000
 _BULLET = re.compile(r"^\s*(?:[-*+•–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|#{1,6}|R\d{1,3}[:.)])\s+")
 _BOX = re.compile(r"^\[[ xX]\]\s*")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9ÄÖÜÉÀ])")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|fig|sec|resp|incl|max|min|Dr|Mr|Ms)\.)$", re.I
-)
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|vs|cf|approx|resp|incl|Fig|Sec|Dr|Mr|Mrs)\.$")
 _NUMBER = (
     r"(?:\d+(?:[.,]\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million)"
 )
@@ -88,7 +86,7 @@ def split_requirement(text: str) -> tuple[Statement, ...]:
 
 def _blocks(text: str) -> list[str]:
     """List items and paragraphs; a line that continues the one before it is joined to it."""
-    blocks: list[str] = []
+    blocks: list[list[str]] = []
     joined, fenced = False, False
     for line in text.replace("\r\n", "\n").split("\n"):
         if line.strip().startswith(("```", "~~~")):
@@ -108,11 +106,11 @@ def _blocks(text: str) -> list[str]:
             joined = False
             continue
         if joined and not item:
-            blocks[-1] += " " + content
+            blocks[-1].append(content)
         else:
-            blocks.append(content)
+            blocks.append([content])
         joined = True
-    return blocks
+    return [" ".join(block) for block in blocks]
 
 
 def _sentences(block: str) -> list[str]:
