@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -18,6 +19,7 @@ from textual.screen import Screen
 
 from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
+from maestro_tui.console.crash import crash_words
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.ports import Host, Source
 from maestro_tui.console.production import WatchSource, engine_host, phase_result
@@ -132,6 +134,12 @@ class MaestroApp(App[int]):
         """No snapshot comes after the end."""
         self._source.stop()
 
+    def _fatal_error(self) -> None:
+        # The screen library would print a traceback on the terminal, with the values of local variables.
+        if not self._exit_renderables:
+            self._exit_renderables.append(Text(crash_words(self._exception)))
+        self._close_messages_no_wait()
+
     def _end_by(self, number: signal.Signals) -> None:
         self.ended_by = number
         self.exit(128 + number)
@@ -211,11 +219,10 @@ class MaestroApp(App[int]):
         """The key that does it, after the user's settings, as people read it."""
         return key_words(self.settings.keys.get(action.id, action.key))
 
-    def next_theme(self) -> None:
-        """Dark, light, the terminal's own colours."""
-        names = [name for name in THEME_NAMES if name in self.available_themes]
-        place = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(place + 1) % len(names)]
+    def root_words(self) -> str:
+        """The checkpoint directory as the command line needs it; empty when it is the default one."""
+        default = Path(os.environ.get("MAESTRO_CHECKPOINT_DIR") or ".maestro").expanduser().absolute()
+        return "" if self.root == default else str(self.root)
 
     async def action_quit(self) -> None:
         """Quit; when sessions run here, after asking."""

@@ -281,6 +281,8 @@ def columns_for(width: int, strip_width: int) -> tuple[Column, ...]:
     room = max(24, width - 3)
     time = 20 if room >= 58 else 15
     phase = 14 if room >= 58 else 10
+    # Long workflows give way first: a strip without room shows how many phases are done.
+    strip_width = max(5, min(strip_width, room - 22 - 2 - phase - 2 - time - 2))
     fixed = strip_width + 2 + phase + 2 + time
     title = room - fixed - 2
     if title < 12:

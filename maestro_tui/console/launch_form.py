@@ -111,12 +111,15 @@ class Form:
             trust=trust,
         )
 
-    def command(self, most: int | None = None) -> str:
-        """The command line that does the same; `most` shortens the requirement, for showing."""
+    def command(self, most: int | None = None, root: str = "") -> str:
+        """The command line that does the same; `most` shortens the requirement, for showing.
+
+        `root` is the checkpoint directory when it is not the default one.
+        """
         requirement = self.requirement.strip() or "REQUIREMENT"
         if most is not None and (len(requirement) > most or "\n" in requirement):
             requirement = requirement.split("\n", 1)[0][:most].rstrip() + "…"
-        words = ["maestro-tui", "run", requirement]
+        words = ["maestro-tui", *(["--checkpoint-dir", root] if root else []), "run", requirement]
         if self.workflow.strip():
             words += ["--workflow", self.workflow.strip()]
         if self.workspace.strip() not in ("", "."):

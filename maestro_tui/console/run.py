@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 from maestro_tui.console.app import MaestroApp
-from maestro_tui.console.settings import memory_path
 
 
 def run_console(root: str | Path, **options: Any) -> int:
@@ -27,18 +25,6 @@ def run_console(root: str | Path, **options: Any) -> int:
                 f"{len(left)} of the sessions did not stop in time: {', '.join(left)}. resume goes on with them."
             )
     return code
-
-
-def write_crash(error: BaseException) -> Path | None:
-    """Write the traceback of a fault to a file; its path, or None when that failed too."""
-    path = memory_path().parent / "crash.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
-        path.chmod(0o600)
-    except OSError:
-        return None
-    return path
 
 
 def _tell(sentence: str) -> None:

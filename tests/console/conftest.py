@@ -19,6 +19,7 @@ def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("MAESTRO_CHECKPOINT_DIR", "/home/ann/shop/.maestro")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
 
@@ -33,5 +34,8 @@ def plain_pane(monkeypatch: pytest.MonkeyPatch) -> None:
     class PlainPane(Widget, can_focus=True):
         def show(self, summary: object, usual: object = None) -> None:
             self.summary = summary
+
+        def render(self) -> str:
+            return ""
 
     monkeypatch.setattr(main, "make_pane", lambda root, clock: PlainPane())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from maestro_tui.console.fleet import SORT_COLUMNS, Sort
+from maestro_tui.console.plan_words import command_words
+from maestro_tui.console.theme import THEME_NAMES
 from maestro_tui.console.widgets.bars import FilterInput
 from maestro_tui.model.summary import SessionSummary
 
@@ -132,7 +133,8 @@ def _copy_id(screen: MainScreen) -> None:
 
 
 def _copy_resume(screen: MainScreen) -> None:
-    _copy(screen, shlex.join(["maestro-tui", "resume", _session(screen).session_id]))
+    root = screen.console.root_words()
+    _copy(screen, command_words("resume", _session(screen).session_id, None, root))
 
 
 def _copy(screen: MainScreen, text: str) -> None:
@@ -141,7 +143,8 @@ def _copy(screen: MainScreen, text: str) -> None:
 
 
 def _theme(screen: MainScreen) -> None:
-    screen.console.next_theme()
+    place = THEME_NAMES.index(screen.console.theme) if screen.console.theme in THEME_NAMES else -1
+    screen.console.theme = THEME_NAMES[(place + 1) % len(THEME_NAMES)]
 
 
 def _palette(screen: MainScreen) -> None:

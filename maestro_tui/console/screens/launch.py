@@ -114,7 +114,7 @@ class LaunchSheet(Sheet):
         if provided.parent is not None and isinstance(provided.parent, Widget):
             provided.parent.display = form.start_from is not None or bool(form.inputs)
         width = max(30, self.query_one("#command", Block).size.width)
-        command = short("$ " + form.command(24), width * 3)
+        command = short("$ " + form.command(24, self.console.root_words()), width * 3)
         self.query_one("#command", Block).show(Text(command, palette(self).style("muted")))
 
     @on(TextArea.Changed, "#requirement")

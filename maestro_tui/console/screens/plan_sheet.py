@@ -117,7 +117,9 @@ class PlanSheet(Sheet):
             plan_words.holder_words(owner, now),
         ]
         sums = Text("\n".join(part for part in parts if part))
-        command = plan_words.command_words(self.kind, self.session.session_id, self.phase)
+        command = plan_words.command_words(
+            self.kind, self.session.session_id, self.phase, self.console.root_words()
+        )
         sums.append("\n$ " + command, styles.style("muted"))
         self.query_one("#sums", Block).show(sums)
 
