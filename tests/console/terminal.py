@@ -42,7 +42,7 @@ class Terminal:
     def start(self, words: list[str]) -> None:
         """Start a program in the terminal's shell; its pid goes to a file beside it."""
         sets = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._environment.items())
-        line = f"cd {shlex.quote(str(self._cwd))} && clear && {sets} sh -c 'echo $$ > console.pid; exec {shlex.join(words)}'"
+        line = f"cd {shlex.quote(str(self._cwd))} && clear && env -u COLUMNS -u LINES {sets} sh -c 'echo $$ > console.pid; exec {shlex.join(words)}'"
         self._tmux("send-keys", "-t", "t", "-l", line)
         self._tmux("send-keys", "-t", "t", "Enter")
 
