@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import Any
 
@@ -12,15 +13,23 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maestro_tui.model.context import TeamExecutionContext, UtcTime
 from maestro_tui.model.errors import DamagedFile
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import clean, encodable
 from maestro_tui.model.workflow import Workflow
 
 FORMAT = "maestro-checkpoint/1"
 SIZE_LIMIT = 512_000_000
-"""Bytes; a larger file is refused."""
+"""Bytes; a larger checkpoint is neither written nor read."""
+DEPTH_LIMIT = 180
+"""Levels of nesting in a whole file. The strictest of the usual JSON readers stops at 200."""
+DIGITS_LIMIT = 4_000
+"""Digits of a number. Python's own JSON reader stops at 4,300."""
 
 _ZEROS = b"0" * 64
 _HEAD = re.compile(rb'\{\n  "sha256": "([0-9a-f]{64})"')
+_CONTEXT = b'\n  "context": {\n'
+_TOO_DEEP = b"\n" + b"  " * (DEPTH_LIMIT + 1)
+# One pattern for each letter: a pattern that begins with a fixed byte is searched ten times as fast.
+_HUGE_EXPONENTS = (re.compile(rb"e\+?[0-9]{3,}[\s,\]}]"), re.compile(rb"E\+?[0-9]{3,}[\s,\]}]"))
 
 
 class Checkpoint(BaseModel):
@@ -42,14 +51,56 @@ class Checkpoint(BaseModel):
 
 
 def encode(checkpoint: Checkpoint) -> tuple[bytes, str]:
-    """The file's bytes and their digest. The workflow's definition stands once, in the envelope."""
-    data = checkpoint.model_dump(mode="json")
-    data["context"]["workflow"] = checkpoint.workflow.name
-    data = {**data, "sha256": _ZEROS.decode()}
-    raw = pydantic_core.to_json(data, indent=2) + b"\n"
+    """The file's bytes and their digest; what this writes, `decode` reads.
+
+    The workflow's definition stands once, in the envelope; the context keeps its name. NaN and infinities in
+    outputs become null, characters that UTF-8 cannot carry become `?`. Raises `ValueError` for values that
+    JSON cannot hold (unknown types, circles, nesting beyond 180 levels, numbers of more than 4,000 digits).
+    """
+    blank = checkpoint.model_copy(update={"sha256": _ZEROS.decode()})
+    try:
+        raw = blank.__pydantic_serializer__.to_json(
+            blank, indent=2, exclude={"context": {"workflow"}}, warnings="error"
+        )
+    except pydantic_core.PydanticSerializationError as error:
+        if "surrogates" not in str(error):
+            raise
+        data = _encodable(blank.model_dump(mode="json", exclude={"context": {"workflow"}}, warnings="error"))
+        raw = pydantic_core.to_json(data, indent=2)
+    # A line break followed by two blanks and a quote occurs only between the envelope's own keys.
+    place = raw.index(_CONTEXT) + len(_CONTEXT)
+    name = json.dumps(checkpoint.workflow.name).encode()
+    raw = b"".join([raw[:place], b'    "workflow": ', name, b",\n", raw[place:], b"\n"])
+    _check_readable(raw)
     digest = hashlib.sha256(raw).hexdigest()
     start = raw.index(_ZEROS)
-    return raw[:start] + digest.encode() + raw[start + 64 :], digest
+    return b"".join([raw[:start], digest.encode(), raw[start + 64 :]]), digest
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(item) for item in value]
+    return value
+
+
+def _check_readable(raw: bytes) -> None:
+    """Refuse what could be written but not be read again. Every value stands on a line of its own."""
+    if len(raw) > SIZE_LIMIT:
+        raise ValueError(f"it has {len(raw):,} bytes, more than {SIZE_LIMIT:,}; put large things into files")
+    if _TOO_DEEP in raw:
+        raise ValueError(f"it is nested deeper than {DEPTH_LIMIT} levels")
+    start = 0
+    while len(raw) - start > DIGITS_LIMIT:
+        end = raw.rfind(b"\n", start, start + DIGITS_LIMIT)
+        if end < 0:
+            end = raw.find(b"\n", start + DIGITS_LIMIT)
+            if raw[start:end].rstrip(b",")[-1:].isdigit():
+                raise ValueError(f"it holds a number of more than {DIGITS_LIMIT:,} digits")
+        start = end + 1
 
 
 def digest_problem(data: bytes) -> str | None:
@@ -59,31 +110,56 @@ def digest_problem(data: bytes) -> str | None:
     head = _HEAD.match(data)
     if head is None:
         return "it does not begin as a checkpoint does"
-    start, end = head.span(1)
-    if hashlib.sha256(b"".join([data[:start], _ZEROS, data[end:]])).hexdigest().encode() != head[1]:
+    digest = hashlib.sha256(data[: head.start(1)])
+    digest.update(_ZEROS)
+    digest.update(memoryview(data)[head.end(1) :])
+    if digest.hexdigest().encode() != head[1]:
         return "its digest does not match its bytes (cut off or changed)"
     return None
 
 
 def decode(data: bytes, source: str) -> Checkpoint:
     """The checkpoint in a file's bytes; `source` names it in errors. Raises `DamagedFile`, one line."""
+    if len(data) > SIZE_LIMIT:
+        raise DamagedFile(f"{source}: it has {len(data):,} bytes, at most {SIZE_LIMIT:,} are read")
     problem = digest_problem(data)
     if problem is not None:
         raise DamagedFile(f"{source}: {problem}")
     try:
-        value: Any = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{source}: not readable as JSON ({type(error).__name__})") from error
+        value: Any = pydantic_core.from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise DamagedFile(f"{source}: it is not readable as JSON ({clean(error, 120)})") from error
     told = value.get("format") if isinstance(value, dict) else None
     if told != FORMAT:
         raise DamagedFile(
             f"{source}: its format is {clean(told, 60)!r}, and this version reads {FORMAT!r}; a newer maestro-tui may"
         )
+    if any(exponent.search(data) for exponent in _HUGE_EXPONENTS) and _has_infinity(value):
+        raise DamagedFile(f"{source}: it holds a number beyond all bounds")
     try:
+        _check_readable(data)
         context = value["context"]
-        context["workflow"] = value["workflow"]
-        return Checkpoint.model_validate(value)
-    except (ValidationError, KeyError, TypeError) as error:
-        reason = error.errors()[0] if isinstance(error, ValidationError) else None
-        place = ".".join(str(part) for part in reason["loc"]) if reason else str(error)
-        raise DamagedFile(f"{source}: its content is not a checkpoint's (at {clean(place, 120)})") from error
+        if context["workflow"] != value["workflow"]["name"]:
+            raise ValueError("context.workflow is not the workflow's name")
+        return Checkpoint.model_validate({**value, "context": {**context, "workflow": value["workflow"]}})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DamagedFile(
+            f"{source}: its content is not a checkpoint's ({clean(place, 120)}: {clean(first['msg'], 120)})"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(f"{source}: its content is not a checkpoint's ({clean(error, 120)})") from error
+
+
+def _has_infinity(value: Any) -> bool:
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            return True
+        if isinstance(item, dict):
+            todo.extend(item.values())
+        elif isinstance(item, list):
+            todo.extend(item)
+    return False

@@ -1,8 +1,12 @@
 """Writes files so that they are there, whole, after a crash; reads only regular files, bounded."""
 
+# System calls stand here under their own names, so that a test can record each and make each fail.
+# ruff: noqa: PTH101, PTH102, PTH104, PTH208
+
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -14,40 +18,41 @@ from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.text import clean
 
 TEMP_PREFIX = ".maestro-tmp-"
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | NO_FOLLOW
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW
+_CHUNK = 1 << 20
+# On macOS fsync leaves the data in the drive's own cache.
+_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+
+
+def shown(path: Path) -> str:
+    """A path for a sentence."""
+    return clean(str(path), 300)
 
 
 @contextmanager
 def told(what: str, path: Path) -> Iterator[None]:
-    """Turn an OSError into a sentence about `path`; FileExistsError and FileNotFoundError pass."""
+    """Turn an OSError into a sentence about `path`. `FileExistsError` passes: it is an answer."""
     try:
         yield
-    except (FileExistsError, FileNotFoundError):
+    except FileExistsError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
         raise StoreError(
-            f"Cannot {what} {clean(str(path), 300)}: {reason}; the last commit is safe."
+            f"Cannot {what} {shown(path)}: {error.strerror or error}; the last commit is safe."
         ) from error
 
 
-def make_dir(path: Path) -> None:
-    """Make a folder (0700) and its parents, durably: each parent that gained an entry is synced."""
-    if path.is_dir():
-        return
-    missing = [path]
-    while not missing[-1].parent.is_dir():
-        missing.append(missing[-1].parent)
-    with told("make the folder", path):
-        for folder in reversed(missing):
-            try:
-                os.mkdir(folder, 0o700)
-            except FileExistsError:
-                if not folder.is_dir():
-                    raise StoreError(
-                        f"{clean(str(folder), 300)} is in the way: it is not a folder."
-                    ) from None
-            sync_dir(folder.parent)
+# ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sync(fd: int) -> None:
+    """Make an open file's bytes durable. After an error the descriptor is spent: never sync it again."""
+    if _FULL_SYNC is None:
+        os.fsync(fd)
+    else:
+        fcntl.fcntl(fd, _FULL_SYNC)
 
 
 def sync_dir(folder: Path) -> None:
@@ -56,13 +61,39 @@ def sync_dir(folder: Path) -> None:
     try:
         os.fsync(fd)
     except OSError as error:
+        # Some network file systems have no such call and make entries durable by themselves.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
         os.close(fd)
 
 
-def _write_temp(folder: Path, data: bytes, sync: bool = True) -> Path:
+def make_dir(path: Path) -> None:
+    """Make a folder (0700) and its parents, durably: each parent that gained an entry is synced."""
+    with told("make the folder", path):
+        if path.is_dir():
+            return
+        missing = [path]
+        while not missing[-1].parent.is_dir():
+            missing.append(missing[-1].parent)
+        for folder in reversed(missing):
+            enter_dir(folder)
+            # Also when another process made it this moment: it may not have come to its sync.
+            sync_dir(folder.parent)
+
+
+def enter_dir(folder: Path) -> None:
+    """Make one folder (0700 under any umask) if it is not there; its parent is not synced yet."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise StoreError(f"{shown(folder)} is in the way: it is not a folder.") from None
+        return
+    os.chmod(folder, 0o700)
+
+
+def _write_temp(folder: Path, data: bytes, synced: bool) -> Path:
     temp = folder / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
     fd = os.open(temp, _CREATE, 0o600)
     try:
@@ -71,9 +102,10 @@ def _write_temp(folder: Path, data: bytes, sync: bool = True) -> Path:
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
-            if sync:
-                os.fsync(fd)
+            if synced:
+                sync(fd)
         finally:
+            # Network file systems tell of a full disk only here.
             os.close(fd)
     except BaseException:
         temp.unlink(missing_ok=True)
@@ -82,34 +114,43 @@ def _write_temp(folder: Path, data: bytes, sync: bool = True) -> Path:
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Create `path` with all of `data`, or nothing. Raises `FileExistsError`, `StoreError`."""
+    """Create `path` with all of `data`, or nothing; durable on return. Raises `FileExistsError`, `StoreError`."""
     with told("write", path):
-        temp = _write_temp(path.parent, data)
+        temp = _write_temp(path.parent, data, synced=True)
         try:
-            os.link(temp, path)
+            try:
+                os.link(temp, path)
+            except OSError:
+                # A network file system may have made the link and lost its answer.
+                if not same_file(temp, path):
+                    raise
         finally:
             temp.unlink(missing_ok=True)
         sync_dir(path.parent)
 
 
-def replace(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Put `data` in the place of `path` at once; without `sync` a power cut may bring the old file back.
+def replace(path: Path, data: bytes, *, synced: bool = True) -> None:
+    """Put `data` in the place of `path` at once. Raises `StoreError`.
 
-    Raises `StoreError`.
+    Readers see the old bytes or the new ones. Without `synced` a power loss may leave either, or an empty
+    file: only for what can be made again.
     """
     with told("write", path):
-        temp = _write_temp(path.parent, data, sync)
+        temp = _write_temp(path.parent, data, synced)
         try:
             os.rename(temp, path)
         except BaseException:
             temp.unlink(missing_ok=True)
             raise
-        if sync:
+        if synced:
             sync_dir(path.parent)
 
 
 def link_view(source: Path, target: Path) -> None:
-    """Make `target` another name of the file `source`, replacing what was called so. Raises `StoreError`."""
+    """Make `target` another name of the file `source`, replacing what was called so. Raises `StoreError`.
+
+    Not synced: a view that a power loss takes away is made again from its source.
+    """
     with told("write", target):
         temp = target.parent / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
         os.link(source, temp)
@@ -121,44 +162,111 @@ def link_view(source: Path, target: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files that a dead process left; only under the commit lock."""
-    for name in os.listdir(folder):  # noqa: PTH208
-        if name.startswith(TEMP_PREFIX):
-            (folder / name).unlink(missing_ok=True)
+    """Remove temporary files that a dead process left; only under the commit lock. Raises `StoreError`."""
+    with told("tidy", folder), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMP_PREFIX) and entry.is_file(follow_symlinks=False):
+                Path(entry.path).unlink(missing_ok=True)
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """The whole of a regular file of at most `limit` bytes; links, pipes and devices are refused unopened.
+# ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, unsorted. Raises `OSError`."""
+    return os.listdir(folder)
+
+
+def same_file(one: Path, two: Path) -> bool:
+    """True when both names lead to one file; links are not followed."""
+    try:
+        return os.path.samestat(os.lstat(one), os.lstat(two))
+    except FileNotFoundError:
+        return False
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor for reading; links, pipes, devices and folders are refused unopened.
 
     Raises `FileNotFoundError`, `DamagedFile` with the reason in one line.
     """
-    shown = clean(str(path), 300)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0))
+        _require_regular(path, os.lstat(path))
+        fd = os.open(path, _READ)
     except FileNotFoundError:
         raise
     except OSError as error:
-        reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
-        raise DamagedFile(f"{shown} cannot be read: {reason}") from error
+        raise DamagedFile(f"{shown(path)} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DamagedFile(f"{shown(path)} cannot be read: {clean(error, 80)}") from error
     try:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
-            raise DamagedFile(f"{shown} cannot be read: it is {kind}")
-        if facts.st_size > limit:
-            raise DamagedFile(f"{shown} cannot be read: {facts.st_size:,} bytes, at most {limit:,} are read")
-        parts, left = [], limit + 1
-        while left > 0:
-            try:
-                part = os.read(fd, min(left, 1 << 20))
-            except OSError as error:
-                raise DamagedFile(f"{shown} cannot be read: {error.strerror}") from error
-            if not part:
-                break
+        # It may have become something else since it was looked at.
+        _require_regular(path, os.fstat(fd))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _require_regular(path: Path, facts: os.stat_result) -> None:
+    if stat.S_ISREG(facts.st_mode):
+        return
+    kinds = (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    )
+    kind = next((name for test, name in kinds if test(facts.st_mode)), "a device")
+    raise DamagedFile(f"{shown(path)} cannot be read: it is {kind}, not a regular file")
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The whole of a regular file of at most `limit` bytes.
+
+    Raises `FileNotFoundError`, `DamagedFile` with the reason in one line.
+    """
+    fd = open_regular(path)
+    try:
+        size = os.fstat(fd).st_size
+        if size > limit:
+            raise DamagedFile(f"{shown(path)} cannot be read: {size:,} bytes, at most {limit:,} are read")
+        data = _read(fd, size + 1)
+        if len(data) <= size:
+            return data
+        # It grew while it was read.
+        parts, left = [data], limit + 1 - len(data)
+        while left > 0 and (part := _read(fd, min(left, _CHUNK))):
             parts.append(part)
             left -= len(part)
         if left <= 0:
-            raise DamagedFile(f"{shown} cannot be read: it grew beyond {limit:,} bytes")
+            raise DamagedFile(f"{shown(path)} cannot be read: it grew beyond {limit:,} bytes")
         return b"".join(parts)
+    except OSError as error:
+        raise DamagedFile(f"{shown(path)} cannot be read: {error.strerror or error}") from error
     finally:
         os.close(fd)
+
+
+def read_start(path: Path, count: int) -> bytes:
+    """The first `count` bytes of a regular file. Raises as `read_regular`."""
+    fd = open_regular(path)
+    try:
+        return _read(fd, count)
+    except OSError as error:
+        raise DamagedFile(f"{shown(path)} cannot be read: {error.strerror or error}") from error
+    finally:
+        os.close(fd)
+
+
+def _read(fd: int, count: int) -> bytes:
+    """`count` bytes, fewer only at the end of the file."""
+    data = os.read(fd, count)
+    if len(data) == count or not data:
+        return data
+    parts = [data]
+    left = count - len(data)
+    while left > 0 and (part := os.read(fd, left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

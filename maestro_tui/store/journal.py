@@ -5,43 +5,78 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
+import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from maestro_tui.model.errors import StoreError
+from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.events import SYNCED_TYPES, Event
 from maestro_tui.model.text import clean
+from maestro_tui.store import durable
 
 LINE_LIMIT = 16_000_000
+"""Bytes of one record. The data of a larger one is left out, with a word about it."""
+
 _ZEROS = b"00000000"
 _START = b'{"crc":"'
+_OPEN = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | durable.NO_FOLLOW
+_CHUNK = 4 << 20
+_MOST_DAMAGE = 100
+
+
+def utc(at: float) -> str:
+    """A moment as it is written: `2026-11-23T20:36:51.123Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Journal:
-    """Appends events of one writer. With `seal`, a torn last line of a dead writer is closed first."""
+    """Appends events of one writer; safe to use from several threads, beside writers of other processes.
+
+    With `seal`, for those who hold the session, a last line that a dead writer left torn is closed first.
+    """
 
     def __init__(
         self, path: Path, session_id: str, *, clock: Callable[[], float] = time.time, seal: bool = False
     ) -> None:
         self.path, self._session_id, self._clock = path, session_id, clock
         self._writer, self._seq = secrets.token_hex(4), 0
-        try:
-            self._fd = os.open(
-                path,
-                os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0),
-                0o600,
-            )
-            if seal:
-                size = os.fstat(self._fd).st_size
-                if size and os.pread(self._fd, 1, size - 1) != b"\n":
-                    os.write(self._fd, b"\n")
-        except OSError as error:
-            raise StoreError(f"Cannot open the journal {clean(str(path), 300)}: {error.strerror}.") from error
+        self._lock = threading.Lock()
+        self._torn = False
+        self._closed = False
+        self._fd = self._open()
+        if seal:
+            self._seal()
+
+    def _open(self) -> int:
+        with durable.told("open the journal", self.path):
+            try:
+                fd = os.open(self.path, _OPEN)
+            except FileNotFoundError:
+                fd = os.open(self.path, _OPEN | os.O_CREAT, 0o600)
+                try:
+                    os.fchmod(fd, 0o600)
+                    durable.sync_dir(self.path.parent)
+                except BaseException:
+                    os.close(fd)
+                    raise
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                os.close(fd)
+                raise StoreError(f"{durable.shown(self.path)} is in the way: it is not a regular file.")
+            return fd
+
+    def _seal(self) -> None:
+        with durable.told("read the journal", self.path):
+            size = os.fstat(self._fd).st_size
+            self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+        if self._torn:
+            # Should a living writer be in the midst of its line, this comes after it: an empty line, harmless.
+            self._write(b"")
 
     def append(
         self,
@@ -52,98 +87,187 @@ class Journal:
         persona: str | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> Event:
-        """Write one event; durable on return where its type asks for it. Raises `StoreError`."""
+        """Write one event; on disk when this returns where its type asks for it. Raises `StoreError`.
+
+        Data that JSON cannot hold is replaced by a word about it, so that the event itself is never lost.
+        """
         at = self._clock()
-        self._seq += 1
-        moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        record: dict[str, Any] = {"crc": _ZEROS.decode(), "seq": self._seq, "w": self._writer, "at": moment}
-        record["session"] = self._session_id
-        for key, value in (("phase", phase), ("attempt", attempt), ("persona", persona)):
-            if value is not None:
-                record[key] = value
-        record["type"] = type
-        record["data"] = dict(data or {})
-        line = json.dumps(record, separators=(",", ":"), ensure_ascii=True, default=str).encode()
-        line = _START + f"{zlib.crc32(line):08x}".encode() + line[len(_START) + 8 :]
-        try:
-            view = memoryview(line + b"\n")
-            while view:
-                view = view[os.write(self._fd, view) :]
+        with self._lock:
+            self._seq += 1
+            record: dict[str, Any] = {
+                "crc": _ZEROS.decode(),
+                "seq": self._seq,
+                "w": self._writer,
+                "at": utc(at),
+                "session": self._session_id,
+            }
+            for key, value in (("phase", phase), ("attempt", attempt), ("persona", persona)):
+                if value is not None:
+                    record[key] = value
+            record["type"] = type
+            record["data"] = dict(data or {})
+            line = _line(record)
+            self._write(line + b"\n")
             if type in SYNCED_TYPES:
-                os.fdatasync(self._fd)
-        except OSError as error:
-            raise StoreError(
-                f"Cannot write to the journal {clean(str(self.path), 300)}: {error.strerror}; the last commit is safe."
-            ) from error
+                self._sync()
         return Event(
             type, at, self._session_id, phase, attempt, persona, record["data"], self._writer, self._seq
         )
 
-    def close(self) -> None:
-        """Close the file; later appends fail."""
-        if self._fd >= 0:
+    def _write(self, line: bytes) -> None:
+        if self._closed:
+            raise StoreError(f"The journal {durable.shown(self.path)} is closed already.")
+        with durable.told("write to the journal", self.path):
+            if self._fd < 0:
+                self._fd = self._open()
+                self._seal()
+            if self._torn:
+                line = b"\n" + line
+            done = os.write(self._fd, line)
+            if done < len(line):
+                # The disk is full, as a rule. Never add the rest in a second write: another writer's line may
+                # stand between. The whole line goes after a line break, and says so if it fails again.
+                self._torn = True
+                line = b"\n" + line.removeprefix(b"\n")
+                done = os.write(self._fd, line)
+                if done < len(line):
+                    raise OSError(None, "only a part of the record could be written (is the disk full?)")
+            self._torn = False
+
+    def _sync(self) -> None:
+        try:
+            with durable.told("write to the journal", self.path):
+                _data_sync(self._fd)
+        except BaseException:
+            # A descriptor whose sync failed tells nothing any more; the next event opens the file anew.
             os.close(self._fd)
             self._fd = -1
+            raise
+
+    def close(self) -> None:
+        """Close the file; harmless when closed already. Later appends raise `StoreError`."""
+        with self._lock:
+            self._closed = True
+            if self._fd >= 0:
+                fd, self._fd = self._fd, -1
+                os.close(fd)
+
+
+def _data_sync(fd: int) -> None:
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:
+        durable.sync(fd)
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    try:
+        line = _dump(record)
+        problem = f"its data has {len(line):,} bytes, too many for the journal"
+    except (TypeError, ValueError, RecursionError) as error:
+        line, problem = b"", f"its data cannot be written as JSON ({type(error).__name__})"
+    if not 0 < len(line) <= LINE_LIMIT:
+        record["data"] = {"left_out": problem}
+        line = _dump(record)
+    return _START + f"{zlib.crc32(line):08x}".encode() + line[len(_START) + 8 :]
+
+
+def _dump(record: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(record, separators=(",", ":"), allow_nan=False, default=str)
+    except ValueError:
+        # NaN and infinities are no JSON: null, as in a checkpoint.
+        record["data"] = json.loads(json.dumps(record["data"], default=str), parse_constant=lambda _: None)
+        text = json.dumps(record, separators=(",", ":"), allow_nan=False, default=str)
+    return text.encode()
 
 
 @dataclass(frozen=True, slots=True)
 class JournalPart:
-    """Events up to `next_offset` (bytes), with a line for each record that could not be read."""
+    """Events up to `next_offset` (bytes), with a line for each record that could not be read.
+
+    `torn` are those lines of `damage` that a writer's death explains: a record that breaks off.
+    """
 
     events: list[Event]
     next_offset: int
     damage: list[str]
+    torn: list[str] = field(default_factory=list)
 
 
-def read_events(path: Path, offset: int = 0, limit: int | None = None) -> JournalPart:
-    """Events from a byte offset up to the last newline. A missing journal is an empty one."""
+def read_events(path: Path, offset: int = 0) -> JournalPart:
+    """Events from a byte offset up to the last newline. Never raises; a missing journal is an empty one.
+
+    A journal that is shorter than `offset` has been replaced: it is read from its beginning, and says so.
+    """
+    events: list[Event] = []
+    damage: list[str] = []
+    torn: list[str] = []
+    name = clean(path.name, 100)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0))
+        fd = durable.open_regular(path)
     except FileNotFoundError:
         return JournalPart([], 0, [])
-    except OSError as error:
-        return JournalPart([], offset, [f"{clean(str(path), 300)} cannot be read: {error.strerror}"])
+    except DamagedFile as error:
+        return JournalPart([], offset, [str(error)])
+    place, bad, rest = offset, 0, b""
     try:
-        with os.fdopen(fd, "rb") as stream:
-            stream.seek(offset)
-            data = stream.read() if limit is None else stream.read(limit)
+        size = os.fstat(fd).st_size
+        if size < offset:
+            damage.append(f"{name}: it is shorter than it was ({size:,} bytes after {offset:,})")
+            place = offset = 0
+        while data := os.pread(fd, _CHUNK, place + len(rest)):
+            lines = (rest + data).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                event = _parse(line) if line else None
+                if event is not None:
+                    events.append(event)
+                elif line:
+                    bad += 1
+                    whole = line.endswith(b"}")
+                    if bad <= _MOST_DAMAGE:
+                        told = "is not as it was written" if whole else "breaks off"
+                        damage.append(f"{name}: the record at byte {place} {told}; passed over")
+                        if line.startswith(_START) and not whole:
+                            torn.append(damage[-1])
+                place += len(line) + 1
+            if len(rest) > 2 * LINE_LIMIT:
+                damage.append(f"{name}: from byte {place} on it is not a journal; not read further")
+                break
     except OSError as error:
-        return JournalPart([], offset, [f"{clean(str(path), 300)} cannot be read: {error.strerror}"])
-    end = data.rfind(b"\n") + 1
-    events, damage, place = [], [], offset
-    for line in data[:end].split(b"\n")[:-1]:
-        if line:
-            event = _parse(line)
-            if event is None:
-                damage.append(
-                    f"{clean(path.name, 100)}: the record at byte {place} is torn or changed; passed over"
-                )
-            else:
-                events.append(event)
-        place += len(line) + 1
-    return JournalPart(events, offset + end, damage)
+        damage.append(f"{name}: it cannot be read further than byte {place}: {error.strerror or error}")
+    finally:
+        os.close(fd)
+    if bad > _MOST_DAMAGE:
+        damage.append(f"{name}: {bad - _MOST_DAMAGE:,} more records cannot be read")
+    return JournalPart(events, place, damage, torn)
 
 
 def _parse(line: bytes) -> Event | None:
     if not line.startswith(_START) or len(line) > LINE_LIMIT:
         return None
-    crc = line[len(_START) : len(_START) + 8]
-    plain = _START + _ZEROS + line[len(_START) + 8 :]
-    if f"{zlib.crc32(plain):08x}".encode() != crc:
+    end = len(_START) + 8
+    crc = zlib.crc32(memoryview(line)[end:], zlib.crc32(_START + _ZEROS))
+    if f"{crc:08x}".encode() != line[len(_START) : end]:
         return None
     try:
         record = json.loads(line)
         at = datetime.fromisoformat(record["at"]).timestamp()
-        return Event(
-            type=record["type"],
-            at=at,
-            session_id=record.get("session", ""),
-            phase=record.get("phase"),
-            attempt=record.get("attempt"),
-            persona=record.get("persona"),
-            data=record.get("data") or {},
-            writer=record["w"],
-            seq=record["seq"],
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
+    kind, writer, seq = record.get("type"), record.get("w"), record.get("seq")
+    session, data = record.get("session", ""), record.get("data")
+    phase, attempt, persona = record.get("phase"), record.get("attempt"), record.get("persona")
+    if not (
+        isinstance(kind, str)
+        and isinstance(writer, str)
+        and isinstance(seq, int)
+        and isinstance(session, str)
+        and isinstance(data, dict | None)
+        and isinstance(phase, str | None)
+        and isinstance(attempt, int | None)
+        and isinstance(persona, str | None)
+    ):
+        return None
+    return Event(kind, at, session, phase, attempt, persona, data or {}, writer, seq)

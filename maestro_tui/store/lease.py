@@ -1,161 +1,129 @@
-"""Who may run a session: kernel locks decide, and `runner.json` says who it is and fences the late."""
+"""The right to run a session or one of its phases: kernel locks decide, the lease's epoch fences the late."""
 
 from __future__ import annotations
 
-import fcntl
 import getpass
-import json
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Callable
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal
 
-from maestro_tui.model.errors import DamagedFile, FencedError, HeldError, StoreError
-from maestro_tui.model.summary import Owner
-from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.errors import DamagedFile, FencedError, HeldError, MaestroError
+from maestro_tui.model.text import clean, format_duration, name_problem
 from maestro_tui.store import durable
+from maestro_tui.store.locks import CommitLock, FileLock
+from maestro_tui.store.runner_file import (
+    LEASE,
+    Holder,
+    Lease,
+    Mode,
+    boot_id,
+    host_name,
+    is_alive,
+    owner_of,
+    read_lease,
+    read_owner,
+    start_ticks,
+    write_lease,
+)
 
-LEASE = "runner.json"
-_LIMIT = 1_000_000
-_EPOCH = re.compile(rb'\n  "epoch": (\d{1,15}),')
+__all__ = ["LEASE", "Hold", "hold_phase", "hold_session", "read_owner", "take_over"]
 
+Clock = Callable[[], float]
 
-@cache
-def boot_id() -> str:
-    """Something that differs after each boot; empty where the system does not tell."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def start_ticks(pid: int) -> int | None:
-    """When a process of this computer began, in clock ticks since boot; None when it is gone or a zombie."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if len(fields) < 20 or fields[0] in "ZX" else int(fields[19])
-
-
-class _Lock:
-    """A kernel lock on a file, for as long as its descriptor is open; never inherited by children."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._fd = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600
-            )
-        except OSError as error:
-            raise StoreError(f"Cannot open the lock {clean(str(path), 300)}: {error.strerror}.") from error
-
-    def take(self, how: int) -> bool:
-        """True when the lock was taken; False when it is held elsewhere."""
-        try:
-            fcntl.flock(self._fd, how)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            raise StoreError(f"Cannot lock {clean(str(self.path), 300)}: {error.strerror}.") from error
-        return True
-
-    def free(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-class Commit:
-    """`locks/commit`, held for the few milliseconds of one commit or one change of the lease."""
-
-    def __init__(self, session_dir: Path) -> None:
-        self._lock = _Lock(session_dir / "locks" / "commit")
-
-    def __enter__(self) -> Commit:
-        self._lock.take(fcntl.LOCK_EX)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.free()
+_COMMIT_FILE = re.compile(r"\d{4,9}\.json\Z")
+_EPOCH = re.compile(rb'\n  "epoch": (\d{1,15}),\n')
+_ENVELOPE_BYTES = 2_000
 
 
 class Hold:
-    """The right to run a session or one of its phases. A context manager; `release` gives it back."""
+    """The right to run a session or one of its phases. A context manager; `release` gives it back.
+
+    `mode` is `exclusive` (the whole session) or `shared` (one phase, beside others). `epoch` numbers the
+    holders: who holds an older one than the lease says has been replaced.
+    """
 
     def __init__(
-        self,
-        session_dir: Path,
-        locks: list[_Lock],
-        mode: Literal["exclusive", "shared"],
-        phases: tuple[str, ...],
-        clock: Callable[[], float],
+        self, session_dir: Path, locks: list[FileLock], mode: Mode, phases: tuple[str, ...], clock: Clock
     ) -> None:
         self._dir, self._locks, self.mode, self._clock = session_dir, locks, mode, clock
-        self.id = secrets.token_hex(8)
-        self.epoch = 0
         self._phases = phases
+        self.id = secrets.token_hex(8)
         now = clock()
-        with Commit(session_dir):
+        own = Holder(
+            id=self.id,
+            pid=os.getpid(),
+            host=host_name(),
+            boot_id=boot_id(),
+            start_ticks=start_ticks(os.getpid()) or 0,
+            user=_user(),
+            started_at=now,
+            heartbeat_at=now,
+            phases=phases,
+        )
+        with CommitLock(session_dir):
             lease = read_lease(session_dir)
-            others = [] if mode == "exclusive" else [h for h in lease["holders"] if _alive(h) is not False]
-            # A power cut may have taken the lease's file, never a commit: no epoch is used twice.
-            newest = max(lease["epoch"], _committed_epoch(session_dir))
-            self.epoch = lease["epoch"] if others else newest + 1
-            own = {
-                "id": self.id,
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "boot_id": boot_id(),
-                "start_ticks": start_ticks(os.getpid()) or 0,
-                "user": _user(),
-                "started_at": now,
-                "heartbeat_at": now,
-                "phases": list(phases),
-            }
-            self._write({"epoch": self.epoch, "mode": mode, "holders": [*others, own]})
+            others = self._beside(lease)
+            self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
+            write_lease(session_dir, Lease(self.epoch, mode, (*others, own)), synced=True)
 
-    def _write(self, lease: dict[str, Any], *, sync: bool = True) -> None:
-        durable.replace(self._dir / LEASE, (json.dumps(lease) + "\n").encode(), sync=sync)
+    def _beside(self, lease: Lease) -> tuple[Holder, ...]:
+        """The holders that go on beside this one: runners of other phases that have not died."""
+        if self.mode == "exclusive" or lease.mode == "exclusive":
+            # We have the session's lock: whoever had it alone has it no more.
+            return ()
+        return tuple(
+            holder
+            for holder in lease.holders
+            if is_alive(holder) is not False and not set(self._phases) & set(holder.phases)
+        )
 
     def check(self) -> None:
-        """Raise `FencedError` when another runner took over. Call under `Commit`."""
-        lease = read_lease(self._dir)
-        if lease["epoch"] != self.epoch or not any(h.get("id") == self.id for h in lease["holders"]):
-            raise FencedError(
-                f"Another runner took session {self._dir.name} over while this one was away; "
-                "this one stops here. Its late result was not committed; all commits are safe."
-            )
+        """Raise `FencedError` when another runner took over or this hold was given back. Under `CommitLock`."""
+        self._own(read_lease(self._dir))
 
-    def beat(self, phases: tuple[str, ...]) -> None:
-        """Say that this runner lives and what it runs. Raises `FencedError`, `StoreError`."""
-        with Commit(self._dir):
-            self.check()
+    def _own(self, lease: Lease) -> Holder:
+        own = next((holder for holder in lease.holders if holder.id == self.id), None)
+        if self._locks and own is not None and lease.epoch == self.epoch:
+            return own
+        name = self._dir.name
+        if not self._locks:
+            raise FencedError(
+                f"Session {name} was given back by this runner; it cannot commit any more. All commits are safe."
+            )
+        if lease.problem is not None:
+            raise FencedError(
+                f"Session {name} lost its lease ({lease.problem}); this runner stops here. Its late result was not "
+                "committed; all commits are safe: resume goes on after the last one."
+            )
+        raise FencedError(
+            f"Another runner took session {name} over while this one was away; this one stops here. "
+            "Its late result was not committed; all commits are safe."
+        )
+
+    def beat(self, phases: tuple[str, ...] = ()) -> None:
+        """Say that this runner lives and which phases it runs. Raises `FencedError`, `StoreError`."""
+        with CommitLock(self._dir):
             lease = read_lease(self._dir)
-            for holder in lease["holders"]:
-                if holder.get("id") == self.id:
-                    holder["heartbeat_at"] = self._clock()
-                    holder["phases"] = list(phases or self._phases)
-            # Only the epoch must outlive a power cut: it ends every heartbeat anyway.
-            self._write(lease, sync=False)
+            own = self._own(lease)
+            now = replace(own, heartbeat_at=self._clock(), phases=tuple(phases) or self._phases)
+            holders = tuple(now if holder is own else holder for holder in lease.holders)
+            # Not synced: what a power loss takes away here says only that a dead process lived.
+            write_lease(self._dir, replace(lease, holders=holders), synced=False)
 
     def release(self) -> None:
-        """Give the session back; harmless when fenced or released already."""
+        """Give the session back; harmless when fenced or released already. The locks are freed in any case."""
         if not self._locks:
             return
         try:
-            with Commit(self._dir):
+            with CommitLock(self._dir):
                 lease = read_lease(self._dir)
-                left = [h for h in lease["holders"] if h.get("id") != self.id]
-                if len(left) != len(lease["holders"]):
-                    self._write({**lease, "holders": left})
+                left = tuple(holder for holder in lease.holders if holder.id != self.id)
+                if len(left) != len(lease.holders):
+                    write_lease(self._dir, replace(lease, holders=left), synced=False)
         finally:
             for lock in reversed(self._locks):
                 lock.free()
@@ -164,25 +132,14 @@ class Hold:
     def __enter__(self) -> Hold:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.release()
-
-
-def _committed_epoch(session_dir: Path) -> int:
-    """The epoch of the newest commit whose beginning can be read; 0 when there is none."""
-    try:
-        names = sorted(name for name in os.listdir(session_dir / "history") if name.endswith(".json"))  # noqa: PTH208
-    except OSError:
-        return 0
-    for name in reversed(names):
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
-            with (session_dir / "history" / name).open("rb") as stream:
-                found = _EPOCH.search(stream.read(4096))
-        except OSError:
-            continue
-        if found is not None:
-            return int(found[1])
-    return 0
+            self.release()
+        except MaestroError as problem:
+            if error is None:
+                raise
+            # What went wrong first is what the operator must hear.
+            error.add_note(str(problem))
 
 
 def _user() -> str:
@@ -192,37 +149,79 @@ def _user() -> str:
         return ""
 
 
-def hold_session(session_dir: Path, *, clock: Callable[[], float] = time.time) -> Hold:
-    """Become the one driver of a session. Raises `HeldError` with who it is."""
+def _newest_epoch(session_dir: Path, lease: Lease) -> int:
+    """The highest epoch that the lease or a commit speaks of, so that a lost lease never lowers it."""
+    history = session_dir / "history"
+    try:
+        names = sorted((name for name in durable.names_in(history) if _COMMIT_FILE.match(name)), key=_number)
+    except (FileNotFoundError, NotADirectoryError):
+        return lease.epoch
+    if lease.problem is None:
+        names = names[-1:]
+    epochs = [lease.epoch]
+    for name in names:
+        try:
+            found = _EPOCH.search(durable.read_start(history / name, _ENVELOPE_BYTES))
+        except (DamagedFile, FileNotFoundError):
+            continue
+        if found is not None:
+            epochs.append(int(found[1]))
+    return max(epochs)
+
+
+def _number(name: str) -> int:
+    return int(name.partition(".")[0])
+
+
+# ── Taking hold ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def hold_session(session_dir: Path, clock: Clock = time.time) -> Hold:
+    """Become the one driver of a session. Raises `HeldError` with who it is, `StoreError`."""
     durable.make_dir(session_dir / "locks")
-    session = _Lock(session_dir / "locks" / "session")
-    if not session.take(fcntl.LOCK_EX | fcntl.LOCK_NB):
-        session.free()
-        raise HeldError(_held(session_dir, None, clock()))
+    session = FileLock(session_dir / "locks" / "session")
+    if not session.take():
+        raise HeldError(_who_holds(session_dir, None, clock()))
     return _hold(session_dir, [session], "exclusive", (), clock)
 
 
-def hold_phase(session_dir: Path, phase: str, *, clock: Callable[[], float] = time.time) -> Hold:
-    """Become the one runner of one phase, beside runners of other phases. Raises `HeldError`."""
+def hold_phase(session_dir: Path, phase: str, clock: Clock = time.time) -> Hold:
+    """Become the one runner of one phase, beside runners of other phases. Raises as `hold_session`."""
+    problem = name_problem(phase)
+    if problem is not None:
+        raise HeldError(f"{clean(phase, 80)!r} is no name for a phase: {problem}. Nothing was run.")
     durable.make_dir(session_dir / "locks")
-    session = _Lock(session_dir / "locks" / "session")
-    if not session.take(fcntl.LOCK_SH | fcntl.LOCK_NB):
-        session.free()
-        raise HeldError(_held(session_dir, None, clock()))
-    own = _Lock(session_dir / "locks" / f"{phase}.phase")
-    if not own.take(fcntl.LOCK_EX | fcntl.LOCK_NB):
-        own.free()
-        session.free()
-        raise HeldError(_held(session_dir, phase, clock()))
+    session = FileLock(session_dir / "locks" / "session")
+    if not session.take(shared=True):
+        raise HeldError(_who_holds(session_dir, None, clock()))
+    own = FileLock(session_dir / "locks" / f"{phase}.phase")
+    taken = False
+    try:
+        taken = own.take()
+    finally:
+        if not taken:
+            session.free()
+    if not taken:
+        raise HeldError(_who_holds(session_dir, phase, clock()))
     return _hold(session_dir, [session, own], "shared", (phase,), clock)
 
 
+def take_over(session_dir: Path, clock: Clock = time.time) -> Hold:
+    """Become the driver although a stopped or unreachable runner has the locks: an operator's decision.
+
+    Its locks are put out of force, and its next commit is refused. Raises as `hold_session`.
+    """
+    locks = session_dir / "locks"
+    durable.make_dir(locks)
+    with durable.told("open", locks):
+        for name in durable.names_in(locks):
+            if name == "session" or name.endswith(".phase"):
+                (locks / name).unlink(missing_ok=True)
+    return hold_session(session_dir, clock)
+
+
 def _hold(
-    session_dir: Path,
-    locks: list[_Lock],
-    mode: Literal["exclusive", "shared"],
-    phases: tuple[str, ...],
-    clock: Callable[[], float],
+    session_dir: Path, locks: list[FileLock], mode: Mode, phases: tuple[str, ...], clock: Clock
 ) -> Hold:
     try:
         return Hold(session_dir, locks, mode, phases, clock)
@@ -232,94 +231,22 @@ def _hold(
         raise
 
 
-def _held(session_dir: Path, phase: str | None, now: float) -> str:
-    holders = [h for h in read_lease(session_dir)["holders"] if _alive(h) is not False]
+def _who_holds(session_dir: Path, phase: str | None, now: float) -> str:
+    lease = read_lease(session_dir)
+    holders = [holder for holder in lease.holders if is_alive(holder) is not False]
     if phase is not None:
-        holders = [h for h in holders if phase in h.get("phases", [])] or holders
+        holders = [holder for holder in holders if phase in holder.phases] or holders
     what = f"Phase {phase!r} of session" if phase else "Session"
+    name = clean(session_dir.name, 130)
     if not holders:
         return (
-            f"{what} {session_dir.name} is being taken by another runner right now; look again in a moment."
+            f"{what} {name} is held by another runner that {LEASE} does not name; it may have begun this very "
+            "moment. Look again in a moment. Nothing was run."
         )
-    who = _owner(holders[-1], now)
+    newest = max(holders, key=lambda holder: holder.heartbeat_at)
+    who = owner_of(newest, lease.epoch, now)
     running = f", running {', '.join(who.phases)}" if who.phases else ""
     return (
-        f"{what} {session_dir.name} is held by {who.words()} (user {who.user or 'unknown'}, "
-        f"for {format_duration(now - who.started_at)}{running}). Nothing was run."
-    )
-
-
-def read_lease(session_dir: Path) -> dict[str, Any]:
-    """`{epoch, mode, holders}`; that of nobody when the file is missing or damaged."""
-    nobody: dict[str, Any] = {"epoch": 0, "mode": "exclusive", "holders": []}
-    try:
-        value = json.loads(durable.read_regular(session_dir / LEASE, _LIMIT))
-    except (FileNotFoundError, DamagedFile, ValueError, RecursionError):
-        return nobody
-    if not isinstance(value, dict) or not isinstance(value.get("epoch"), int):
-        return nobody
-    holders = value.get("holders")
-    value["holders"] = [h for h in holders if isinstance(h, dict)] if isinstance(holders, list) else []
-    return value
-
-
-def _alive(holder: dict[str, Any]) -> bool | None:
-    if holder.get("host") != socket.gethostname():
-        return None
-    if holder.get("boot_id") != boot_id():
-        return False
-    pid = holder.get("pid")
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    if not Path("/proc/self/stat").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
-    return start_ticks(pid) == holder.get("start_ticks")
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _owner(holder: dict[str, Any], now: float) -> Owner:
-    phases = holder.get("phases")
-    return Owner(
-        pid=int(_number(holder.get("pid"))),
-        host=clean(holder.get("host", ""), 64),
-        user=clean(holder.get("user", ""), 64),
-        started_at=_number(holder.get("started_at")) or now,
-        heartbeat_at=_number(holder.get("heartbeat_at")),
-        here=holder.get("host") == socket.gethostname() and holder.get("boot_id") == boot_id(),
-        alive=_alive(holder),
-        epoch=0,
-        phases=tuple(clean(name, 64) for name in phases) if isinstance(phases, list) else (),
-    )
-
-
-def read_owner(session_dir: Path, now: float) -> Owner | None:
-    """Who runs the session, or died running it; None when nobody does. Takes no lock."""
-    owners = [_owner(holder, now) for holder in read_lease(session_dir)["holders"]]
-    if not owners:
-        return None
-    best = max(owners, key=lambda owner: (owner.alive is not False, owner.heartbeat_at))
-    merged = dict.fromkeys(name for owner in owners if owner.alive is not False for name in owner.phases)
-    return (
-        best
-        if best.alive is False
-        else Owner(
-            best.pid,
-            best.host,
-            best.user,
-            best.started_at,
-            best.heartbeat_at,
-            best.here,
-            best.alive,
-            best.epoch,
-            tuple(merged),
-        )
+        f"{what} {name} is held by {who.words()} (host {who.host}, user {who.user or 'unknown'}, for "
+        f"{format_duration(now - who.started_at)}{running}). Nothing was run."
     )

@@ -1,0 +1,218 @@
+"""Reads and writes `runner.json`: who holds a session, and whether that process still lives."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from maestro_tui.model.errors import DamagedFile
+from maestro_tui.model.summary import Owner
+from maestro_tui.model.text import clean
+from maestro_tui.store import durable
+
+LEASE = "runner.json"
+SIZE_LIMIT = 1_000_000
+_MOST_HOLDERS = 1_000
+_MOST_PHASES = 1_000
+_BIGGEST = 2**53
+
+Mode = Literal["exclusive", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One runner as it entered itself. `start_ticks` tells its pid from a later use of the same number."""
+
+    id: str
+    pid: int
+    host: str
+    boot_id: str
+    start_ticks: int
+    user: str
+    started_at: float
+    heartbeat_at: float
+    phases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The content of `runner.json`. `problem`: why it says nothing, one line; None when it was readable."""
+
+    epoch: int = 0
+    mode: Mode = "exclusive"
+    holders: tuple[Holder, ...] = ()
+    problem: str | None = None
+
+
+# ── This computer ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def boot_id() -> str:
+    """Something that differs after each boot; empty where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def host_name() -> str:
+    """The name of this computer."""
+    return socket.gethostname()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process of this computer began, in clock ticks since boot; None when it is gone or a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except (OSError, ValueError):
+        return None
+    # The second field is the program's name in brackets; it may hold anything, brackets and blanks too.
+    fields = text.rpartition(b")")[2].split()
+    if len(fields) < 20 or fields[0] in (b"Z", b"X", b"x") or not fields[19].isdigit():
+        return None
+    return int(fields[19])
+
+
+@cache
+def _has_proc() -> bool:
+    return start_ticks(os.getpid()) is not None
+
+
+def is_alive(holder: Holder) -> bool | None:
+    """Whether the runner still runs; None when it is a process of another computer, which cannot be asked."""
+    if holder.host != host_name():
+        return None
+    if holder.boot_id != boot_id() or not 0 < holder.pid < 2**31:
+        return False
+    if _has_proc():
+        return start_ticks(holder.pid) == holder.start_ticks
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# ── The file ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_lease(session_dir: Path, lease: Lease, *, synced: bool) -> None:
+    """Replace the lease; only under the commit lock. Raises `StoreError`."""
+    holders = [asdict(holder) for holder in lease.holders]
+    value = {"epoch": lease.epoch, "mode": lease.mode, "holders": holders}
+    durable.replace(session_dir / LEASE, (json.dumps(value) + "\n").encode(), synced=synced)
+
+
+def read_lease(session_dir: Path) -> Lease:
+    """The lease as it is; that of nobody, with the problem, when it is missing or damaged."""
+    try:
+        value = json.loads(durable.read_regular(session_dir / LEASE, SIZE_LIMIT))
+    except FileNotFoundError:
+        return Lease(problem=f"{LEASE}: it is missing")
+    except DamagedFile as error:
+        return Lease(problem=str(error))
+    except (ValueError, RecursionError) as error:
+        return Lease(problem=f"{LEASE}: it is not readable as JSON ({type(error).__name__})")
+    if not isinstance(value, dict):
+        return Lease(problem=f"{LEASE}: it is not a lease")
+    epoch, holders = value.get("epoch"), value.get("holders")
+    if not isinstance(epoch, int) or not _is_count(epoch) or not isinstance(holders, list):
+        return Lease(problem=f"{LEASE}: it is not a lease")
+    return Lease(
+        epoch=epoch,
+        mode="shared" if value.get("mode") == "shared" else "exclusive",
+        holders=tuple(_holder(item) for item in holders[:_MOST_HOLDERS] if isinstance(item, dict)),
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _BIGGEST
+
+
+def _holder(item: dict[str, Any]) -> Holder:
+    def text(key: str) -> str:
+        value = item.get(key)
+        return value if isinstance(value, str) else ""
+
+    def count(key: str) -> int:
+        value = item.get(key)
+        return value if isinstance(value, int) and _is_count(value) else 0
+
+    def moment(key: str) -> float:
+        value = item.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return 0.0
+        return float(value) if abs(value) < _BIGGEST and math.isfinite(value) else 0.0
+
+    phases = item.get("phases")
+    return Holder(
+        id=text("id"),
+        pid=count("pid"),
+        host=text("host"),
+        boot_id=text("boot_id"),
+        start_ticks=count("start_ticks"),
+        user=text("user"),
+        started_at=moment("started_at"),
+        heartbeat_at=moment("heartbeat_at"),
+        phases=tuple(name for name in phases[:_MOST_PHASES] if isinstance(name, str))
+        if isinstance(phases, list)
+        else (),
+    )
+
+
+# ── For viewers ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def owner_of(holder: Holder, epoch: int, now: float) -> Owner:
+    """A holder as it may be shown."""
+    return Owner(
+        pid=holder.pid,
+        host=clean(holder.host, 64),
+        user=clean(holder.user, 64),
+        started_at=holder.started_at or now,
+        heartbeat_at=holder.heartbeat_at,
+        here=holder.host == host_name() and holder.boot_id == boot_id(),
+        alive=is_alive(holder),
+        epoch=epoch,
+        phases=_names(holder.phases),
+    )
+
+
+def _names(phases: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(clean(name, 64) for name in phases))
+
+
+def read_owner(session_dir: Path, now: float) -> Owner | None:
+    """Who runs the session, or died running it; None when nobody does. Takes no lock, never raises.
+
+    Of several holders the living one with the newest heartbeat, with the phases of all that live.
+    """
+    lease = read_lease(session_dir)
+    if not lease.holders:
+        return None
+    owners = [owner_of(holder, lease.epoch, now) for holder in lease.holders]
+    best = max(owners, key=lambda owner: (owner.alive is not False, owner.heartbeat_at))
+    if len(owners) == 1 or best.alive is False:
+        return best
+    running = _names(name for owner in owners if owner.alive is not False for name in owner.phases)
+    return Owner(
+        pid=best.pid,
+        host=best.host,
+        user=best.user,
+        started_at=best.started_at,
+        heartbeat_at=best.heartbeat_at,
+        here=best.here,
+        alive=best.alive,
+        epoch=best.epoch,
+        phases=running,
+    )

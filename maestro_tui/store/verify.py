@@ -1,0 +1,258 @@
+"""Checks a session's files against each other, and mends what can be made again from what is intact."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from maestro_tui.model.checkpoint import SIZE_LIMIT, Checkpoint, digest_problem
+from maestro_tui.model.context import DONE, Artifact
+from maestro_tui.model.errors import DamagedFile, InputError, StoreError
+from maestro_tui.model.text import clean
+from maestro_tui.store import durable
+from maestro_tui.store.checkpoints import (
+    HISTORY,
+    VIEW_PREFIX,
+    CommitInfo,
+    commit_number,
+    commit_numbers,
+    commit_path,
+    place_of,
+    view_path,
+)
+from maestro_tui.store.journal import read_events
+from maestro_tui.store.locks import CommitLock
+from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
+
+if TYPE_CHECKING:
+    from maestro_tui.store.checkpoints import CheckpointStore
+
+ASIDE = ".damaged"
+JOURNAL = "journal.jsonl"
+
+_PHASE = re.compile(rb'\n  "phase": "([A-Za-z0-9_-]{1,64})",\n')
+_VIEW = re.compile(rf"{VIEW_PREFIX}([A-Za-z0-9][A-Za-z0-9_-]*)\.json\Z")
+_ENVELOPE_BYTES = 2_000
+
+
+# ── Checking ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) -> list[str]:
+    """One line for each thing that is not as it was written. Reads only."""
+    folder = store.session_dir(session_id)
+    infos = store.history(session_id)
+    problems = [info.problem for info in infos if info.problem is not None]
+    if not infos:
+        problems.append(f"{HISTORY}: it holds no commit")
+    problems += _foreign_files(folder)
+    owner = read_owner(folder, 0.0)
+    running = owner is not None and owner.alive is not False
+    problems += _view_problems(folder, infos, running)
+    problems += _journal_problems(folder, infos)
+    lease = read_lease(folder)
+    if lease.problem is not None and (folder / LEASE).exists():
+        problems.append(lease.problem)
+    if artifacts and infos:
+        problems += _artifact_problems(store.head(session_id))
+    return list(dict.fromkeys(problems))
+
+
+def _foreign_files(folder: Path) -> Iterator[str]:
+    try:
+        names = sorted(durable.names_in(folder / HISTORY))
+    except FileNotFoundError:
+        return
+    for name in names:
+        if commit_number(name) is None and not name.startswith(durable.TEMP_PREFIX) and ASIDE not in name:
+            yield f"{HISTORY}/{clean(name, 100)}: it is no commit; left alone"
+
+
+def _view_problems(folder: Path, infos: list[CommitInfo], running: bool) -> Iterator[str]:
+    wanted = {"init": infos[0]} if infos and infos[0].seq == 0 and infos[0].sha256 else {}
+    wanted |= {info.phase: info for info in infos if info.sha256 and info.status in DONE}
+    for phase, info in wanted.items():
+        view = view_path(folder, phase)
+        problem = None
+        try:
+            if not durable.same_file(view, info.path):
+                data = durable.read_regular(view, SIZE_LIMIT)
+                if data != durable.read_regular(info.path, SIZE_LIMIT):
+                    problem = f"it is not commit {info.seq}; the next run mends it"
+        except FileNotFoundError:
+            problem = "it is missing; the next run mends it"
+        except DamagedFile as error:
+            problem = str(error)
+        # A runner makes the view a moment after its commit.
+        if problem is not None and not (running and info is infos[-1]):
+            yield f"{view.name}: {problem}"
+
+
+def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
+    part = read_events(folder / JOURNAL)
+    # A record that breaks off is what a killed runner leaves; the next one goes on after it.
+    yield from (line for line in part.damage if line not in part.torn)
+    there = {info.seq: info for info in infos}
+    for event in part.events:
+        seq, sha256 = event.data.get("seq"), event.data.get("sha256")
+        if event.phase is None or not isinstance(seq, int) or not isinstance(sha256, str):
+            continue
+        commit = there.get(seq)
+        if commit is None:
+            yield f"{place_of(seq)}: it is missing, though the journal tells of it ({clean(event.phase, 64)})"
+        elif commit.sha256 and commit.sha256 != sha256:
+            yield f"{place_of(seq)}: it is not the commit that the journal tells of"
+
+
+def _artifact_problems(head: Checkpoint) -> Iterator[str]:
+    newest = {artifact.path: artifact for artifact in head.context.artifacts}
+    workspace = Path(head.context.workspace) if head.context.workspace else None
+    if workspace is None or not workspace.is_dir():
+        if newest:
+            yield f"artifacts: the workspace {clean(head.context.workspace, 200)} is not there; not checked"
+        return
+    for path, artifact in newest.items():
+        problem = _artifact_problem(workspace, artifact)
+        if problem is not None:
+            yield f"artifact {clean(path, 200)} ({artifact.phase}): {problem}"
+
+
+def _artifact_problem(workspace: Path, artifact: Artifact) -> str | None:
+    relative = PurePosixPath(artifact.path)
+    if ".." in relative.parts:
+        return "its path leads out of the workspace; not read"
+    file = workspace / relative
+    if not relative.is_absolute() and not file.parent.resolve().is_relative_to(workspace.resolve()):
+        return "its path leads out of the workspace; not read"
+    if artifact.change == "deleted":
+        return "it was deleted by its phase and is there again" if os.path.lexists(file) else None
+    try:
+        if file.is_symlink():
+            # Links are recorded as what they point to, never followed.
+            found = hashlib.sha256(os.fsencode(file.readlink())).hexdigest()
+        else:
+            found = _sha256_of(file)
+    except FileNotFoundError:
+        return "it is missing"
+    except (DamagedFile, OSError) as error:
+        return str(error)
+    return None if found == artifact.sha256 else "it was changed after its phase"
+
+
+def _sha256_of(file: Path) -> str:
+    fd = durable.open_regular(file)
+    with os.fdopen(fd, "rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# ── Mending ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def repair_views(store: CheckpointStore, session_id: str) -> None:
+    """Make each view the newest good commit of its phase, and bring commits back that only a view still has.
+
+    Takes the commit lock; nothing that is the only copy of something is removed. Raises `StoreError`.
+    """
+    folder = store.session_dir(session_id)
+    with CommitLock(folder):
+        durable.sweep(folder / HISTORY)
+        durable.sweep(folder)
+        _bring_back(store, session_id, folder)
+        for phase, numbers in _commits_by_phase(folder).items():
+            _mend_view(store, session_id, folder, phase, numbers)
+
+
+def _commits_by_phase(folder: Path) -> dict[str, list[int]]:
+    """Phase → numbers of its commits, newest first, from the first lines of each file."""
+    out: dict[str, list[int]] = {}
+    for seq in reversed(commit_numbers(folder)):
+        try:
+            found = _PHASE.search(durable.read_start(commit_path(folder, seq), _ENVELOPE_BYTES))
+        except (DamagedFile, FileNotFoundError):
+            continue
+        if found is not None and (found[1] != b"init" or seq == 0):
+            out.setdefault(found[1].decode(), []).append(seq)
+    return out
+
+
+def _mend_view(store: CheckpointStore, session_id: str, folder: Path, phase: str, numbers: list[int]) -> None:
+    view = view_path(folder, phase)
+    for seq in numbers:
+        path = commit_path(folder, seq)
+        if durable.same_file(view, path):
+            # It was found good when the view was made; only its bytes may have suffered since.
+            if digest_problem(durable.read_regular(path, SIZE_LIMIT)) is None:
+                return
+        elif _is_good(store, session_id, phase, seq):
+            if view.is_dir() and not view.is_symlink():
+                raise StoreError(
+                    f"{durable.shown(view)} is in the way: it is a folder. Move it elsewhere; all commits are safe."
+                )
+            durable.link_view(path, view)
+            return
+
+
+def _is_good(store: CheckpointStore, session_id: str, phase: str, seq: int) -> bool:
+    try:
+        commit = store.load(session_id, seq)
+    except (DamagedFile, InputError):
+        return False
+    result = commit.context.phase_results.get(phase)
+    return phase == "init" or (result is not None and result.status in DONE)
+
+
+def _bring_back(store: CheckpointStore, session_id: str, folder: Path) -> None:
+    """Link a commit into the history again that was deleted or damaged there and is intact as a view."""
+    lost: dict[int, tuple[Checkpoint, Path]] = {}
+    for name in durable.names_in(folder):
+        if not _VIEW.match(name):
+            continue
+        view = folder / name
+        seq = _seq_of(view)
+        if seq is None or durable.same_file(view, commit_path(folder, seq)):
+            continue
+        try:
+            commit = store.load_file(view)
+        except (DamagedFile, InputError):
+            continue
+        if commit.session_id == session_id and commit.seq == seq and _intact(store, session_id, seq) is None:
+            lost[seq] = (commit, view)
+    for seq, (commit, view) in sorted(lost.items()):
+        before = _intact(store, session_id, seq - 1) if seq else None
+        after = _intact(store, session_id, seq + 1)
+        if before is not None and before.sha256 != commit.prev:
+            continue
+        if after is not None and after.prev != commit.sha256:
+            continue
+        path = commit_path(folder, seq)
+        with durable.told("bring back", path):
+            if os.path.lexists(path):
+                path.rename(_free_name(path))
+            path.hardlink_to(view)
+            durable.sync_dir(path.parent)
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}{ASIDE}.{number}")):
+        number += 1
+    return aside
+
+
+def _seq_of(view: Path) -> int | None:
+    try:
+        found = re.search(rb'\n  "seq": (\d{1,9}),\n', durable.read_start(view, _ENVELOPE_BYTES))
+    except (DamagedFile, FileNotFoundError):
+        return None
+    return int(found[1]) if found is not None else None
+
+
+def _intact(store: CheckpointStore, session_id: str, seq: int) -> Checkpoint | None:
+    try:
+        return store.load(session_id, seq)
+    except (DamagedFile, InputError):
+        return None
