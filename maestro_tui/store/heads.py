@@ -43,15 +43,15 @@ def commit_numbers(session_dir: Path) -> list[int]:
         return []
 
 
-def newest_head(session_dir: Path) -> tuple[Head | None, tuple[str, ...]]:
-    """The newest intact commit, and one line for each thing that is not as it was written."""
+def newest_head(session_dir: Path) -> tuple[Head | None, tuple[str, ...], int]:
+    """The newest intact commit, one line for each thing that is not as it was written, the highest number."""
     damage: list[str] = []
     try:
         numbers = commit_numbers(session_dir)
     except OSError as error:
-        return None, (f"{HISTORY}: it cannot be listed: {error.strerror}",)
+        return None, (f"{HISTORY}: it cannot be listed: {error.strerror}",), 0
     if not numbers:
-        return None, (f"{HISTORY}: it holds no commit",)
+        return None, (f"{HISTORY}: it holds no commit",), 0
     missing = numbers[-1] + 1 - len(numbers)
     if missing:
         first = next(number for number, seq in enumerate([*numbers, -1]) if seq != number)
@@ -69,7 +69,7 @@ def newest_head(session_dir: Path) -> tuple[Head | None, tuple[str, ...]]:
             damage.append(f"{HISTORY}/{seq:04d}.json: it vanished while it was read")
     if len(damage) > _MOST_TOLD:
         damage[_MOST_TOLD:] = [f"{HISTORY}: {len(damage) - _MOST_TOLD} more files are damaged"]
-    return head, tuple(damage)
+    return head, tuple(damage), numbers[-1]
 
 
 def read_head(session_dir: Path, seq: int) -> Head:

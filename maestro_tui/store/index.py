@@ -124,7 +124,7 @@ class FleetReader:
 
     def _holds(self, folder: Path, entry: Entry, now: float) -> bool:
         """True when an entry still tells what is on disk."""
-        if signature_of(folder, max(0, entry.summary.seq)) != entry.signature:
+        if signature_of(folder, entry.signature[-1]) != entry.signature:
             return False
         before = entry.summary.owner
         if before is None or before.alive is False:

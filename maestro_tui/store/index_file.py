@@ -22,7 +22,7 @@ from maestro_tui.model.summary import Owner, PhaseSummary, SessionStatus, Sessio
 from maestro_tui.model.text import clean, session_id_problem
 from maestro_tui.store.durable import TEMP_PREFIX, read_regular
 from maestro_tui.store.staleness import known_definitions, learn_definitions
-from maestro_tui.store.summaries import Signature
+from maestro_tui.store.summaries import SIGNATURE_LENGTH, Signature
 
 INDEX = "index.json"
 FORMAT = "maestro-index/1"
@@ -34,6 +34,7 @@ _OWNER = tuple(field.name for field in fields(Owner))
 _SHAPE = f"{zlib.crc32(','.join([*_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
 """Changes with the summaries' fields: an index of another version is no index."""
 _LAST_MOMENT = 1e11
+_NUMBERS = [int] * SIGNATURE_LENGTH
 _KINDS: dict[str, tuple[type, ...]] = {
     "status": (str,), "requirement": (str,), "workflow": (str,), "workspace": (str, type(None)),
     "created_at": (float, int), "updated_at": (float, int), "phases": (list,), "seq": (int,), "sha256": (str,),
@@ -104,7 +105,7 @@ def _entries(head: Mapping[str, Any], body: bytes) -> dict[str, Entry]:
     decoder = _Decoder()
     for line in lines.split(b",\n") if lines else ():
         session_id, signature, row = json.loads(line)
-        if session_id_problem(session_id) is not None or len(signature) != 12:
+        if session_id_problem(session_id) is not None or list(map(type, signature)) != _NUMBERS:
             return {}
         # Without backslashes and DEL a line of ASCII holds nothing but printable characters.
         plain = b"\\" not in line and b"\x7f" not in line and line.isascii()

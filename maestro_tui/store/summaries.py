@@ -30,6 +30,7 @@ HEARTBEAT_GRAIN = 10.0
 """Seconds by which a heartbeat must move before the summary counts as changed."""
 
 Signature = tuple[int, ...]
+SIGNATURE_LENGTH = 13
 
 
 def read_summary(session_dir: Path, now: float) -> SessionSummary:
@@ -37,14 +38,18 @@ def read_summary(session_dir: Path, now: float) -> SessionSummary:
     return SummaryReader(session_dir).read(now)
 
 
-def signature_of(session_dir: Path, seq: int) -> Signature:
-    """Changes whenever journal, lease, history or the commit `seq` change; zeros stand for what is not there."""
+def signature_of(session_dir: Path, newest: int) -> Signature:
+    """Changes whenever journal, lease, history or commit `newest`, the highest number, change.
+
+    Zeros stand for what is not there; the last place is `newest` itself.
+    """
     base = str(session_dir)
     return (
         *_stat(f"{base}/{JOURNAL}"),
         *_stat(f"{base}/{LEASE}"),
         *_stat(f"{base}/{HISTORY}"),
-        *_stat(f"{base}/{HISTORY}/{seq:04d}.json"),
+        *_stat(f"{base}/{HISTORY}/{newest:04d}.json"),
+        newest,
     )
 
 
@@ -67,6 +72,7 @@ class SummaryReader:
         self.fold = JournalFold()
         self.head: Head | None = None
         self.signature: Signature = ()
+        self._newest = 0
         self._damage: tuple[str, ...] = ()
         self._stale: Mapping[str, str] = {}
         self._summary: SessionSummary | None = None
@@ -77,7 +83,7 @@ class SummaryReader:
     def read(self, now: float) -> SessionSummary:
         """The session as it is on disk now."""
         # The signature comes first: what changes while we read is seen by the next reading.
-        seen = signature_of(self.session_dir, self.head.seq if self.head is not None else 0)
+        seen = signature_of(self.session_dir, self._newest)
         changed = self._summary is None or seen != self.signature
         if changed:
             if seen[6:] != self.signature[6:]:
@@ -89,10 +95,8 @@ class SummaryReader:
         before = self._summary
         if not changed and before is not None and owner is before.owner and log_at <= self._log_at:
             return before
-        self.signature = (
-            *seen[:9],
-            *_stat(f"{self.session_dir}/{HISTORY}/{self.head.seq if self.head else 0:04d}.json"),
-        )
+        commit = _stat(f"{self.session_dir}/{HISTORY}/{self._newest:04d}.json")
+        self.signature = (*seen[:9], *commit, self._newest)
         self._log_at = log_at
         summary = self._build(owner)
         if before is not None and summary == before:
@@ -110,7 +114,7 @@ class SummaryReader:
             except OSError as error:
                 self._damage = (f"{HISTORY}: it cannot be listed: {error.strerror}",)
                 return
-        head, damage = newest_head(self.session_dir)
+        head, damage, self._newest = newest_head(self.session_dir)
         stale: Mapping[str, str] = {}
         if head is not None:
             try:
