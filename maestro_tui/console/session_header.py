@@ -17,7 +17,9 @@ def header_lines(summary: SessionSummary, now: float, width: int) -> list[Line]:
     width = max(width, 20)
     status = shown_status(summary, now)
     words = status_words(summary, status, now)
-    room = max(8, width - len(words) - 4)
+    if width < len(words) + 12:
+        words = short(status, max(1, width - 6))
+    room = max(2, width - len(words) - 4)
     name = shorten_middle(clean(summary.session_id, 200), room)
     first = line(
         "name",
@@ -28,7 +30,7 @@ def header_lines(summary: SessionSummary, now: float, width: int) -> list[Line]:
     )
     requirement = " ".join(summary.requirement.split()) or "(no requirement)"
     second = line("requirement", (short(clean(requirement), width), ""))
-    third = line("facts", (short(" · ".join(facts(summary, now)), width), "muted"))
+    third = line("facts", (short(" · ".join(facts(summary, now, width)), width), "muted"))
     return [first, second, third]
 
 
@@ -46,9 +48,10 @@ def status_words(summary: SessionSummary, status: str, now: float) -> str:
     return f"{status} {format_duration(now - summary.updated_at)} ago"
 
 
-def facts(summary: SessionSummary, now: float) -> list[str]:
+def facts(summary: SessionSummary, now: float, width: int) -> list[str]:
     """Workspace, workflow, owner, age, usage: what is not known is left out."""
-    found = [_home(summary.workspace) if summary.workspace else "no workspace", clean(summary.workflow, 60)]
+    place = _home(summary.workspace) if summary.workspace else "no workspace"
+    found = [shorten_middle(place, max(12, width // 3)), short(clean(summary.workflow, 60), 24)]
     if summary.owner is not None:
         found.append(owner_words(summary.owner))
     if summary.foreign:

@@ -115,7 +115,7 @@ def rows(
     for attempt in attempts:
         by_phase.setdefault(attempt.phase, []).append(attempt)
     known = {phase.name for phase in summary.phases}
-    phases = [*summary.phases, *(PhaseSummary(name) for name in by_phase if name not in known)]
+    phases = [*summary.phases, *(PhaseSummary(name, "unknown") for name in by_phase if name not in known)]
     found: list[Row] = []
     for phase in phases:
         tries = sorted(by_phase.get(phase.name, []), key=lambda attempt: attempt.attempt)
@@ -284,15 +284,16 @@ def ticks(scale: Axis, window: tuple[int, int]) -> list[tuple[int, str]]:
     left, right = window
     step = next((step for step in STEPS if step / scale.per_column >= 12), STEPS[-1])
     pattern = "%H:%M:%S" if step < 60 else "%H:%M" if step < 86400 else "%b %d"
-    found: list[tuple[int, str]] = []
+    folds = [int(stretch.left) for stretch in scale.stretches if stretch.folded]
+    found = [
+        (column, "┄" * FOLD_COLUMNS) for column in folds if left <= column and column + FOLD_COLUMNS <= right
+    ]
     free_from = left
     for stretch in scale.stretches:
         if stretch.folded:
-            column = int(stretch.left)
-            if left <= column and column + FOLD_COLUMNS <= right and column >= free_from:
-                found.append((column, "┄" * FOLD_COLUMNS))
-                free_from = column + FOLD_COLUMNS
+            free_from = max(free_from, int(stretch.left) + FOLD_COLUMNS + 1)
             continue
+        next_fold = next((column for column in folds if column >= int(stretch.left)), right + 1)
         shift = _local_offset(stretch.start)
         first = stretch.start + max(0.0, left - stretch.left) * scale.per_column
         at: float = math.ceil((first + shift) / step) * step - shift
@@ -303,11 +304,11 @@ def ticks(scale: Axis, window: tuple[int, int]) -> list[tuple[int, str]]:
             guard += 1
             label = time.strftime(pattern, time.localtime(at))
             column = int(scale.column(at))
-            if column >= free_from and column + len(label) <= right:
+            if column >= free_from and column + len(label) <= min(right, next_fold - 1):
                 found.append((column, label))
                 free_from = column + len(label) + 2
             at += step
-    return found
+    return sorted(found)
 
 
 def _local_offset(at: float) -> int:

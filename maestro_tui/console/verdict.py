@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import Line, line, wrap_words
+from maestro_tui.console.lines import Line, line, short, wrap_words
 from maestro_tui.model.summary import AttemptSummary, PhaseSummary, SessionSummary
 from maestro_tui.model.text import clean, format_duration
 
@@ -29,7 +29,9 @@ def safe_words(phases: Sequence[PhaseSummary]) -> str:
         return "No phase is committed yet."
     if len(names) > 3:
         return f"{names[0]} to {names[-1]} ({len(names)} phases) are safe."
-    return f"{' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)} {'is' if len(names) == 1 else 'are'} safe."
+    if len(names) == 1:
+        return f"{names[0]} is safe."
+    return f"{', '.join(names[:-1])} and {names[-1]} are safe."
 
 
 def verdict(
@@ -67,20 +69,22 @@ def verdict(
         said = f"Cancelled at {name}." if name else "Cancelled."
         then = f"{safe} r resumes at {name}." if name else safe
     lines: list[Line] = []
+    width = max(20, width)
     if said:
-        width = max(20, width)
         for index, text in enumerate(_bounded(wrap_words(said, width - 2, MOST_LINES), MOST_LINES - 1)):
             mark = (glyph(status) + " ", COLOURS.get(status, "")) if index == 0 else ("  ", "")
             lines.append(line(("said", index), mark, text))
         for index, text in enumerate(_bounded(wrap_words(then, width - 2, 3), 2)):
             lines.append(line(("then", index), "  ", (text, "muted")))
     for index, damage in enumerate(summary.damage[:2]):
-        lines.append(line(("damage", index), ("! ", "phase-failed"), clean(damage, 400)))
+        lines.append(line(("damage", index), ("! ", "phase-failed"), short(clean(damage, 400), width - 2)))
     if len(summary.damage) > 2:
-        lines.append(
-            line("more damage", ("  " + f"and {len(summary.damage) - 2} more damaged files", "muted"))
-        )
+        lines.append(line("more damage", ("  " + _more(len(summary.damage) - 2), "muted")))
     return lines
+
+
+def _more(count: int) -> str:
+    return f"and {count} more damaged file{'' if count == 1 else 's'}"
 
 
 def _bounded(texts: list[str], most: int) -> list[str]:

@@ -79,9 +79,12 @@ class SessionPane(Widget):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(str(number), f"tab('{name}')", title, show=False)
-        for number, (name, title) in enumerate(TABS, 1)
-    ] + [Binding("z", "fill", "Only the open tab", show=False)]
+        *(
+            Binding(str(number), f"tab('{name}')", title, show=False)
+            for number, (name, title) in enumerate(TABS, 1)
+        ),
+        Binding("z", "fill", "Only the open tab", show=False),
+    ]
 
     class Loaded(Message):
         """A thread has read the session's details."""

@@ -125,7 +125,12 @@ class Timeline(ScrollView, can_focus=True):
         self._rows = timeline.rows(self._summary, self._attempts, self._usual, self._personas)
         current = self._summary.current
         if home or old is None:
-            old = (current.name if current is not None else "", 0, "")
+            # A finished session is entered at its last bar.
+            old = (
+                current.name if current is not None else self._rows[-1].key[0] if self._rows else "",
+                0,
+                "",
+            )
         places = {row.key: index for index, row in enumerate(self._rows)}
         place = places.get(old)
         if place is None:
@@ -296,7 +301,7 @@ class Timeline(ScrollView, can_focus=True):
         scale, left = self._axis()
         past = columns - self._future_columns()
         if scale is not None and self.live:
-            now = int(scale.column(self._now)) - left
+            now = min(int(scale.column(self._now)), scale.columns - 1) - left
             if 0 <= now < past:
                 cells[now] = ("╎", "muted")
         if scale is not None and row.start is not None:
