@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from maestro_tui.model.text import clean, encodable
+from maestro_tui.model.workflow import ALIASES
 from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.port import PerformerFailed, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted, ProcessOutcome, Stream, run_process
@@ -39,11 +40,17 @@ class Bench:
         """Where this tool's files go, relative to the workspace."""
         return f"{OUT_FOLDER}/{self.kind}"
 
-    def earlier(self, phase: str) -> Mapping[str, Any]:
-        """The outputs of an earlier phase; empty when it left none."""
+    def earlier(self, phase: str, key: str) -> Mapping[str, Any]:
+        """The outputs of an earlier phase that hold `key`; empty when there are none.
+
+        The standard phase of that name comes first, then one under its alias, then any other that has the key.
+        """
         outputs = self.task.context.get("outputs")
-        found = outputs.get(phase) if isinstance(outputs, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
+        named = dict(outputs) if isinstance(outputs, Mapping) else {}
+        holding = [name for name, found in named.items() if isinstance(found, Mapping) and key in found]
+        rank = {name: (name != phase, ALIASES.get(name) != phase) for name in holding}
+        best = min(holding, key=rank.__getitem__, default=None)
+        return named[best] if best is not None else {}
 
     def say(self, text: str) -> None:
         """A line for the phase's log."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from maestro_tui.performers.toolbox.markdown import first
 from maestro_tui.performers.toolbox.project import Project
 from maestro_tui.performers.toolbox.scratch_copy import unpack_sdist
 
+_ERROR = re.compile(r"(?:[\w.]*(?:Error|Exception)|error)\b.*:")
 HOOK = Path(__file__).with_name("backend_hook.py")
 
 
@@ -194,8 +196,10 @@ async def _hook(
 
 
 def _said(tail: Sequence[str]) -> str:
-    last = next((line.strip() for line in reversed(tail) if line.strip()), "")
-    return f": {clean(last, 300)}" if last else ""
+    """The backend's own reason: the last line that names an error, else the last line."""
+    lines = [line.strip() for line in reversed(tail) if line.strip()]
+    line = next((line for line in lines if _ERROR.match(line)), lines[0] if lines else "")
+    return f": {clean(line, 300).rstrip('.')}." if line else "."
 
 
 def _advice(project: Project, source: Path, tail: Sequence[str]) -> str:

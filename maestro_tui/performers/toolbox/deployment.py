@@ -120,7 +120,7 @@ def _failure(failed: list[Check], measured: list[Check], checks: list[Check]) ->
 
 def _wheel(bench: Bench) -> tuple[Path | None, str]:
     """The wheel to install, and where it was found. Raises `PerformerFailed` when it is not what was built."""
-    told = bench.earlier("implementation").get("wheel")
+    told = bench.earlier("implementation", "wheel").get("wheel")
     if isinstance(told, Mapping) and isinstance(told.get("path"), str):
         path = bench.workspace / told["path"]
         shown = clean(told["path"], 200)
@@ -178,7 +178,7 @@ def _manifest(
     absent: list[str],
 ) -> dict[str, Any]:
     """What is delivered: the packages and every report of this session, each with size and SHA-256."""
-    tested = bench.earlier("testing")
+    tested = bench.earlier("testing", "passed")
     return {
         "format": "maestro-manifest/1",
         "session_id": bench.task.session_id,

@@ -42,11 +42,13 @@ async def map_structure(task: Task, port: Port) -> PerformerResult:
         return _nothing_there(bench, len(files.files), len(files.ending(".py")))
     graph = await bench.off_loop(read_graph, task.workspace, layout.modules, bench.stop)
     runtime = graph.kind("runtime")
-    circles = cycles(graph.modules, runtime)
-    wider = [c for c in cycles(graph.modules, graph.kind("runtime", "deferred")) if c not in circles]
-    levels = layers(graph.modules, runtime)
+    circles = await bench.off_loop(cycles, graph.modules, runtime)
+    both = await bench.off_loop(cycles, graph.modules, graph.kind("runtime", "deferred"))
+    wider = [circle for circle in both if circle not in circles]
+    levels = await bench.off_loop(layers, graph.modules, runtime)
     spots = hot_spots(graph)
-    traces = trace(bench.earlier("requirements").get("statements"), graph)
+    statements = bench.earlier("requirements", "statements").get("statements")
+    traces = await bench.off_loop(trace, statements, graph)
     mermaid, drawn = diagram(graph, circles)
     data: dict[str, Any] = {
         "roots": list(layout.roots),

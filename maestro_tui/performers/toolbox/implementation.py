@@ -47,7 +47,7 @@ async def build_packages(task: Task, port: Port) -> PerformerResult:
     inside = await bench.off_loop(wheel_modules, built.wheel)
     expected = sorted(layout.modules)
     missing = [name for name in expected if name not in inside]
-    gone = _gone(bench.earlier("design").get("modules"), layout)
+    gone = _gone(bench.earlier("design", "modules").get("modules"), layout)
     data: dict[str, Any] = {
         "packages": packages,
         "environment": built.environment.why,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
+from maestro_tui.model.text import encodable
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.toolbox.deployment import release
 from maestro_tui.performers.toolbox.design import map_structure
@@ -34,4 +37,14 @@ class ToolboxPerformer:
         tool = TOOLS.get(task.persona.name)
         if tool is None:
             raise PerformerFailed(f"The toolbox has no tool for persona {task.persona.name!r}.")
-        return await tool(task, port)
+        result = await tool(task, port)
+        return replace(result, outputs=_encodable(result.outputs), summary=encodable(result.summary))
+
+
+def _encodable(value: Any) -> Any:
+    """File names may hold bytes that are no text; they must not hinder the checkpoint."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {encodable(str(key)): _encodable(part) for key, part in value.items()}
+    return [_encodable(part) for part in value] if isinstance(value, list | tuple) else value

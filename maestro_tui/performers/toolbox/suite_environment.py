@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from maestro_tui.performers.toolbox.environments import (
     current_interpreter,
     install,
     make_environment,
+    probe,
     refreshed,
     workspace_interpreter,
 )
@@ -46,8 +48,13 @@ class SuiteEnvironment:
     notes: tuple[str, ...] = ()
 
 
-async def suite_environment(bench: Bench, project: Project, layout: Layout, suite: Suite) -> SuiteEnvironment:
-    """The first that has what the tests need. Raises `PerformerFailed` with every reason when none has."""
+async def suite_environment(
+    bench: Bench, project: Project, layout: Layout, suite: Suite, held: ExitStack
+) -> SuiteEnvironment:
+    """The first that has what the tests need. Raises `PerformerFailed` with every reason when none has.
+
+    What `held` holds keeps other sessions from changing a cached environment; close it after the tests.
+    """
     roots = tuple(bench.workspace / root for root in layout.roots) if layout.modules else ()
     reasons: list[str] = []
     own = await workspace_interpreter(bench)
@@ -57,7 +64,7 @@ async def suite_environment(bench: Bench, project: Project, layout: Layout, suit
             return _ready(own, roots, project, suite, f"Ran in {own.source} (Python {own.version}).")
         reasons.append(f"{own.source} lacks {first(lacking)}")
     try:
-        return await _made_for_it(bench, project, layout, suite, roots)
+        return await _made_for_it(bench, project, layout, suite, roots, held)
     except PerformerFailed as error:
         reasons.append(str(error).rstrip("."))
         bench.say(f"No environment could be made for the tests: {error}")
@@ -90,7 +97,7 @@ def _ready(
 
 
 async def _made_for_it(
-    bench: Bench, project: Project, layout: Layout, suite: Suite, roots: tuple[Path, ...]
+    bench: Bench, project: Project, layout: Layout, suite: Suite, roots: tuple[Path, ...], held: ExitStack
 ) -> SuiteEnvironment:
     """A cached environment with the dependencies, and the project as it is now freshly installed into it."""
     base = await base_interpreter(bench, project.requires_python)
@@ -98,15 +105,12 @@ async def _made_for_it(
     folder = _cache_folder(bench, base, wanted)
     await bench.off_loop(_make_folder, folder.parent)
     lock = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        await _locked(lock)
-        environment, notes = await _prepared(bench, base, folder, wanted, project, suite)
-        if not project.buildable:
-            where = roots
-        else:
-            where = await _with_project(bench, project, layout, environment, roots, notes)
-    finally:
-        os.close(lock)
+    held.callback(os.close, lock)
+    await _locked(bench, lock)
+    environment, notes = await _prepared(bench, base, folder, wanted, project, suite)
+    where = roots
+    if project.buildable:
+        where = await _with_project(bench, project, layout, environment, roots, notes)
     listed = f" with {first(wanted)}" if wanted else ""
     why = f"Ran in an environment made for the tests (Python {environment.version}){listed}."
     return SuiteEnvironment(environment, where, why, tuple(notes))
@@ -119,10 +123,8 @@ async def _prepared(
     ready = folder / "maestro-ready.json"
     source = "an environment for the tests"
     if ready.is_file():
-        cached = await refreshed(
-            bench, Interpreter(folder / "bin" / "python", base.version, source, {}, kind="made")
-        )
-        if cached.installed or not wanted:
+        cached = await probe(bench, folder / "bin" / "python", source, "made")
+        if cached is not None:
             bench.say(f"Using {source} from the cache.")
             return cached, list(json.loads(ready.read_text(encoding="utf-8")))
     environment = await make_environment(bench, base, folder, source)
@@ -177,7 +179,7 @@ async def _with_project(
 
 def _current_wheel(bench: Bench, layout: Layout) -> Path | None:
     """The wheel of the implementation phase, if it is whole and holds the modules exactly as they are now."""
-    told = bench.earlier("implementation").get("wheel")
+    told = bench.earlier("implementation", "wheel").get("wheel")
     if not isinstance(told, dict) or not isinstance(told.get("path"), str):
         return None
     path: Path = bench.workspace / str(told["path"])
@@ -215,11 +217,17 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-async def _locked(lock: int) -> None:
-    """Wait until no other session prepares this environment."""
+async def _locked(bench: Bench, lock: int) -> None:
+    """Wait until no other session uses this environment."""
+    told = False
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
+            if not told:
+                bench.say(
+                    "Another session runs these tests in the same environment; waiting until it has ended."
+                )
+            told = True
             await asyncio.sleep(_LOCK_POLL_SECONDS)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +59,18 @@ async def run_tests(task: Task, port: Port) -> PerformerResult:
     if suite is None:
         return _no_tests(bench, len(files.ending(".py")), len(files.files))
     bench.say(f"{count(len(suite.files), 'test file')} for {suite.runner}: {suite.why}.")
-    where = await suite_environment(bench, project, layout, suite)
-    bench.say(where.why)
-    cases, outcome, notes = await _run(bench, suite, where)
+    with ExitStack() as held:
+        where = await suite_environment(bench, project, layout, suite, held)
+        bench.say(where.why)
+        cases, outcome, notes = await _run(bench, suite, where)
     counts = counted(cases)
     notes = [*where.notes, *notes]
     failure = _failure(suite, cases, counts, outcome)
     # A suite that could only be collected has measured nothing, though every broken file counts as an error.
     ratio = counts.ratio if counts.passed or counts.failed else None
-    traces = [
-        {"statement": number, "tests": list(hits)}
-        for number, hits in shared_words(
-            bench.earlier("requirements").get("statements"), {case.id: case.id for case in cases}
-        )
-    ]
+    statements = bench.earlier("requirements", "statements").get("statements")
+    hits = await bench.off_loop(shared_words, statements, {case.id: case.id for case in cases})
+    traces = [{"statement": number, "tests": list(found)} for number, found in hits]
     data: dict[str, Any] = {
         "runner": suite.runner,
         "environment": where.why,
@@ -135,7 +134,8 @@ async def _run(
         bench.say(f"Trying again: {notes[-1]}.")
         outcome = await _start(bench, suite, where, report, ["-o", "addopts="])
     try:
-        cases = read_junit(report) if suite.runner == "pytest" else read_recorded(report)
+        read = read_junit if suite.runner == "pytest" else read_recorded
+        cases = await bench.off_loop(read, report)
     except UnreadableReport as error:
         last = next((line.strip() for line in reversed(outcome.tail) if line.strip()), "")
         raise PerformerFailed(
