@@ -17,7 +17,7 @@ from maestro_tui.store.runner_file import read_owner, start_ticks
 from maestro_tui.store.summaries import JOURNAL, SummaryReader, signature_of
 
 WORTH_AN_INDEX = 20
-"""Sessions that had to be read in full before `read_all` writes the index."""
+"""`read_all` writes the index when so many sessions were news, or one in fifty."""
 _REMEMBERED_READERS = 512
 
 
@@ -29,7 +29,7 @@ def read_all(root: Path, now: float) -> list[SessionSummary]:
     with without_collecting():
         changed = [name for name in names if fleet.refresh(name, now)]
     fleet.forget_all_but(names)
-    if len(changed) >= WORTH_AN_INDEX:
+    if changed and (len(changed) >= WORTH_AN_INDEX or len(changed) * 50 >= len(fleet.entries)):
         fleet.save()
     return [entry.summary for _, entry in sorted(fleet.entries.items())]
 
