@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import Line, line, short, wrap_words
+from maestro_tui.console.lines import Line, line, short, shorten_middle, wrap_words
 from maestro_tui.model.summary import AttemptSummary, PhaseSummary, SessionSummary
 from maestro_tui.model.text import clean, format_duration
 
-MOST_LINES = 4
+MOST_LINES = 3
 
 
 def failing_attempt(summary: SessionSummary, attempts: Sequence[AttemptSummary]) -> AttemptSummary | None:
@@ -57,9 +57,9 @@ def verdict(
         said = f"{who}; it was at {name}." if name else f"{who}."
         then = f"{safe} r resumes at {name} as a new attempt." if name else safe
     elif status == "waiting" and current is not None and current.waiting:
-        since = f" since {format_duration(now - current.finished_at)}" if current.finished_at else ""
-        said = f"{name} is done and waits for your approval{since}."
-        then = f"{safe} a approves; until then nothing after it runs."
+        since = f" {format_duration(now - current.finished_at)} ago" if current.finished_at else ""
+        said = f"{name} was done{since} and waits for your approval."
+        then = f"{safe} a opens the review; until then nothing after it runs."
     elif status == "waiting":
         said, then = f"{name} asks a question." if name else "A performer asks a question.", ""
     elif status == "paused":
@@ -71,10 +71,12 @@ def verdict(
     lines: list[Line] = []
     width = max(20, width)
     if said:
-        for index, text in enumerate(_bounded(wrap_words(said, width - 2, MOST_LINES), MOST_LINES - 1)):
+        # What an error ends with tells more than its middle.
+        said = shorten_middle(said, most * (width - 8)) if most > 1 else said
+        for index, text in enumerate(_bounded(wrap_words(said, width - 2, most + 1), most, width - 2)):
             mark = (glyph(status) + " ", COLOURS.get(status, "")) if index == 0 else ("  ", "")
             lines.append(line(("said", index), mark, text))
-        for index, text in enumerate(_bounded(wrap_words(then, width - 2, 3), 2)):
+        for index, text in enumerate(_bounded(wrap_words(then, width - 2, 3), 2, width - 2)):
             lines.append(line(("then", index), "  ", (text, "muted")))
     for index, damage in enumerate(summary.damage[:2]):
         lines.append(line(("damage", index), ("! ", "phase-failed"), short(clean(damage, 400), width - 2)))
@@ -87,7 +89,7 @@ def _more(count: int) -> str:
     return f"and {count} more damaged file{'' if count == 1 else 's'}"
 
 
-def _bounded(texts: list[str], most: int) -> list[str]:
+def _bounded(texts: list[str], most: int, width: int) -> list[str]:
     if not texts or texts == [""]:
         return []
-    return texts if len(texts) <= most else [*texts[: most - 1], texts[most - 1].rstrip() + " …"]
+    return texts if len(texts) <= most else [*texts[: most - 1], short(texts[most - 1] + " …", width)]

@@ -44,8 +44,8 @@ def words(summary: SessionSummary, *attempts: AttemptSummary, width: int = 200) 
                 PhaseSummary("design", "completed", 1, NOW - 90, NOW - 60, waiting=True),
             ),
             [
-                "⚑ design is done and waits for your approval since 1m00s.",
-                "requirements is safe. a approves; until then nothing after it runs.",
+                "⚑ design was done 1m00s ago and waits for your approval.",
+                "requirements is safe. a opens the review; until then nothing after it runs.",
             ],
         ),
         (
@@ -82,7 +82,15 @@ def test_many_safe_phases_are_told_by_their_ends() -> None:
 def test_a_long_error_takes_a_few_lines_and_no_more() -> None:
     summary = session(SessionStatus.FAILED, PhaseSummary("design", "failed", 1, error="word " * 500))
     said = verdict(summary, (), NOW, 60)
-    assert len(said) <= 5 and all(one.width <= 62 for one in said)
+    assert len(said) <= 5 and all(one.width <= 60 for one in said)
+
+
+def test_a_long_error_keeps_its_end() -> None:
+    summary = session(
+        SessionStatus.FAILED, PhaseSummary("design", "failed", 1, error="word " * 80 + "connection refused")
+    )
+    said = " ".join(one.text.strip() for one in verdict(summary, (), NOW, 60))
+    assert "connection refused" in said
 
 
 def test_the_attempt_to_open_is_the_newest_of_the_phase_that_the_session_is_at() -> None:
