@@ -35,9 +35,13 @@ def safe_words(phases: Sequence[PhaseSummary]) -> str:
 
 
 def verdict(
-    summary: SessionSummary, attempts: Sequence[AttemptSummary], now: float, width: int
+    summary: SessionSummary,
+    attempts: Sequence[AttemptSummary],
+    now: float,
+    width: int,
+    most: int = MOST_LINES,
 ) -> list[Line]:
-    """The lines under a session; none while it runs or when it completed without damage."""
+    """The lines under a session, at most `most` for what happened; none while it runs or when it completed."""
     status = summary.status.value
     current = summary.current
     name = current.name if current is not None else ""
