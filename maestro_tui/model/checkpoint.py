@@ -65,8 +65,8 @@ def encode(checkpoint: Checkpoint) -> tuple[bytes, str]:
     except pydantic_core.PydanticSerializationError as error:
         if "surrogates" not in str(error):
             raise
-        data = _encodable(blank.model_dump(mode="json", exclude={"context": {"workflow"}}, warnings="error"))
-        raw = pydantic_core.to_json(data, indent=2)
+        data = _encodable(blank.model_dump(exclude={"context": {"workflow"}}, warnings="error"))
+        raw = pydantic_core.to_json(data, indent=2, inf_nan_mode="null")
     # A line break followed by two blanks and a quote occurs only between the envelope's own keys.
     place = raw.index(_CONTEXT) + len(_CONTEXT)
     name = json.dumps(checkpoint.workflow.name).encode()
