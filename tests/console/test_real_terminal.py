@@ -66,9 +66,9 @@ def test_launch_watch_kill_start_again_resume_completed_quit(
 
     os.kill(terminal.pid, signal.SIGKILL)
     terminal.wait_for(lambda shown: "Killed" in shown)
-    terminal.press("C-c")
-    terminal.type("reset")
-    terminal.press("Enter")
+    # A killed program leaves the terminal raw, so a line ends with LF until it is set right.
+    terminal.type("stty sane; tput rmcup; tput reset")
+    terminal.press("C-j")
 
     terminal.start(project.command())
     terminal.wait_for("interrupted")

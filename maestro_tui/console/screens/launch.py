@@ -202,8 +202,18 @@ class LaunchSheet(Sheet):
         self.tell("")
         self.run_worker(self._launch(trust=False), group="do", exit_on_error=False)
 
+    def _as_typed(self) -> Form:
+        """The form with what stands in its fields: their messages may still be on the way."""
+        return replace(
+            self.form,
+            requirement=self.query_one("#requirement", TextArea).text,
+            workspace=self.query_one("#workspace", Input).value,
+            workflow=self.query_one("#workflow", Input).value,
+            inputs=self.query_one("#inputs", Input).value,
+        )
+
     async def _launch(self, *, trust: bool) -> None:
-        form = self.form
+        form = self.form = self._as_typed()
         try:
             wrong, launch = await asyncio.to_thread(_made, form, trust)
             if launch is None:
