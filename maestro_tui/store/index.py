@@ -86,7 +86,8 @@ class FleetReader:
             return self.forget(name)
         if entry is not None and summary == entry.summary:
             summary = entry.summary
-        self.entries[name] = Entry(self._reader(name).signature, summary)
+        signature = self._reader(name).signature
+        self.entries[name] = Entry(hash(signature), signature[-1], summary)
         if _is_hot(summary):
             self._hot[name] = None
         else:
@@ -124,7 +125,7 @@ class FleetReader:
 
     def _holds(self, folder: Path, entry: Entry, now: float) -> bool:
         """True when an entry still tells what is on disk."""
-        if signature_of(folder, entry.signature[-1]) != entry.signature:
+        if hash(signature_of(folder, entry.newest)) != entry.mark:
             return False
         before = entry.summary.owner
         if before is None or before.alive is False:

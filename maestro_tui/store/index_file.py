@@ -22,7 +22,6 @@ from maestro_tui.model.summary import Owner, PhaseSummary, SessionStatus, Sessio
 from maestro_tui.model.text import clean, session_id_problem
 from maestro_tui.store.durable import TEMP_PREFIX, read_regular
 from maestro_tui.store.staleness import known_definitions, learn_definitions
-from maestro_tui.store.summaries import SIGNATURE_LENGTH, Signature
 
 INDEX = "index.json"
 FORMAT = "maestro-index/1"
@@ -31,10 +30,9 @@ SIZE_LIMIT = 512_000_000
 _SESSION = tuple(field.name for field in fields(SessionSummary))
 _PHASE = tuple(field.name for field in fields(PhaseSummary))
 _OWNER = tuple(field.name for field in fields(Owner))
-_SHAPE = f"{zlib.crc32(','.join([*_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
+_SHAPE = f"{zlib.crc32(','.join(['mark', 'newest', *_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
 """Changes with the summaries' fields: an index of another version is no index."""
 _LAST_MOMENT = 1e11
-_NUMBERS = [int] * SIGNATURE_LENGTH
 _KINDS: dict[str, tuple[type, ...]] = {
     "status": (str,), "requirement": (str,), "workflow": (str,), "workspace": (str, type(None)),
     "created_at": (float, int), "updated_at": (float, int), "phases": (list,), "seq": (int,), "sha256": (str,),
@@ -50,9 +48,12 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A session's summary, and the signature of the files that it was read from."""
+    """A session's summary, and what its files were like when it was read."""
 
-    signature: Signature
+    mark: int
+    """Hash of the files' signature."""
+    newest: int
+    """The highest number of a commit, damaged or not."""
     summary: SessionSummary
 
 
@@ -75,7 +76,9 @@ def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
     body: list[bytes] = []
     crc = 0
     for session_id, entry in list(entries.items()):
-        line = json.dumps([session_id, entry.signature, _row(entry.summary)], separators=(",", ":")).encode()
+        line = json.dumps(
+            [session_id, entry.mark, entry.newest, _row(entry.summary)], separators=(",", ":")
+        ).encode()
         body.append(b",\n" + line if body else line)
         crc = zlib.crc32(body[-1], crc)
     head = {"format": FORMAT, "shape": _SHAPE, "crc": crc, "definitions": known_definitions(), "sessions": []}
@@ -104,15 +107,15 @@ def _entries(head: Mapping[str, Any], body: bytes) -> dict[str, Entry]:
     found = {}
     decoder = _Decoder()
     for line in lines.split(b",\n") if lines else ():
-        session_id, signature, row = json.loads(line)
-        if session_id_problem(session_id) is not None or list(map(type, signature)) != _NUMBERS:
+        session_id, mark, newest, row = json.loads(line)
+        if session_id_problem(session_id) is not None or type(mark) is not int or type(newest) is not int:
             return {}
         # Without backslashes and DEL a line of ASCII holds nothing but printable characters.
         plain = b"\\" not in line and b"\x7f" not in line and line.isascii()
         summary = decoder.summary(row if plain else _cleaned(row))
         if summary.session_id != session_id:
             return {}
-        found[session_id] = Entry(tuple(signature), summary)
+        found[session_id] = Entry(mark, newest, summary)
     return found
 
 

@@ -46,6 +46,7 @@ class Notices:
         self._groups: list[Generator[Batch, None, None]] = []
         self._names: list[str] = []
         self._added: list[str] = []
+        self._known: set[str] = set()
         self._blind_since: float | None = None
         self._early: Batch = set()
 
@@ -57,14 +58,16 @@ class Notices:
     def open(self, names: Sequence[str]) -> None:
         """Watch the root and these sessions, and nothing else any more."""
         self.close()
-        self._names, self._added = list(names), []
+        self._names, self._added, self._known = list(names), [], set(names)
         self._place = os.path.realpath(self._root)
         self._blind_since = None
-        self._begin([Path(self._place), *self._folders(names)])
+        if self._root.is_dir():
+            self._begin([self._place, *self._folders(names)])
 
     def add(self, names: Sequence[str]) -> None:
         """Watch further sessions as well."""
         self._added.extend(names)
+        self._known.update(names)
         if self._blind_since is not None:
             return
         if not self._groups or len(self._added) > MOST_ADDED:
@@ -89,14 +92,20 @@ class Notices:
             listing = False
             for group in list(self._groups):
                 self._early |= self._next(group)
-            for _, path in self._early:
+            anew: set[str] = set()
+            for change, path in self._early:
                 session, _, file = path[len(self._place) + 1 :].partition(os.sep)
                 if file:
                     if tells(file):
                         changed.add(session)
                 elif session != INDEX and session_id_problem(session) is None:
                     listing = True
+                    if change == Change.added and session in self._known:
+                        anew.add(session)
             self._early = set()
+            if anew:  # removed and made again: the old watch looks at a folder that is no more
+                self.add(sorted(anew))
+                changed |= anew
             if changed or listing or time.monotonic() >= until:
                 return changed, listing
             if not self._groups:
@@ -122,18 +131,16 @@ class Notices:
             return set()
         return batch
 
-    def _folders(self, names: Iterable[str]) -> list[Path]:
-        return [folder for name in names if (folder := Path(self._place, name)).is_dir()]
+    def _folders(self, names: Iterable[str]) -> list[str]:
+        return [f"{self._place}/{name}" for name in names]
 
-    def _begin(self, folders: list[Path]) -> None:
-        """Watch these folders from now on; what happens meanwhile is kept for `take`."""
-        folders = [folder for folder in folders if folder.is_dir()]
-        if not folders:
-            return
+    def _begin(self, folders: list[str]) -> None:
+        """Watch these folders from now on; one that is gone meanwhile is passed over."""
         group = file_events(
             *folders, watch_filter=None, debounce=GROUPED_MS, step=STEP_MS, rust_timeout=WAIT_MS,
             yield_on_timeout=True, stop_event=self._stop, raise_interrupt=False, force_polling=False,
             recursive=False, ignore_permission_denied=True,
         )  # fmt: skip
         self._groups.append(group)
+        # The first step sets the watches up; events that it already brings are kept for `take`.
         self._early |= self._next(group)

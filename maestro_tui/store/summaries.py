@@ -30,7 +30,6 @@ HEARTBEAT_GRAIN = 10.0
 """Seconds by which a heartbeat must move before the summary counts as changed."""
 
 Signature = tuple[int, ...]
-SIGNATURE_LENGTH = 13
 
 
 def read_summary(session_dir: Path, now: float) -> SessionSummary:

@@ -195,6 +195,19 @@ def test_a_removed_session_goes(store: CheckpointStore) -> None:
         seen.wait(lambda snapshot: snapshot.sessions.keys() == {"s-1"})
 
 
+def test_a_session_that_is_removed_and_made_again_is_watched_again(
+    store: CheckpointStore, tmp_path: Path
+) -> None:
+    make(store, "paused", "s-1")
+    other = make(CheckpointStore(tmp_path / "other"), "completed", "s-1")
+    with watching(store.root) as seen:
+        (store.root / "s-1").rename(tmp_path / "away")
+        other.rename(store.root / "s-1")
+        seen.wait(lambda snapshot: snapshot.sessions["s-1"].status == SessionStatus.COMPLETED)
+        tell(store.root / "s-1", "forked")
+        seen.wait(lambda snapshot: snapshot.sessions["s-1"].last_event == "session: forked")
+
+
 @pytest.mark.parametrize("reaped", [True, False], ids=["gone", "zombie"])
 def test_a_killed_runner_turns_its_session_to_interrupted(store: CheckpointStore, reaped: bool) -> None:
     folder = make(store, "running", "s-1")
