@@ -71,3 +71,24 @@ UNKNOWN = "?"
 def glyph(status: str, ascii_only: bool = False) -> str:
     """The sign of a status word."""
     return (ASCII_GLYPHS if ascii_only else GLYPHS).get(status, UNKNOWN)
+
+
+_OTHER_SIGNS = {
+    **dict.fromkeys("▏▎▍▌▋▊▉█▐", "#"),
+    "┄": "-",
+    "╎": "|",
+    "▕": "|",
+    "…": "~",
+    "→": ">",
+    "·": "-",
+    "–": "-",
+    "×": "x",
+    "“": '"',
+    "”": '"',
+    "◆": "*",
+    "•": "*",
+    "▸": "+",
+    "▾": "-",
+}
+PLAIN_SIGNS = str.maketrans({**{sign: ASCII_GLYPHS[word] for word, sign in GLYPHS.items()}, **_OTHER_SIGNS})
+"""For `str.translate`: each of our signs becomes one ASCII character, so that no column moves."""

@@ -88,9 +88,8 @@ def _first(value: Any) -> Iterator[tuple[str | int, Any]]:
         yield pair
 
 
-def tree_lines(root: Any, opened: frozenset[NodePath], ascii_only: bool = False) -> list[Line]:
+def tree_lines(root: Any, opened: frozenset[NodePath]) -> list[Line]:
     """The open part of the tree as lines; each line's key is the node's path."""
-    shut_sign, open_sign = ("+ ", "- ") if ascii_only else ("▸ ", "▾ ")
     lines: list[Line] = []
     for node in visible(root, opened):
         if isinstance(node, tuple):
@@ -98,7 +97,7 @@ def tree_lines(root: Any, opened: frozenset[NodePath], ascii_only: bool = False)
             lines.append(line((*path, None), "  " * depth, (f"  … {left_out} more, not shown", "muted")))
             continue
         indent = "  " * node.depth
-        sign = (open_sign if node.open else shut_sign) if is_branch(node.value) else "  "
+        sign = ("▾ " if node.open else "▸ ") if is_branch(node.value) else "  "
         name = node.path[-1] if node.path else "value"
         label = f"[{name}]" if isinstance(name, int) else clean(name, 120)
         if isinstance(node.value, dict | list):

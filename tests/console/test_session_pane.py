@@ -381,6 +381,29 @@ async def test_hostile_texts_crash_nothing_do_nothing_and_never_reach_the_screen
         assert app.pane.detail is told.detail
 
 
+async def test_with_ascii_signs_every_own_sign_is_ascii_and_no_column_moves(tmp_path: Path) -> None:
+    told = failed_session(tmp_path)
+    pictures = []
+    for ascii_only in (False, True):
+        app = PaneApp(told)
+        app.ascii_only = ascii_only
+        async with app.run_test(size=WIDE) as pilot:
+            pane = await ready(pilot)
+            shown = ""
+            for number in range(1, len(TABS) + 1):
+                pane.query_one(ContentSwitcher).current = TABS[number - 1][0]
+                await until(
+                    pilot, lambda pilot=pilot: not any(worker.is_running for worker in pilot.app.workers)
+                )
+                await pilot.pause()
+                shown += painted(app)
+            pictures.append(shown)
+    fancy, plain = pictures
+    rules = set("━╸╺▁▂▃▄▅▆▇")  # the line under the tabs and the scrollbars are the screen library's
+    assert set(plain) - rules <= set(map(chr, range(128)))
+    assert [len(text) for text in fancy.splitlines()] == [len(text) for text in plain.splitlines()]
+
+
 async def test_every_status_is_told_in_words(tmp_path: Path) -> None:
     told = failed_session(tmp_path)
     app = PaneApp(told)

@@ -57,8 +57,7 @@ class _Tree(SearchView):
     def refresh_lines(self) -> None:
         """Makes the lines of the open part."""
         if self.root is not None:
-            ascii_only = getattr(self.app, "ascii_only", False) is True
-            self.rows.set_lines(json_tree.tree_lines(self.root, self.opened, ascii_only))
+            self.rows.set_lines(json_tree.tree_lines(self.root, self.opened))
         else:
             self.rows.set_lines([])
 

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from maestro_tui.console.lines import Line, Part
-from maestro_tui.console.widgets.palette import palette
+from maestro_tui.console.widgets.palette import finished, palette
 
 MakeLines = Callable[[int], Sequence[Line]]
 
@@ -62,9 +62,8 @@ class LineStack(Widget):
         if y >= len(lines):
             return Strip.blank(width, base)
         style = palette(self).style
-        return Strip([Segment(text, base + style(names)) for text, names in lines[y].parts]).crop_extend(
-            0, width, base
-        )
+        strip = Strip([Segment(text, base + style(names)) for text, names in lines[y].parts])
+        return finished(self, strip.crop_extend(0, width, base))
 
 
 def spread(key: str, left: Sequence[Part], right: Sequence[Part], width: int) -> Line:

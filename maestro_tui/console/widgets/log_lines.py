@@ -19,10 +19,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from maestro_tui.console.lines import clock_time, fit, wrap_words
 from maestro_tui.console.log_window import LogWindow, Scan, Scanned
-from maestro_tui.console.widgets.palette import Palette, palette
-from maestro_tui.console.widgets.rows_view import mark_matches
+from maestro_tui.console.widgets.log_painting import line_segments, wrapped
+from maestro_tui.console.widgets.palette import finished, palette
 from maestro_tui.model.text import clean
 from maestro_tui.store.logs import LogLine
 
@@ -277,7 +276,7 @@ class LogLines(ScrollView, can_focus=True):
         """How many of the last lines fill the screen when wrapped; all of it when there are too few."""
         used = 0
         for count, row in enumerate(range(self.row_count - 1, -1, -1)):
-            used += len(self._wrapped(self._window.line(row), height))
+            used += len(self._wrapped(self._window.line(row)))
             if used > height:
                 return max(1, count)
         return height
@@ -375,14 +374,18 @@ class LogLines(ScrollView, can_focus=True):
         left = 0 if self.wrap else int(self.scroll_x)
         rows = range(row, min(self.row_count, row + height))
         self._learn([self._window.line(index) for index in rows])
+        columns = (10 if self.stamps else 0, self._persona_columns)
         for index in rows:
             parsed = self._window.line(index)
             line_base = base
             if self.at_offset is not None and self._window.offset_of(index) == self.at_offset:
                 line_base = base + colours.cursor(self.has_focus)
-            for part, text in enumerate(self._wrapped(parsed, height) if self.wrap else [parsed.text]):
-                segments = self._segments(parsed, text, part == 0, line_base, colours)
-                strips.append(Strip(segments).crop_extend(left, left + width, line_base))
+            for part, text in enumerate(self._wrapped(parsed) if self.wrap else [parsed.text]):
+                segments = line_segments(
+                    parsed, text, part == 0, columns, self.query_text, line_base, colours
+                )
+                strip = Strip(segments).crop_extend(left, left + width, line_base)
+                strips.append(finished(self, strip))
             if len(strips) >= height:
                 break
         return strips[:height]
@@ -399,27 +402,5 @@ class LogLines(ScrollView, can_focus=True):
     def _prefix_columns(self) -> int:
         return (10 if self.stamps else 0) + self._persona_columns + 2
 
-    def _wrapped(self, parsed: LogLine, height: int) -> list[str]:
-        columns = max(8, self.size.width - self._prefix_columns)
-        most = max(3, height - 1)
-        texts = wrap_words(parsed.text, columns, most + 1)
-        return texts if len(texts) <= most else [*texts[: most - 1], fit(texts[most - 1], columns - 2) + " …"]
-
-    def _segments(
-        self, parsed: LogLine, text: str, first: bool, base: Style, colours: Palette
-    ) -> list[Segment]:
-        muted = base + colours.style("muted")
-        segments = []
-        if self.stamps:
-            segments.append(Segment(f"{clock_time(parsed.at) if first else '':8}  ", muted))
-        segments.append(Segment(fit(parsed.persona if first else "", self._persona_columns), muted))
-        edge = "▏" if parsed.stream == "err" else " "
-        segments.append(Segment(" " + edge, base + colours.style("phase-failed")))
-        style = muted if parsed.stream == "engine" else base
-        query = self.query_text
-        if query:
-            exact = query != query.lower()
-            segments += mark_matches(text, query, exact, style, style + colours.style("match"))
-        else:
-            segments.append(Segment(text, style))
-        return segments
+    def _wrapped(self, parsed: LogLine) -> list[str]:
+        return wrapped(parsed.text, self.size.width - self._prefix_columns, self.size.height)

@@ -156,6 +156,8 @@ class SessionPane(Widget):
         self.set_class(event.size.height < LOW, "-low")
         self.set_class(event.size.width < ROOMY, "-tight")
         self._refresh_labels()
+        if self._summary is not None:
+            self._refresh_head()
 
     # -- what is shown
 

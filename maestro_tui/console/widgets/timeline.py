@@ -19,7 +19,7 @@ from maestro_tui.console import timeline
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import about, column_width, fit, fit_right, short
 from maestro_tui.console.timeline import Axis, Row, RowKey
-from maestro_tui.console.widgets.palette import palette
+from maestro_tui.console.widgets.palette import finished, palette
 from maestro_tui.model.summary import AttemptSummary, SessionSummary
 from maestro_tui.model.text import format_duration
 
@@ -242,6 +242,10 @@ class Timeline(ScrollView, can_focus=True):
         width = self.size.width
         if not self._rows:
             return Strip.blank(width, base)
+        return finished(self, self._line(y, base))
+
+    def _line(self, y: int, base: Style) -> Strip:
+        width = self.size.width
         if y == 0:
             return self._axis_line(base)
         if y >= self.size.height - 1:
@@ -277,7 +281,6 @@ class Timeline(ScrollView, can_focus=True):
         colours = palette(self)
         if place == self.cursor and self.has_focus:
             base = base + colours.cursor(True)
-        ascii_only = getattr(self.app, "ascii_glyphs", False) is True
         shown = self.shown is not None and row.key[:2] == self.shown and not row.key[2]
         quiet = row.status in ("pending", "skipped") or bool(row.key[2])
         label_style = "bold" if shown else "muted" if quiet else ""
@@ -290,8 +293,8 @@ class Timeline(ScrollView, can_focus=True):
         else:
             segments.append(Segment(" " * (RIGHT - 4), base))
         segments.append(Segment("  ", base))
-        segments.append(Segment(glyph(row.status, ascii_only), base + colours.style(colour)))
-        stale = glyph("stale", ascii_only) if row.stale else " "
+        segments.append(Segment(glyph(row.status), base + colours.style(colour)))
+        stale = glyph("stale") if row.stale else " "
         segments.append(Segment(stale, base + colours.style("phase-stale")))
         return Strip(segments).crop_extend(0, self.size.width, base)
 
