@@ -47,6 +47,8 @@ TABS = (
     ("events", "Events"),
     ("diff", "Diff"),
 )
+BREATH = 0.2
+"""Seconds between two readings of a session that goes on changing."""
 CLOCK = 1.0
 """Seconds between two moves of the line of now."""
 LOW = 30
@@ -265,6 +267,8 @@ class SessionPane(Widget):
         return root / self._summary.session_id
 
     def _read(self) -> None:
+        if self._summary is None:
+            return
         if self._reading:
             # One reading at a time: of all changes during it, only the newest state is read afterwards.
             self._again = True
@@ -299,7 +303,8 @@ class SessionPane(Widget):
             self._show_detail(message.detail)
         self._refresh_head()
         if self._again:
-            self._read()
+            # A session that writes all the time is read a few times a second, not without end.
+            self.set_timer(BREATH, self._read)
 
     def _show_detail(self, detail: SessionDetail) -> None:
         from maestro_tui.console.detail_parts import judgements, log_choices, missing_deliverables
