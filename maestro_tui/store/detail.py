@@ -20,11 +20,13 @@ from maestro_tui.model.context import (
     PhaseResult,
     TeamExecutionContext,
 )
+from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.events import Event
 from maestro_tui.model.summary import AttemptSummary, SessionSummary
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Phase
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
+from maestro_tui.store.heads import read_head
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.summaries import JOURNAL, SummaryReader
 
@@ -97,6 +99,7 @@ class DetailReader:
         self._sha256: str | None = None
         self._history_mark: tuple[int, ...] = ()
         self._context: TeamExecutionContext | None = None
+        self._head_json: Mapping[str, Any] = {}
         self._history: tuple[CommitInfo, ...] = ()
         self._last: SessionDetail | None = None
 
@@ -106,11 +109,11 @@ class DetailReader:
         logs = log_files(self.session_dir)
         if self._last is not None and self._last.summary is summary and self._last.logs == logs:
             return self._last
-        self._read_commits()
+        self._read_commits(summary)
         live = self._reader.live_attempts(summary.owner).values()
         attempts = self._reader.fold.summaries(frozenset((one.phase, one.number) for one in live))
         events, left_out = newest_events(self.session_dir / JOURNAL)
-        head, context = self._reader.head, self._context
+        context = self._context
         damaged = tuple(info.problem for info in self._history if info.problem and info.seq <= summary.seq)
         self._last = SessionDetail(
             summary=replace(summary, damage=(*summary.damage, *damaged)) if damaged else summary,
@@ -120,29 +123,33 @@ class DetailReader:
             artifacts=context.artifacts if context is not None else (),
             decisions=context.decisions if context is not None else (),
             history=self._history,
-            head_json=head.data if head is not None else {},
+            head_json=self._head_json,
             events=events,
             events_left_out=left_out,
             logs=logs,
         )
         return self._last
 
-    def _read_commits(self) -> None:
+    def _read_commits(self, summary: SessionSummary) -> None:
         mark = _mark(self.session_dir / "history")
         if mark != self._history_mark:
             store = CheckpointStore(self.session_dir.parent)
             self._history, self._history_mark = tuple(store.history(self.session_dir.name)), mark
-        head = self._reader.head
-        if head is None:
-            self._context, self._sha256 = None, None
-        elif head.sha256 != self._sha256:
-            self._sha256 = head.sha256
-            try:
-                self._context = TeamExecutionContext.model_validate(
-                    {**head.data["context"], "workflow": head.data["workflow"]}
-                )
-            except (ValueError, KeyError, TypeError):
-                self._context = None  # the summary and the history say that it is no checkpoint's content
+        if summary.sha256 == self._sha256:
+            return
+        self._sha256, self._context, self._head_json = summary.sha256, None, {}
+        if summary.seq < 0:
+            return
+        try:
+            data = read_head(self.session_dir, summary.seq).data
+            self._head_json = data
+            self._context = TeamExecutionContext.model_validate(
+                {**data["context"], "workflow": data["workflow"]}
+            )
+        except (DamagedFile, FileNotFoundError):
+            self._sha256 = None  # it was changed a moment after the summary was read: the next reading tells
+        except (ValueError, KeyError, TypeError):
+            return  # the history says that it is no checkpoint's content; the JSON is there to look at
 
 
 _readers: OrderedDict[Path, tuple[DetailReader, threading.Lock]] = OrderedDict()

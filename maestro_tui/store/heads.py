@@ -1,4 +1,4 @@
-"""Reads a session's newest intact commit as plain JSON: quick, without the models, never raising for damage."""
+"""Finds a session's newest intact commit and reads it as plain JSON: quick, and without the models."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.text import clean
 from maestro_tui.store.durable import read_regular
+
+T = TypeVar("T")
 
 SIZE_LIMIT = 512_000_000
 FORMAT = "maestro-checkpoint/1"
@@ -43,8 +46,13 @@ def commit_numbers(session_dir: Path) -> list[int]:
         return []
 
 
-def newest_head(session_dir: Path) -> tuple[Head | None, tuple[str, ...], int]:
-    """The newest intact commit, one line for each thing that is not as it was written, the highest number."""
+def newest_intact(
+    session_dir: Path, understand: Callable[[Head], T]
+) -> tuple[T | None, tuple[str, ...], int]:
+    """What `understand` makes of the newest intact commit; a line for each damaged thing; the highest number.
+
+    A commit that `understand` raises `ValueError`, `TypeError` or `LookupError` for counts as damaged.
+    """
     damage: list[str] = []
     try:
         numbers = commit_numbers(session_dir)
@@ -58,18 +66,21 @@ def newest_head(session_dir: Path) -> tuple[Head | None, tuple[str, ...], int]:
         damage.append(
             f"{HISTORY}/{first:04d}.json: it is missing{f' and {missing - 1} more' if missing > 1 else ''}"
         )
-    head = None
+    found = None
     for seq in reversed(numbers):
         try:
-            head = read_head(session_dir, seq)
+            found = understand(read_head(session_dir, seq))
             break
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            reason = f"its content is not a checkpoint's ({clean(error, 80)})"
+            damage.append(f"{HISTORY}/{seq:04d}.json: {reason}")
         except DamagedFile as error:
             damage.append(str(error))
         except FileNotFoundError:
             damage.append(f"{HISTORY}/{seq:04d}.json: it vanished while it was read")
     if len(damage) > _MOST_TOLD:
         damage[_MOST_TOLD:] = [f"{HISTORY}: {len(damage) - _MOST_TOLD} more files are damaged"]
-    return head, tuple(damage), numbers[-1]
+    return found, tuple(damage), numbers[-1]
 
 
 def read_head(session_dir: Path, seq: int) -> Head:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from maestro_tui.model.summary import (
     Owner,
@@ -18,14 +16,12 @@ from maestro_tui.model.summary import (
     derive_status,
 )
 from maestro_tui.model.text import clean
+from maestro_tui.store.commit_facts import CommitFacts, facts_of
 from maestro_tui.store.fold import JournalFold, OpenAttempt
-from maestro_tui.store.heads import HISTORY, Head, commit_numbers, newest_head, seconds_of
+from maestro_tui.store.heads import HISTORY, commit_numbers, newest_intact
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
-from maestro_tui.store.staleness import stale_phases
 
 JOURNAL = "journal.jsonl"
-REQUIREMENT_LIMIT = 400
-ERROR_LIMIT = 1_000
 HEARTBEAT_GRAIN = 10.0
 """Seconds by which a heartbeat must move before the summary counts as changed."""
 
@@ -69,11 +65,10 @@ class SummaryReader:
     def __init__(self, session_dir: Path) -> None:
         self.session_dir = session_dir
         self.fold = JournalFold()
-        self.head: Head | None = None
+        self.facts: CommitFacts | None = None
         self.signature: Signature = ()
         self._newest = 0
         self._damage: tuple[str, ...] = ()
-        self._stale: Mapping[str, str] = {}
         self._summary: SessionSummary | None = None
         self._log_at = 0.0
         self._journal_problem: str | None = None
@@ -104,7 +99,7 @@ class SummaryReader:
         return summary
 
     def _read_head(self, seen: Signature) -> None:
-        before = self.head
+        before = self.facts
         if before is not None and not self._damage and seen[9:] == self.signature[9:]:
             # Temporary files come and go in the history during a commit; only a new number is news.
             try:
@@ -113,14 +108,7 @@ class SummaryReader:
             except OSError as error:
                 self._damage = (f"{HISTORY}: it cannot be listed: {error.strerror}",)
                 return
-        head, damage, self._newest = newest_head(self.session_dir)
-        stale: Mapping[str, str] = {}
-        if head is not None:
-            try:
-                stale = stale_phases(head.data["workflow"], head.data["context"])
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                damage = (*damage, _strange(head, error))
-        self.head, self._damage, self._stale = head, damage, stale
+        self.facts, self._damage, self._newest = newest_intact(self.session_dir, facts_of)
 
     def _read_journal(self) -> None:
         self._journal_problem = None
@@ -149,7 +137,7 @@ class SummaryReader:
 
     def open_attempts(self) -> dict[str, OpenAttempt]:
         """Phase → attempt that began and has no outcome, neither in the journal nor in the commits."""
-        return self.fold.open_attempts(_committed(self.head))
+        return self.fold.open_attempts(self.facts.committed if self.facts is not None else {})
 
     def live_attempts(self, owner: Owner | None) -> dict[str, OpenAttempt]:
         """Those of the open attempts that the present runner works on."""
@@ -162,46 +150,40 @@ class SummaryReader:
         }
 
     def _build(self, owner: Owner | None) -> SessionSummary:
-        damage = [
-            *self._damage,
-            *filter(None, [self.fold.damage, self._journal_problem, self._lease_problem]),
-        ]
-        built: _Session | None = None
-        if self.head is not None:
-            try:
-                built = _session(
-                    self.head, self.open_attempts(), self.live_attempts(owner), self._stale, owner
-                )
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                damage.append(_strange(self.head, error))
+        problems = (self.fold.damage, self._journal_problem, self._lease_problem)
+        damage = (*self._damage, *(problem for problem in problems if problem))
         session_id = clean(self.session_dir.name, 130)
-        if built is None or self.head is None:
-            return self._unreadable(session_id, owner, tuple(damage))
-        phases = built.phases
-        facts = StatusFacts(
-            owner=owner,
-            phases=phases,
-            begun=bool(built.results) or bool(self.fold.attempts),
-            asking=any(phase in self.live_attempts(owner) for phase, _ in self.fold.questions),
+        facts = self.facts
+        if facts is None:
+            return self._unreadable(session_id, owner, damage)
+        live = self.live_attempts(owner)
+        phases = _with_attempts(
+            facts.phases, live if owner is not None and owner.alive is not False else self.open_attempts()
+        )
+        status = derive_status(
+            StatusFacts(
+                owner=owner,
+                phases=phases,
+                begun=bool(facts.committed) or bool(self.fold.attempts),
+                asking=any(phase in live for phase, _ in self.fold.questions),
+            )
         )
         return SessionSummary(
             session_id=session_id,
-            status=derive_status(facts),
-            requirement=_one_line(built.context["requirement"]),
-            workflow=clean(built.workflow["name"], 64),
-            workspace=clean(place, 1_000) if (place := built.context.get("workspace")) else None,
-            created_at=seconds_of(built.context["created_at"]) or 0.0,
-            updated_at=max(
-                seconds_of(self.head.data.get("created_at")) or 0.0, self.fold.last_at or 0.0, self._log_at
-            ),
+            status=status,
+            requirement=facts.requirement,
+            workflow=facts.workflow,
+            workspace=facts.workspace,
+            created_at=facts.created_at,
+            updated_at=max(facts.written_at, self.fold.last_at or 0.0, self._log_at),
             phases=phases,
-            seq=self.head.seq,
-            sha256=self.head.sha256,
+            seq=facts.seq,
+            sha256=facts.sha256,
             owner=owner,
             last_event=self.fold.last_words,
             error=next((phase.error for phase in phases if phase.status == "failed"), None),
-            damage=tuple(damage),
-            **_usage(built.context),
+            damage=damage,
+            **facts.usage,
         )
 
     def _unreadable(self, session_id: str, owner: Owner | None, damage: tuple[str, ...]) -> SessionSummary:
@@ -223,112 +205,20 @@ class SummaryReader:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What a commit says of its session."""
-
-    workflow: Mapping[str, Any]
-    context: Mapping[str, Any]
-    results: Mapping[str, Mapping[str, Any]]
-    phases: tuple[PhaseSummary, ...]
-
-
-def _session(
-    head: Head,
-    unfinished: Mapping[str, OpenAttempt],
-    live: Mapping[str, OpenAttempt],
-    stale: Mapping[str, str],
-    owner: Owner | None,
-) -> _Session:
-    workflow, context = head.data["workflow"], head.data["context"]
-    results = context["phase_results"]
-    order = workflow_order(workflow["phases"])
-    scope, rerun = context.get("scope"), context.get("rerun") or ()
-    alive = owner is not None and owner.alive is not False
-    phases = []
-    for name in [*order, *(name for name in results if name not in order)]:
-        phase = _phase(
-            name, results.get(name), stale.get(name), scope is None or name in scope, name in rerun
+def _with_attempts(
+    phases: Mapping[str, PhaseSummary], attempts: Mapping[str, OpenAttempt]
+) -> tuple[PhaseSummary, ...]:
+    """The phases, those with an attempt under way as running since its start."""
+    return tuple(
+        phase
+        if (attempt := attempts.get(name)) is None
+        else PhaseSummary(
+            phase.name,
+            "running",
+            attempt.number,
+            attempt.started_at,
+            stale=phase.stale,
+            selected=phase.selected,
         )
-        attempt = unfinished.get(name)
-        if attempt is not None and (name in live or not alive):
-            phase = PhaseSummary(
-                phase.name,
-                "running",
-                attempt.number,
-                attempt.started_at,
-                None,
-                phase.stale,
-                selected=phase.selected,
-            )
-        phases.append(phase)
-    return _Session(workflow, context, results, tuple(phases))
-
-
-def _phase(
-    name: str, result: Mapping[str, Any] | None, stale: str | None, selected: bool, again: bool
-) -> PhaseSummary:
-    shown = clean(name, 64)
-    if result is None:
-        return _pending(shown, selected)
-    error, gate = result.get("error"), result.get("gate")
-    return PhaseSummary(
-        name=shown,
-        status="pending" if again else clean(result["status"], 20),
-        attempt=int(result["attempt"]),
-        started_at=seconds_of(result.get("started_at")),
-        finished_at=seconds_of(result.get("finished_at")),
-        stale=clean(stale, 200) if stale else None,
-        waiting=not again and gate is not None and gate["verdict"] == "waiting",
-        selected=selected,
-        error=clean(error["message"], ERROR_LIMIT) if error and not again else None,
+        for name, phase in phases.items()
     )
-
-
-@lru_cache(maxsize=4096)
-def _pending(name: str, selected: bool) -> PhaseSummary:
-    return PhaseSummary(name, selected=selected)
-
-
-def workflow_order(phases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of a checkpoint's phases, each after what it needs; ties keep the order of definition."""
-    waiting = {phase["name"]: set(phase["needs"]) for phase in phases}
-    order: list[str] = []
-    while waiting:
-        ready = next((name for name, needs in waiting.items() if not needs & waiting.keys()), None)
-        if ready is None:
-            raise ValueError("its phases need each other in a circle")
-        del waiting[ready]
-        order.append(ready)
-    return order
-
-
-def _strange(head: Head, error: Exception) -> str:
-    return f"{HISTORY}/{head.seq:04d}.json: its content is not a checkpoint's ({clean(error, 80)})"
-
-
-def _committed(head: Head | None) -> dict[str, int]:
-    if head is None:
-        return {}
-    results = head.data["context"].get("phase_results")
-    if not isinstance(results, dict):
-        return {}
-    return {
-        name: result["attempt"]
-        for name, result in results.items()
-        if isinstance(result, dict) and isinstance(result.get("attempt"), int)
-    }
-
-
-def _one_line(text: object) -> str:
-    """The beginning of a requirement as one line."""
-    return clean(" ".join(str(text)[: 4 * REQUIREMENT_LIMIT].split()), REQUIREMENT_LIMIT)
-
-
-def _usage(context: Mapping[str, Any]) -> dict[str, Any]:
-    usage = context.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    return {
-        key: value if isinstance(value := usage.get(key), int | float) else None
-        for key in ("input_tokens", "output_tokens", "cost_usd", "seconds")
-    }

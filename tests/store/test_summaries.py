@@ -22,9 +22,10 @@ from maestro_tui.model.summary import SessionStatus
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Phase, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.commit_facts import workflow_order
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
-from maestro_tui.store.summaries import SummaryReader, read_summary, workflow_order
+from maestro_tui.store.summaries import SummaryReader, read_summary
 from tests.bench.make_fleet import STATUSES, leave_runner, make_session, without_syncing
 
 NOW = 1_900_000_000.0
@@ -476,9 +477,8 @@ def test_a_summary_is_read_without_the_models_where_nothing_is_stale(store: Chec
             sys.executable,
             "-c",
             "import sys, pathlib\n"
-            "from maestro_tui.store import staleness, summaries\n"
-            "staleness._definition = lambda phase: ''\n"
-            "staleness.stale_phases = summaries.stale_phases = lambda *a: {}\n"
+            "from maestro_tui.store import commit_facts, summaries\n"
+            "commit_facts.stale_phases = lambda *a: {}\n"
             f"s = summaries.read_summary(pathlib.Path({str(folder)!r}), 1.0)\n"
             "print(s.status, 'pydantic' in sys.modules, 'watchfiles' in sys.modules)",
         ],
