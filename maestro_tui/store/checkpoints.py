@@ -234,7 +234,7 @@ class CheckpointStore:
                 phase=phase,
                 attempt=attempt,
                 epoch=hold.epoch,
-                created_at=datetime.now(UTC),
+                created_at=_now(),
                 workflow=flow,
                 context=context.model_copy(update={"workflow": flow}),
             )
@@ -337,6 +337,12 @@ def _chain_problem(commit: Checkpoint, before: list[CommitInfo]) -> str | None:
     if not before or before[-1].seq != commit.seq - 1:
         return f"{place}: commit {commit.seq - 1} before it is missing"
     return None
+
+
+def _now() -> datetime:
+    """The moment as it is written, so that what a commit returns is what is on disk."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _bytes(commit: Checkpoint) -> tuple[bytes, str]:

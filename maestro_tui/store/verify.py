@@ -37,6 +37,8 @@ JOURNAL = "journal.jsonl"
 _PHASE = re.compile(rb'\n  "phase": "([A-Za-z0-9_-]{1,64})",\n')
 _VIEW = re.compile(rf"{VIEW_PREFIX}([A-Za-z0-9][A-Za-z0-9_-]*)\.json\Z")
 _ENVELOPE_BYTES = 2_000
+_TRIES = 5
+"""How often a session that is being committed to is looked at again."""
 
 
 # ── Checking ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -45,14 +47,19 @@ _ENVELOPE_BYTES = 2_000
 def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) -> list[str]:
     """One line for each thing that is not as it was written. Reads only."""
     folder = store.session_dir(session_id)
-    infos = store.history(session_id)
+    for _ in range(_TRIES):
+        was_running = _is_running(folder)
+        infos = store.history(session_id)
+        views = _view_problems(folder, infos)
+        if commit_numbers(folder) == [info.seq for info in infos]:
+            break
     problems = [info.problem for info in infos if info.problem is not None]
     if not infos:
         problems.append(f"{HISTORY}: it holds no commit")
     problems += _foreign_files(folder)
-    owner = read_owner(folder, 0.0)
-    running = owner is not None and owner.alive is not False
-    problems += _view_problems(folder, infos, running)
+    # A runner makes the view a moment after its commit.
+    newest = infos[-1].phase if infos and (was_running or _is_running(folder)) else None
+    problems += [problem for phase, problem in views.items() if phase != newest]
     problems += _journal_problems(folder, infos)
     lease = read_lease(folder)
     if lease.problem is not None and (folder / LEASE).exists():
@@ -60,6 +67,11 @@ def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) 
     if artifacts and infos:
         problems += _artifact_problems(store.head(session_id))
     return list(dict.fromkeys(problems))
+
+
+def _is_running(folder: Path) -> bool:
+    owner = read_owner(folder, 0.0)
+    return owner is not None and owner.alive is not False
 
 
 def _foreign_files(folder: Path) -> Iterator[str]:
@@ -72,24 +84,24 @@ def _foreign_files(folder: Path) -> Iterator[str]:
             yield f"{HISTORY}/{clean(name, 100)}: it is no commit; left alone"
 
 
-def _view_problems(folder: Path, infos: list[CommitInfo], running: bool) -> Iterator[str]:
+def _view_problems(folder: Path, infos: list[CommitInfo]) -> dict[str, str]:
+    """Phase → what is wrong with its view."""
     wanted = {"init": infos[0]} if infos and infos[0].seq == 0 and infos[0].sha256 else {}
     wanted |= {info.phase: info for info in infos if info.sha256 and info.status in DONE}
+    out = {}
     for phase, info in wanted.items():
         view = view_path(folder, phase)
-        problem = None
         try:
-            if not durable.same_file(view, info.path):
-                data = durable.read_regular(view, SIZE_LIMIT)
-                if data != durable.read_regular(info.path, SIZE_LIMIT):
-                    problem = f"it is not commit {info.seq}; the next run mends it"
+            if durable.same_file(view, info.path):
+                continue
+            data = durable.read_regular(view, SIZE_LIMIT)
+            if data != durable.read_regular(info.path, SIZE_LIMIT):
+                out[phase] = f"{view.name}: it is not commit {info.seq}; the next run mends it"
         except FileNotFoundError:
-            problem = "it is missing; the next run mends it"
+            out[phase] = f"{view.name}: it is missing; the next run mends it"
         except DamagedFile as error:
-            problem = str(error)
-        # A runner makes the view a moment after its commit.
-        if problem is not None and not (running and info is infos[-1]):
-            yield f"{view.name}: {problem}"
+            out[phase] = str(error)
+    return out
 
 
 def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
@@ -99,12 +111,12 @@ def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
     there = {info.seq: info for info in infos}
     for event in part.events:
         seq, sha256 = event.data.get("seq"), event.data.get("sha256")
-        if event.phase is None or not isinstance(seq, int) or not isinstance(sha256, str):
+        if event.phase is None or not isinstance(seq, int) or seq < 0 or not isinstance(sha256, str):
             continue
         commit = there.get(seq)
-        if commit is None:
+        if commit is None and not commit_path(folder, seq).exists():
             yield f"{place_of(seq)}: it is missing, though the journal tells of it ({clean(event.phase, 64)})"
-        elif commit.sha256 and commit.sha256 != sha256:
+        elif commit is not None and commit.sha256 not in ("", sha256):
             yield f"{place_of(seq)}: it is not the commit that the journal tells of"
 
 
