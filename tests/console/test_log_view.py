@@ -53,6 +53,7 @@ async def test_a_log_opens_at_its_end_and_follows_what_is_written(tmp_path: Path
         write(path, 3, 500)
         await until(pilot, lambda: "line 502" in painted(app))
         assert view.log_lines.following
+        assert view.log_lines.vertical_scrollbar.position == view.log_lines.scroll_y > 0
 
 
 async def test_scrolling_up_stops_following_and_tells_how_many_new_lines_wait(tmp_path: Path) -> None:

@@ -297,6 +297,11 @@ class LogLines(ScrollView, can_focus=True):
             self.following = following
             self.post_message(self.StateChanged())
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """A scrollbar that appears late stands where one is already."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     def on_resize(self) -> None:
         """A new width wraps anew; following stays at the end."""
         self._place()

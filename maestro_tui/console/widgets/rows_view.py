@@ -210,6 +210,11 @@ class RowsView(ScrollView, can_focus=True):
         if self.cursor_key is not None:
             self.post_message(self.Moved(self, self.cursor_key))
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """A scrollbar that appears late stands where one is already."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     def _show(self, place: int, *, center: bool = False) -> None:
         height = max(1, self.scrollable_content_region.height)
         top = int(self.scroll_y)
