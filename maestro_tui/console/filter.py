@@ -6,7 +6,6 @@ never raised, and the other terms go on working.
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Callable
@@ -120,7 +119,7 @@ def _text(word: str) -> Test:
 def _unknown_key(key: str) -> str | None:
     if key.lower() in KEYS:
         return None
-    close = difflib.get_close_matches(key.lower(), KEYS, 1)
+    close = _close(key.lower(), KEYS)
     hint = f"did you mean {close[0]}:?" if close else f"known are {', '.join(KEYS)}."
     return f'There is no filter "{clean(key, 40)}:"; {hint} Put it in "quotes" to search for the text.'
 
@@ -196,5 +195,11 @@ def _age(value: str) -> tuple[Test | None, str | None]:
 
 
 def _hint(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
+    close = _close(word, known)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}."
+
+
+def _close(word: str, known: tuple[str, ...]) -> list[str]:
+    import difflib  # only when something was mistyped
+
+    return difflib.get_close_matches(word, known, 1)

@@ -7,7 +7,6 @@ object, `project` hands back the same row, so that a view compares by identity a
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -223,6 +222,8 @@ def _attention(row: FleetRow) -> tuple[int, float, str]:
 
 def usual_durations(sessions: Iterable[SessionSummary]) -> Usual:
     """Median seconds of completed phases, by workflow and phase, over the newest sessions."""
+    import statistics  # not needed for the first paint
+
     spans: dict[tuple[str, str], list[float]] = {}
     newest = sorted(sessions, key=lambda summary: -summary.created_at)[:_USUAL_SAMPLE]
     for summary in newest:

@@ -5,10 +5,8 @@ A wrong name in the settings is told in a sentence and left out; it never keeps 
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +54,8 @@ def load_settings(path: Path, themes: Iterable[str], default_keys: Mapping[str, 
     try:
         with path.open("rb") as stream:
             raw = stream.read(_LIMIT)
+        import tomllib  # only when there are settings
+
         data = tomllib.loads(raw.decode("utf-8-sig"))
     except FileNotFoundError:
         return Settings()
@@ -145,6 +145,8 @@ def _character_name(name: str) -> bool:
 
 
 def _no_such(kind: str, name: object, known: tuple[str, ...]) -> str:
+    import difflib  # only when something is wrong
+
     text = clean(str(name), 60)
     close = difflib.get_close_matches(text, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from typing import Any
 
 import pytest
@@ -318,3 +319,57 @@ async def test_the_filter_takes_letters_that_are_keys_elsewhere() -> None:
         await pilot.pause()
         await pilot.press("slash", *"qrnx?")
         assert app.main.query_one("#filter", Input).value == "qrnx?" and len(app.screen_stack) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_cursor_and_marks_stay_with_their_sessions_through_anything(seed: int) -> None:
+    chance = random.Random(seed)
+    sessions = dict(many(300).sessions)
+    app = console(fleet(*sessions.values()))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        screen, table = app.main, app.main.table
+        for _ in range(60):
+            here, marks, chosen = selected(app), screen.marked, table.chosen
+            what = chance.choice(
+                ["move", "mark", "new", "gone", "change", "filter", "sort", "resize", "theme"]
+            )
+            if what == "move":
+                table.action_move(chance.choice([-40, -1, 1, 7, 90]))
+                here = selected(app)
+            elif what == "mark":
+                screen.action_perform("mark")
+                here, marks = selected(app), screen.marked
+            elif what == "resize":
+                await pilot.resize_terminal(chance.choice([80, 120, 200]), chance.choice([24, 40]))
+            elif what == "sort":
+                screen.action_perform("sort")
+            elif what == "theme":
+                screen.action_perform("theme")
+            elif what == "filter":
+                screen.query_one(FilterInput).value = chance.choice(
+                    ["", "status:failed", "s-001", "!status:completed"]
+                )
+            else:
+                names = sorted(sessions)
+                name = chance.choice(names)
+                if what == "gone" and name != here:
+                    del sessions[name]
+                elif what == "new":
+                    sessions[f"n-{chance.random()}"] = session(f"n-{chance.random()}", "failed", written=1)
+                    sessions = {one.session_id: one for one in sessions.values()}
+                else:
+                    sessions[name] = dataclasses.replace(
+                        sessions[name], updated_at=NOW - chance.random() * 900
+                    )
+                await post(app, pilot, fleet(*sessions.values()))
+            await pilot.pause()
+            if what == "filter" and chosen in screen.view.positions:
+                assert selected(app) == chosen
+            elif here in screen.view.positions:
+                assert selected(app) == here, what
+            assert screen.marked == marks & sessions.keys(), what
+            height = table.size.height
+            if table.view.rows and height:
+                assert 0 <= table.cursor - int(table.scroll_y) < height, what
+                assert table.view.rows[table.cursor].session_id == selected(app)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from maestro_tui.console.fleet import SORT_COLUMNS, Sort
-from maestro_tui.console.plan_words import command_words
 from maestro_tui.console.theme import THEME_NAMES
 from maestro_tui.console.widgets.bars import FilterInput
 from maestro_tui.model.summary import SessionSummary
@@ -133,6 +132,8 @@ def _copy_id(screen: MainScreen) -> None:
 
 
 def _copy_resume(screen: MainScreen) -> None:
+    from maestro_tui.console.plan_words import command_words
+
     root = screen.console.root_words()
     _copy(screen, command_words("resume", _session(screen).session_id, None, root))
 

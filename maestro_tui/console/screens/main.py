@@ -39,6 +39,7 @@ from maestro_tui.console.widgets.bars import (
 from maestro_tui.console.widgets.fleet_table import FleetTable
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
+from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
@@ -80,6 +81,7 @@ class MainScreen(Screen[None]):
         self._initial_filter = initial_filter
         self._wanted, _, self._wanted_phase = (open_session or "").partition("/")
         self._opening = bool(self._wanted)
+        self._phase_of: str | None = None
         self._usual_at = float("-inf")
         self._pane: Widget | None = None
         self._shown: SessionSummary | None = None
@@ -146,13 +148,15 @@ class MainScreen(Screen[None]):
             if self._opening or not self.wide:
                 self.set_detail(True)
             self._opening = False
+            self._phase_of = self.table.chosen
+            self._open_phase()
 
-    def refresh_view(self) -> None:
+    def refresh_view(self, *, recall: bool = False) -> None:
         """Project the newest snapshot anew: after a snapshot, another filter, another order."""
         console, now = self.console, self.console.clock()
         self.view = project(console.snapshot, self.query_now, self.sort, now, self.view)
         self._say_empty()
-        self.table.set_view(self.view, now, self.usual)
+        self.table.set_view(self.view, now, self.usual, recall=recall)
         self.query_one(HeaderBar).show(self.view, now)
         order = "" if self.sort == Sort() else f"by {self.sort.column}{' ↑' if self.sort.reverse else ''}"
         self.query_one(FilterBar).show(self.view, order, len(self.marked))
@@ -208,7 +212,7 @@ class MainScreen(Screen[None]):
         keys = [
             (action, console.key_of(action))
             for action in sorted(console.console_actions, key=lambda action: action.rank)
-            if action.rank and (action.id in ("resume", "new") or action.available(scene) is None)
+            if action.rank and (action.available(scene) is None)
         ]
         if not self.view.total:
             keys = [one for one in keys if one[0].id in ("new", "palette", "help", "quit")]
@@ -223,6 +227,25 @@ class MainScreen(Screen[None]):
         """Go to a session as soon as it is seen on disk."""
         self._wanted = session_id
         self.console.say(f"Launched {session_id}.")
+
+    def _open_phase(self) -> None:
+        """Show the log of the phase that was asked for at the start, as soon as the details are read."""
+        if not self._wanted_phase or self._phase_of != self.table.chosen:
+            return
+        if self._pane is None or getattr(self._pane, "detail", None) is None:
+            self.set_timer(0.1, self._open_phase)
+            return
+        from maestro_tui.console.widgets.session_pane import SessionPane
+
+        phase, self._wanted_phase = self._wanted_phase, ""
+        pane = cast(SessionPane, self._pane)
+        attempts = [one.attempt for one in pane.detail.attempts if one.phase == phase] if pane.detail else []
+        if attempts and pane.log_view.open_attempt(phase, max(attempts)):
+            pane.action_tab("log")
+        else:
+            self.console.say(
+                f"{self._phase_of} has no attempt of {clean(phase, 80)!r} yet.", severity="warning"
+            )
 
     def go_to(self, session_id: str) -> None:
         """Open a session; a filter that hides it is taken away."""
@@ -264,7 +287,7 @@ class MainScreen(Screen[None]):
     def _filter_changed(self, message: Input.Changed) -> None:
         if message.value != self.query_now.text:
             self.query_now = parse(message.value)
-            self.refresh_view()
+            self.refresh_view(recall=True)
 
     @on(FilterInput.Left)
     def _filter_left(self, message: FilterInput.Left) -> None:

@@ -151,7 +151,8 @@ class PlanSheet(Sheet):
                 return
             self._load(clean(error, 600))
             return
-        self.console.say(f"{short_id(session_id)}: {plan.request}, first {plan.runs[0]}.")
+        does = "runs" if self.kind == "phase" else "goes on at"
+        self.console.say(f"{short_id(session_id)} {does} {plan.runs[0]}.")
         self.leave()
 
     def _trusted(self, plan: Plan) -> None:

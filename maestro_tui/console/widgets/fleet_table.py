@@ -79,7 +79,8 @@ class FleetTable(ScrollView, can_focus=True):
         self.cursor = 0
         self.rows_painted = 0
         """Number of rows painted so far; the tests hold updates against it."""
-        self._wanted: str | None = None
+        self.chosen: str | None = None
+        """The session on which the operator put the cursor; a filter may hide it for a while."""
         self._strips: dict[str, tuple[object, Strip]] = {}
         self._said: dict[str, str] = {}
 
@@ -91,14 +92,17 @@ class FleetTable(ScrollView, can_focus=True):
         rows = self.view.rows
         return rows[self.cursor] if self.cursor < len(rows) else None
 
-    def set_view(self, view: FleetView, now: float, usual: Usual = NO_USUAL) -> None:
-        """Show another view; the cursor and the scroll stay with their session."""
+    def set_view(self, view: FleetView, now: float, usual: Usual = NO_USUAL, *, recall: bool = False) -> None:
+        """Show another view; the cursor and the scroll stay with their session.
+
+        With `recall` the cursor goes back to the session that the operator chose, if it was hidden meanwhile.
+        """
         old, before = self.view, self.current
         self.view, self.now = view, now
         if usual is not self.usual:
             self.usual = usual
             self._strips.clear()
-        self._anchor(old)
+        self._anchor(old, recall)
         if len(view.rows) != len(old.rows) or view.strip_width != old.strip_width or not view.rows:
             self.virtual_size = Size(self.size.width, len(view.rows))
             self.refresh()
@@ -127,24 +131,23 @@ class FleetTable(ScrollView, can_focus=True):
                 self.refresh_line(place)
 
     def select(self, session_id: str) -> bool:
-        """Put the cursor on a session; False when it is not shown (then the cursor waits for it)."""
-        self._wanted = session_id
+        """Put the cursor on a session; False when it is not shown."""
         place = self.view.positions.get(session_id)
         if place is None:
             return False
         self._move_to(place)
         return True
 
-    def _anchor(self, old: FleetView) -> None:
+    def _anchor(self, old: FleetView, recall: bool) -> None:
         rows = self.view.rows
-        wanted = self._wanted
-        if wanted is None and not old.loading and self.cursor < len(old.rows):
-            wanted = old.rows[self.cursor].session_id
+        here = None
+        if not old.loading and self.cursor < len(old.rows):
+            here = old.rows[self.cursor].session_id
+        if self.chosen is None or self.chosen not in self.view.known:
+            self.chosen = here
+        # Only the operator's own change of the filter may take the cursor back to a session that was hidden.
+        wanted = self.chosen if recall and self.chosen in self.view.positions else here
         place = self.view.positions.get(wanted) if wanted is not None else None
-        if wanted is not None and wanted not in self.view.known and not self.view.loading:
-            self._wanted = None
-        elif wanted is not None:
-            self._wanted = wanted
         if place is None:
             place = min(self.cursor, max(0, len(rows) - 1))
         offset = self.cursor - int(self.scroll_y)
@@ -165,7 +168,7 @@ class FleetTable(ScrollView, can_focus=True):
     def _move_to(self, place: int) -> None:
         place = max(0, min(place, len(self.view.rows) - 1))
         row = self.view.rows[place] if self.view.rows else None
-        self._wanted = row.session_id if row is not None else None
+        self.chosen = row.session_id if row is not None else None
         if row is None:
             return
         before, self.cursor = self.cursor, place
