@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from maestro_tui.model.context import TeamExecutionContext, UtcTime
+from maestro_tui.model.context import PhaseResult, TeamExecutionContext, UtcTime
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.model.workflow import Workflow
@@ -27,6 +28,7 @@ DIGITS_LIMIT = 4_000
 _ZEROS = b"0" * 64
 _HEAD = re.compile(rb'\{\n  "sha256": "([0-9a-f]{64})"')
 _CONTEXT = b'\n  "context": {\n'
+_AFTER_RESULTS = b'\n    "session_decisions": '
 _TOO_DEEP = b"\n" + b"  " * (DEPTH_LIMIT + 1)
 # One pattern for each letter: a pattern that begins with a fixed byte is searched ten times as fast.
 _HUGE_EXPONENTS = (re.compile(rb"e\+?[0-9]{3,}[\s,\]}]"), re.compile(rb"E\+?[0-9]{3,}[\s,\]}]"))
@@ -50,31 +52,79 @@ class Checkpoint(BaseModel):
     context: TeamExecutionContext
 
 
-def encode(checkpoint: Checkpoint) -> tuple[bytes, str]:
-    """The file's bytes and their digest; what this writes, `decode` reads.
+class Written:
+    """The bytes of results as they were written before, so that a commit writes only its own result anew.
+
+    A result is known by identity: whoever changes the dictionaries within one after its commit changes
+    nothing on disk.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[PhaseResult, bytes]] = {}
+
+    def pieces_of(self, results: Mapping[str, PhaseResult]) -> list[bytes]:
+        """The object of all results in pieces, indented as it stands within a checkpoint."""
+        known: dict[str, tuple[PhaseResult, bytes]] = {}
+        pieces = [b"{"]
+        for name, result in results.items():
+            if not isinstance(result, PhaseResult):
+                raise TypeError(f"the result of {clean(name, 80)} is no result")
+            before = self._known.get(name)
+            if before is None or before[0] is not result:
+                # Line breaks within JSON are always between its parts, never within a text.
+                text = _json(result).replace(b"\n", b"\n      ")
+                _check_readable(text)
+                before = (result, b"\n      " + _quoted(name) + b": " + text)
+            known[name] = before
+            pieces += (before[1], b",")
+        self._known = known
+        if len(pieces) > 1:
+            pieces[-1] = b"\n    "
+        return [*pieces, b"}"]
+
+
+def encode(checkpoint: Checkpoint, written: Written | None = None) -> tuple[bytes, str]:
+    """The file's bytes and their digest; what this writes, `decode` reads. `written` only makes it quicker.
 
     The workflow's definition stands once, in the envelope; the context keeps its name. NaN and infinities in
     outputs become null, characters that UTF-8 cannot carry become `?`. Raises `ValueError` for values that
     JSON cannot hold (unknown types, circles, nesting beyond 180 levels, numbers of more than 4,000 digits).
     """
     blank = checkpoint.model_copy(update={"sha256": _ZEROS.decode()})
+    raw = _json(blank, exclude={"context": {"workflow", "phase_results"}})
+    _check_readable(raw)
+    # Keys with two and with four blanks before them occur only in the envelope and right below it.
+    first = raw.index(_CONTEXT) + len(_CONTEXT)
+    second = raw.index(_AFTER_RESULTS, first)
+    start = raw.index(_ZEROS)
+    name = b'    "workflow": ' + _quoted(checkpoint.workflow.name) + b",\n"
+    pieces = [raw[:start], _ZEROS, raw[start + 64 : first], name, raw[first:second]]
+    pieces.append(b'\n    "phase_results": ')
+    pieces += (written or Written()).pieces_of(checkpoint.context.phase_results)
+    pieces += (b",", raw[second:], b"\n")
+    size = sum(map(len, pieces))
+    if size > SIZE_LIMIT:
+        raise ValueError(f"it has {size:,} bytes, more than {SIZE_LIMIT:,}; put large things into files")
+    sha256 = hashlib.sha256()
+    for piece in pieces:
+        sha256.update(piece)
+    digest = sha256.hexdigest()
+    pieces[1] = digest.encode()
+    return b"".join(pieces), digest
+
+
+def _json(model: BaseModel, exclude: Any = None) -> bytes:
     try:
-        raw = blank.__pydantic_serializer__.to_json(
-            blank, indent=2, exclude={"context": {"workflow"}}, warnings="error"
-        )
+        return model.__pydantic_serializer__.to_json(model, indent=2, exclude=exclude, warnings="error")
     except pydantic_core.PydanticSerializationError as error:
         if "surrogates" not in str(error):
             raise
-        data = _encodable(blank.model_dump(exclude={"context": {"workflow"}}, warnings="error"))
-        raw = pydantic_core.to_json(data, indent=2, inf_nan_mode="null")
-    # A line break followed by two blanks and a quote occurs only between the envelope's own keys.
-    place = raw.index(_CONTEXT) + len(_CONTEXT)
-    name = json.dumps(checkpoint.workflow.name).encode()
-    raw = b"".join([raw[:place], b'    "workflow": ', name, b",\n", raw[place:], b"\n"])
-    _check_readable(raw)
-    digest = hashlib.sha256(raw).hexdigest()
-    start = raw.index(_ZEROS)
-    return b"".join([raw[:start], digest.encode(), raw[start + 64 :]]), digest
+    data = _encodable(model.model_dump(exclude=exclude, warnings="error"))
+    return pydantic_core.to_json(data, indent=2, inf_nan_mode="null")
+
+
+def _quoted(name: str) -> bytes:
+    return json.dumps(encodable(name), ensure_ascii=False).encode()
 
 
 def _encodable(value: Any) -> Any:
@@ -89,8 +139,6 @@ def _encodable(value: Any) -> Any:
 
 def _check_readable(raw: bytes) -> None:
     """Refuse what could be written but not be read again. Every value stands on a line of its own."""
-    if len(raw) > SIZE_LIMIT:
-        raise ValueError(f"it has {len(raw):,} bytes, more than {SIZE_LIMIT:,}; put large things into files")
     if _TOO_DEEP in raw:
         raise ValueError(f"it is nested deeper than {DEPTH_LIMIT} levels")
     start = 0
@@ -141,7 +189,9 @@ def decode(data: bytes, source: str) -> Checkpoint:
         context = value["context"]
         if context["workflow"] != value["workflow"]["name"]:
             raise ValueError("context.workflow is not the workflow's name")
-        return Checkpoint.model_validate({**value, "context": {**context, "workflow": value["workflow"]}})
+        workflow = Workflow.model_validate(value["workflow"])
+        context = {**context, "workflow": workflow}
+        return Checkpoint.model_validate({**value, "workflow": workflow, "context": context})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

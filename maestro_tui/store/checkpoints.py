@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from maestro_tui.model.checkpoint import SIZE_LIMIT, Checkpoint, decode, encode
+from maestro_tui.model.checkpoint import FORMAT, SIZE_LIMIT, Checkpoint, Written, decode, encode
 from maestro_tui.model.context import DONE, TeamExecutionContext
 from maestro_tui.model.errors import DamagedFile, FencedError, InputError, StoreError
 from maestro_tui.model.text import clean, session_id_problem
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
+from maestro_tui.store.history_files import (
+    HIGHEST_SEQ,
+    HISTORY,
+    commit_numbers,
+    commit_path,
+    gap_lines,
+    place_of,
+    view_path,
+)
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.locks import CommitLock
+from maestro_tui.store.verify import repair_views, verify
 
-HISTORY = "history"
-VIEW_PREFIX = "checkpoint_"
-HIGHEST_SEQ = 999_999_999
-
-_NUMBER = re.compile(r"\d{4,9}\Z")
+_MOST_REMEMBERED = 16
 
 Change = Callable[[Checkpoint], tuple[TeamExecutionContext, Workflow | None]]
 """Makes the next context, and the workflow when it changes, from the newest commit."""
@@ -42,11 +47,21 @@ class CommitInfo:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The commit that this store made last in a session, and what its file was then."""
+
+    commit: Checkpoint
+    signature: tuple[int, int, int]
+    written: Written
+
+
 class CheckpointStore:
     """All sessions under one root. Reading takes no lock; writing needs a `Hold` on the session."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().absolute()
+        self._last: dict[str, _Last] = {}
 
     # ── Finding ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,22 +227,29 @@ class CheckpointStore:
         folder = self.session_dir(session_id)
         with CommitLock(folder):
             hold.check()
-            numbers = commit_numbers(folder)
-            head, _ = self._head_of(session_id, numbers)
+            last = self._last_if_newest(session_id, folder)
+            if last is not None:
+                head, newest = last.commit, last.commit.seq
+            else:
+                numbers = commit_numbers(folder)
+                head, newest = self._head_of(session_id, numbers)[0], numbers[-1]
             if head.epoch > hold.epoch:
                 raise FencedError(
                     f"Session {session_id} was committed by a newer runner; this one stops here. Its late result "
                     "was not committed; all commits are safe."
                 )
-            seq = numbers[-1] + 1
+            seq = newest + 1
             if seq > HIGHEST_SEQ:
                 raise StoreError(
-                    f"{durable.shown(commit_path(folder, numbers[-1]))} is in the way: there is no number after "
+                    f"{durable.shown(commit_path(folder, newest))} is in the way: there is no number after "
                     "it. Move it elsewhere; the last commit is safe."
                 )
             context, workflow = change(head)
             flow = workflow or head.workflow
-            commit = Checkpoint(
+            # All parts were checked when they were made; writing refuses what is not of its declared type.
+            commit = Checkpoint.model_construct(
+                sha256="",
+                format=FORMAT,
                 seq=seq,
                 prev=head.sha256,
                 session_id=session_id,
@@ -236,9 +258,12 @@ class CheckpointStore:
                 epoch=hold.epoch,
                 created_at=_now(),
                 workflow=flow,
-                context=context.model_copy(update={"workflow": flow}),
+                context=context
+                if context.workflow is flow
+                else context.model_copy(update={"workflow": flow}),
             )
-            data, digest = _bytes(commit)
+            written = last.written if last is not None else Written()
+            data, digest = _bytes(commit, written)
             path = commit_path(folder, seq)
             try:
                 durable.write_new(path, data)
@@ -250,14 +275,40 @@ class CheckpointStore:
             result = commit.context.phase_results.get(phase)
             if result is not None and result.status in DONE:
                 durable.link_view(path, view_path(folder, phase))
-        return commit.model_copy(update={"sha256": digest})
+            made = commit.model_copy(update={"sha256": digest})
+            self._remember(made, path, written)
+        return made
+
+    def _last_if_newest(self, session_id: str, folder: Path) -> _Last | None:
+        """Our own last commit when it is still the newest and its file was not touched since.
+
+        It saves reading and writing anew what this process wrote a moment ago.
+        """
+        last = self._last.get(session_id)
+        if last is None:
+            return None
+        path = commit_path(folder, last.commit.seq)
+        try:
+            names = durable.names_in(path.parent)
+        except OSError:
+            return None
+        # A quick look: no name is longer, none comes after it. In doubt the whole way is gone.
+        if not names or max(names) != path.name or max(map(len, names)) != len(path.name):
+            return None
+        return last if _signature(path) == last.signature else None
+
+    def _remember(self, commit: Checkpoint, path: Path, written: Written) -> None:
+        signature = _signature(path)
+        self._last.pop(commit.session_id, None)
+        if signature is not None:
+            self._last[commit.session_id] = _Last(commit, signature, written)
+        while len(self._last) > _MOST_REMEMBERED:
+            self._last.pop(next(iter(self._last)), None)
 
     # ── Checking and mending ──────────────────────────────────────────────────────────────────────────────
 
     def repair_views(self, session_id: str) -> None:
         """Make the views what they should be, bring back lost commits from them, sweep temporary files."""
-        from maestro_tui.store.verify import repair_views
-
         repair_views(self, session_id)
 
     def verify(self, session_id: str, *, artifacts: bool = False) -> list[str]:
@@ -265,58 +316,7 @@ class CheckpointStore:
 
         Reads only; an empty list means that all is as it was written.
         """
-        from maestro_tui.store.verify import verify
-
         return verify(self, session_id, artifacts=artifacts)
-
-
-def commit_path(folder: Path, seq: int) -> Path:
-    """The file of one commit."""
-    return folder / HISTORY / f"{seq:04d}.json"
-
-
-def place_of(seq: int) -> str:
-    """How a commit's file is named in a line about it."""
-    return f"{HISTORY}/{seq:04d}.json"
-
-
-def view_path(folder: Path, phase: str) -> Path:
-    """The name under which people and tools find the newest good checkpoint of a phase."""
-    return folder / f"{VIEW_PREFIX}{phase}.json"
-
-
-def commit_numbers(folder: Path) -> list[int]:
-    """Numbers of all files that are named as commits are, rising. Raises `StoreError`."""
-    try:
-        names = durable.names_in(folder / HISTORY)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(
-            f"Cannot read {durable.shown(folder / HISTORY)}: {error.strerror or error}. Nothing was changed."
-        ) from error
-    return sorted(number for name in names if (number := commit_number(name)) is not None)
-
-
-def commit_number(name: str) -> int | None:
-    """The number of a commit by its file's name; None for a name that no commit has (`00001.json` too)."""
-    stem, dot, suffix = name.partition(".")
-    if not (dot and suffix == "json" and _NUMBER.match(stem) and stem.isascii()):
-        return None
-    number = int(stem)
-    return number if f"{number:04d}" == stem else None
-
-
-def gap_lines(numbers: list[int]) -> list[str]:
-    """One line for each gap in the numbers of a history."""
-    out = []
-    expected = 0
-    for number in numbers:
-        if number > expected:
-            more = f" to {number - 1:04d}.json are" if number > expected + 1 else " is"
-            out.append(f"{HISTORY}/{expected:04d}.json{more} missing")
-        expected = number + 1
-    return out
 
 
 def _chain_problem(commit: Checkpoint, before: list[CommitInfo]) -> str | None:
@@ -345,9 +345,17 @@ def _now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def _bytes(commit: Checkpoint) -> tuple[bytes, str]:
+def _signature(path: Path) -> tuple[int, int, int] | None:
     try:
-        return encode(commit)
+        facts = os.lstat(path)
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _bytes(commit: Checkpoint, written: Written | None = None) -> tuple[bytes, str]:
+    try:
+        return encode(commit, written)
     except (ValueError, TypeError, RecursionError) as error:
         raise StoreError(
             f"Session {commit.session_id}: the result of {clean(commit.phase, 80)!r} cannot be written as JSON: "

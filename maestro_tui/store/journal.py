@@ -229,7 +229,9 @@ def read_events(path: Path, offset: int = 0) -> JournalPart:
                     if bad <= _MOST_DAMAGE:
                         told = "is not as it was written" if whole else "breaks off"
                         damage.append(f"{name}: the record at byte {place} {told}; passed over")
-                        if line.startswith(_START) and not whole:
+                        # After a power loss a tail may be zeros.
+                        begins_well = line.startswith((_START, b"\0")) or _START.startswith(line)
+                        if begins_well and not whole:
                             torn.append(damage[-1])
                 place += len(line) + 1
             if len(rest) > 2 * LINE_LIMIT:

@@ -17,6 +17,7 @@ from maestro_tui.store import durable
 from maestro_tui.store.locks import CommitLock, FileLock
 from maestro_tui.store.runner_file import (
     LEASE,
+    SIZE_LIMIT,
     Holder,
     Lease,
     Mode,
@@ -68,7 +69,8 @@ class Hold:
             lease = read_lease(session_dir)
             others = self._beside(lease)
             self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
-            write_lease(session_dir, Lease(self.epoch, mode, (*others, own)), synced=True)
+            self._seen = write_lease(session_dir, Lease(self.epoch, mode, (*others, own)), synced=True)
+            """The lease's bytes when it was last found in order."""
 
     def _beside(self, lease: Lease) -> tuple[Holder, ...]:
         """The holders that go on beside this one: runners of other phases that have not died."""
@@ -83,7 +85,13 @@ class Hold:
 
     def check(self) -> None:
         """Raise `FencedError` when another runner took over or this hold was given back. Under `CommitLock`."""
-        self._own(read_lease(self._dir))
+        try:
+            data = durable.read_regular(self._dir / LEASE, SIZE_LIMIT)
+        except (FileNotFoundError, DamagedFile):
+            data = b""
+        if data != self._seen or not self._locks:
+            self._own(read_lease(self._dir))
+            self._seen = data
 
     def _own(self, lease: Lease) -> Holder:
         own = next((holder for holder in lease.holders if holder.id == self.id), None)
@@ -112,7 +120,7 @@ class Hold:
             now = replace(own, heartbeat_at=self._clock(), phases=tuple(phases) or self._phases)
             holders = tuple(now if holder is own else holder for holder in lease.holders)
             # Not synced: what a power loss takes away here says only that a dead process lived.
-            write_lease(self._dir, replace(lease, holders=holders), synced=False)
+            self._seen = write_lease(self._dir, replace(lease, holders=holders), synced=False)
 
     def release(self) -> None:
         """Give the session back; harmless when fenced or released already. The locks are freed in any case."""

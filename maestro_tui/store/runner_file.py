@@ -106,21 +106,29 @@ def is_alive(holder: Holder) -> bool | None:
 # ── The file ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def write_lease(session_dir: Path, lease: Lease, *, synced: bool) -> None:
-    """Replace the lease; only under the commit lock. Raises `StoreError`."""
+def write_lease(session_dir: Path, lease: Lease, *, synced: bool) -> bytes:
+    """Replace the lease; only under the commit lock. What was written. Raises `StoreError`."""
     holders = [asdict(holder) for holder in lease.holders]
     value = {"epoch": lease.epoch, "mode": lease.mode, "holders": holders}
-    durable.replace(session_dir / LEASE, (json.dumps(value) + "\n").encode(), synced=synced)
+    data = (json.dumps(value) + "\n").encode()
+    durable.replace(session_dir / LEASE, data, synced=synced)
+    return data
 
 
 def read_lease(session_dir: Path) -> Lease:
     """The lease as it is; that of nobody, with the problem, when it is missing or damaged."""
     try:
-        value = json.loads(durable.read_regular(session_dir / LEASE, SIZE_LIMIT))
+        return parse_lease(durable.read_regular(session_dir / LEASE, SIZE_LIMIT))
     except FileNotFoundError:
         return Lease(problem=f"{LEASE}: it is missing")
     except DamagedFile as error:
         return Lease(problem=str(error))
+
+
+def parse_lease(data: bytes) -> Lease:
+    """The lease in a file's bytes; that of nobody, with the problem, when they are none."""
+    try:
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:
         return Lease(problem=f"{LEASE}: it is not readable as JSON ({type(error).__name__})")
     if not isinstance(value, dict):

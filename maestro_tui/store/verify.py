@@ -14,10 +14,9 @@ from maestro_tui.model.context import DONE, Artifact
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
 from maestro_tui.model.text import clean
 from maestro_tui.store import durable
-from maestro_tui.store.checkpoints import (
+from maestro_tui.store.history_files import (
     HISTORY,
     VIEW_PREFIX,
-    CommitInfo,
     commit_number,
     commit_numbers,
     commit_path,
@@ -29,7 +28,7 @@ from maestro_tui.store.locks import CommitLock
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
 
 if TYPE_CHECKING:
-    from maestro_tui.store.checkpoints import CheckpointStore
+    from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
 
 ASIDE = ".damaged"
 JOURNAL = "journal.jsonl"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maestro_tui.model.checkpoint import DEPTH_LIMIT, Checkpoint, decode, encode
+from maestro_tui.model.checkpoint import DEPTH_LIMIT, Checkpoint, Written, decode, encode
 from maestro_tui.model.context import PhaseResult, PhaseStatus
 from maestro_tui.model.errors import DamagedFile
 from tests.store.small_sessions import FLOW, changed, first, sealed
@@ -227,6 +227,20 @@ def test_whatever_is_written_is_read_and_written_again_the_same(outputs: dict[st
     assert again.sha256 == digest
     assert encode(again)[0] == raw
     assert json.loads(raw)["sha256"] == digest
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(FLOW.names), plain), max_size=5))
+def test_what_was_written_before_makes_no_difference_to_the_bytes(steps: list[tuple[str, Any]]) -> None:
+    written, results = Written(), {}
+    for phase, value in steps:
+        result = PhaseResult(status=PhaseStatus.COMPLETED, outputs={"x": value})
+        results = {**results, phase: result}
+        commit = first(phase_results={})
+        commit = commit.model_copy(
+            update={"context": commit.context.model_copy(update={"phase_results": results})}
+        )
+        assert encode(commit, written) == encode(commit)
 
 
 @settings(max_examples=300, deadline=None)

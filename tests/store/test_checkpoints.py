@@ -18,7 +18,8 @@ from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import TeamExecutionContext
 from maestro_tui.model.errors import DamagedFile, FencedError, InputError, PlanError, StoreError
 from maestro_tui.model.workflow import Phase, Workflow
-from maestro_tui.store.checkpoints import CheckpointStore, commit_number, gap_lines
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.history_files import commit_number, gap_lines
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold, hold_phase, hold_session
 from maestro_tui.store.locks import CommitLock
@@ -211,6 +212,64 @@ def test_a_commit_of_a_newer_runner_fences_the_older(store: CheckpointStore) -> 
         path.write_bytes(changed(path.read_bytes(), epoch=hold.epoch + 1))
         with pytest.raises(FencedError, match="committed by a newer runner"):
             commit(store, hold, "design")
+
+
+def test_what_another_process_committed_in_between_is_built_upon(store: CheckpointStore) -> None:
+    folder = session(store)
+    with runners(folder) as [other], hold_phase(folder, "requirements") as hold:
+        other.do("hold", "design")
+        for attempt in (1, 2, 3):
+            commit(store, hold, "requirements", attempt=attempt)
+            other.do("commit", "design", str(attempt))
+    results = store.head("s1").context.phase_results
+    assert (results["requirements"].attempt, results["design"].attempt) == (3, 3)
+    assert store.head("s1").seq == 6 and store.verify("s1") == []
+
+
+@pytest.mark.parametrize("name", ["0099.json", "12345.json", "0002.json.damaged.1", "zzz"])
+def test_a_file_that_appears_between_two_commits_is_seen(store: CheckpointStore, name: str) -> None:
+    folder = session(store)
+    with hold_session(folder) as hold:
+        commit(store, hold, "requirements")
+        (folder / "history" / name).write_bytes(b"")
+        made = commit(store, hold, "design")
+    number = commit_number(name)
+    assert made.seq == (2 if number is None else number + 1)
+    assert store.head("s1") == made
+
+
+def test_a_commit_that_is_damaged_right_after_it_was_made_is_not_followed(store: CheckpointStore) -> None:
+    folder = session(store)
+    with hold_session(folder) as hold:
+        good = commit(store, hold, "requirements")
+        commit(store, hold, "design")
+        _flip(folder / "history" / "0002.json")
+        made = commit(store, hold, "testing")
+    assert (made.seq, made.prev) == (3, good.sha256)
+    assert "design" not in store.head("s1").context.phase_results
+
+
+def test_a_dictionary_that_is_changed_after_its_commit_changes_no_commit(store: CheckpointStore) -> None:
+    folder = session(store)
+    deep = {"list": [1]}
+    with hold_session(folder) as hold:
+        made = commit(store, hold, "requirements", deep=deep)
+        deep["list"].append(2)
+        made.context.phase_results["requirements"].outputs["deep"]["more"] = 3
+        commit(store, hold, "design")
+    assert store.head("s1").context.phase_results["requirements"].outputs == {"deep": {"list": [1]}}
+
+
+def test_one_store_serves_many_sessions(store: CheckpointStore) -> None:
+    for number in range(20):
+        store.create(context(f"s{number}"))
+    for phase in ("requirements", "design"):
+        for number in range(20):
+            with hold_session(store.session_dir(f"s{number}")) as hold:
+                store.commit(f"s{number}", phase, 1, outcome(phase, n=number), hold)
+    for number in range(20):
+        results = store.head(f"s{number}").context.phase_results
+        assert [result.outputs for result in results.values()] == [{"n": number}] * 2
 
 
 # ── Many at once ──────────────────────────────────────────────────────────────────────────────────────────

@@ -130,6 +130,18 @@ def test_a_torn_tail_is_sealed_and_never_truncated(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("cut", [1, 5, 8, 20, -2])
+@pytest.mark.parametrize("zeros", [0, 300])
+def test_every_tail_that_a_crash_can_leave_counts_as_torn(path: Path, cut: int, zeros: int) -> None:
+    make(path).append("a")
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:cut] + b"\0" * zeros)
+    make(path, seal=True).append("b")
+    part = read_events(path)
+    assert [event.type for event in part.events] == ["a", "b"]
+    assert len(part.damage) == 1 and part.torn == part.damage
+
+
 def test_a_whole_tail_and_an_empty_journal_are_not_sealed(path: Path) -> None:
     make(path, seal=True)
     assert path.read_bytes() == b""

@@ -1,0 +1,62 @@
+"""How the files of a session's commits are called: numbers in the history, names of the views."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from maestro_tui.model.errors import StoreError
+from maestro_tui.store import durable
+
+HISTORY = "history"
+VIEW_PREFIX = "checkpoint_"
+HIGHEST_SEQ = 999_999_999
+
+_NUMBER = re.compile(r"[0-9]{4,9}\.json\Z")
+
+
+def commit_path(folder: Path, seq: int) -> Path:
+    """The file of one commit."""
+    return folder / HISTORY / f"{seq:04d}.json"
+
+
+def place_of(seq: int) -> str:
+    """How a commit's file is named in a line about it."""
+    return f"{HISTORY}/{seq:04d}.json"
+
+
+def view_path(folder: Path, phase: str) -> Path:
+    """The name under which people and tools find the newest good checkpoint of a phase."""
+    return folder / f"{VIEW_PREFIX}{phase}.json"
+
+
+def commit_numbers(folder: Path) -> list[int]:
+    """Numbers of all files that are named as commits are, rising. Raises `StoreError`."""
+    try:
+        names = durable.names_in(folder / HISTORY)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(
+            f"Cannot read {durable.shown(folder / HISTORY)}: {error.strerror or error}. Nothing was changed."
+        ) from error
+    return sorted(number for name in names if (number := commit_number(name)) is not None)
+
+
+def commit_number(name: str) -> int | None:
+    """The number of a commit by its file's name; None for a name that no commit has (`00001.json` too)."""
+    if not _NUMBER.match(name) or (name[0] == "0" and len(name) > len("0000.json")):
+        return None
+    return int(name[: -len(".json")])
+
+
+def gap_lines(numbers: list[int]) -> list[str]:
+    """One line for each gap in the numbers of a history."""
+    out = []
+    expected = 0
+    for number in numbers:
+        if number > expected:
+            more = f" to {number - 1:04d}.json are" if number > expected + 1 else " is"
+            out.append(f"{HISTORY}/{expected:04d}.json{more} missing")
+        expected = number + 1
+    return out
