@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from maestro_tui import __version__
+from maestro_tui.acts import ACTS
 from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
 from maestro_tui.model.text import clean
-
-if TYPE_CHECKING:
-    from maestro_tui.model.context import GateVerdict
+from maestro_tui.options import (
+    as_json_option,
+    default_root,
+    directory,
+    dry_option,
+    root_of,
+    trust_option,
+    verbose_option,
+    workspace_option,
+)
 
 CANCELLED, HELD, BAD_INPUT, FAILED = 130, 4, 2, 1
-DIRECTORY_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
 
 
 class _Commands(click.Group):
@@ -36,39 +43,10 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def default_root() -> str:
-    """The checkpoint directory when none is named."""
-    return os.environ.get(DIRECTORY_VARIABLE) or ".maestro"
-
-
-def _directory(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--checkpoint-dir",
-        metavar="DIR",
-        default=None,
-        help=f"Where sessions are kept (default: ${DIRECTORY_VARIABLE}, else ./.maestro).",
-    )(command)
-
-
-def _root(ctx: click.Context, own: str | None) -> Path:
-    """The directory named after the command, else before it, else the default."""
-    chosen = own or ctx.find_root().params.get("checkpoint_dir") or default_root()
-    return Path(chosen).expanduser().absolute()
-
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
-_dry = click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
-_trust = click.option("--trust", is_flag=True, help="Approve the commands that the workflow names.")
-_verbose = click.option("-v", "--verbose", is_flag=True, help="Also print what the performers say.")
-_workspace = click.option(
-    "--workspace", metavar="DIR", default=None, help="The project's folder (default: here)."
-)
-
-
 @click.group(
     cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@_directory
+@directory
 @click.option(
     "-f", "--filter", "query", default="", metavar="QUERY", help="Open the console with this filter."
 )
@@ -86,7 +64,7 @@ def commands(
     """
     if ctx.invoked_subcommand is None:
         _open_console(
-            _root(ctx, checkpoint_dir), query=query, read_only=read_only, ascii_only=ascii_only or None
+            root_of(ctx, checkpoint_dir), query=query, read_only=read_only, ascii_only=ascii_only or None
         )
 
 
@@ -104,13 +82,13 @@ def _open_console(root: Path, *, query: str = "", session: str | None = None, **
 
 @commands.command(name="open", hidden=True)
 @click.argument("session")
-@_directory
+@directory
 @click.pass_context
 def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -> None:
     """Open the console at SESSION[/PHASE]."""
     params = ctx.find_root().params
     _open_console(
-        _root(ctx, checkpoint_dir),
+        root_of(ctx, checkpoint_dir),
         session=session,
         read_only=params["read_only"],
         ascii_only=params["ascii_only"] or None,
@@ -119,14 +97,14 @@ def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -
 
 @commands.command()
 @click.argument("requirement", metavar="REQUIREMENT|@FILE|-")
-@_directory
+@directory
 @click.option(
     "--workflow",
     metavar="NAME|FILE",
     default=None,
     help="'sdlc' or a TOML file (default: maestro.toml in the workspace, else sdlc).",
 )
-@_workspace
+@workspace_option
 @click.option("--session-id", metavar="ID", default=None, help="A name of your own for the session.")
 @click.option("--phases", metavar="A,B", default=None, help="Run these phases only.")
 @click.option(
@@ -140,10 +118,10 @@ def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -
     "--input", "inputs", metavar="PHASE=FILE", multiple=True, help="Provide a phase's result from a file."
 )
 @click.option("--pause-after", metavar="PHASE", multiple=True, help="Stop for review after this phase.")
-@_trust
-@_dry
-@_json
-@_verbose
+@trust_option
+@dry_option
+@as_json_option
+@verbose_option
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -176,7 +154,7 @@ def run(
         pause_after=tuple(name for part in pause_after for name in _names(part)),
         session_id=session_id,
     )
-    runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, ask=not dry_run)
+    runner, progress = engine(root_of(ctx, checkpoint_dir), trust, as_json, verbose, ask=not dry_run)
     if dry_run:
         print_plan(runner.plan_launch(launch), as_json, plan_document)
         return
@@ -187,8 +165,8 @@ def run(
 
 @commands.command()
 @click.argument("session")
-@_directory
-@_workspace
+@directory
+@workspace_option
 @click.option(
     "--from",
     "from_phase",
@@ -196,10 +174,10 @@ def run(
     default=None,
     help="Run this phase and all that depends on it again.",
 )
-@_trust
-@_dry
-@_json
-@_verbose
+@trust_option
+@dry_option
+@as_json_option
+@verbose_option
 @click.pass_context
 def resume(
     ctx: click.Context,
@@ -216,7 +194,9 @@ def resume(
     from maestro_tui.engine.report import exit_code, plan_document, session_document
     from maestro_tui.foreground import drive, engine, finish, print_plan
 
-    runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run)
+    runner, progress = engine(
+        root_of(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
+    )
     if dry_run:
         print_plan(runner.plan(session, from_phase=from_phase), as_json, plan_document)
         return
@@ -229,12 +209,12 @@ def resume(
 @commands.command()
 @click.argument("session")
 @click.argument("phase")
-@_directory
-@_workspace
-@_trust
-@_dry
-@_json
-@_verbose
+@directory
+@workspace_option
+@trust_option
+@dry_option
+@as_json_option
+@verbose_option
 @click.pass_context
 def phase(
     ctx: click.Context,
@@ -251,7 +231,9 @@ def phase(
     from maestro_tui.engine.report import exit_code, plan_document, session_document
     from maestro_tui.foreground import drive, engine, finish, print_plan
 
-    runner, progress = engine(_root(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run)
+    runner, progress = engine(
+        root_of(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
+    )
     if dry_run:
         print_plan(runner.plan(session, phase=phase), as_json, plan_document)
         return
@@ -260,61 +242,30 @@ def phase(
     finish(session_document(runner, session), as_json, stopped, lambda document: exit_code(document, name))
 
 
-def _decision(verdict: GateVerdict, name: str, about: str) -> None:
-    @click.argument("session")
-    @click.argument("phase", required=False)
-    @_directory
-    @click.option("--reason", default="", metavar="TEXT", help="Why; kept with your name and the time.")
-    @click.option("--by", default=None, metavar="NAME", help="Your name (default: your user name).")
-    @_json
-    @click.pass_context
-    def decide(
-        ctx: click.Context,
-        session: str,
-        phase: str | None,
-        checkpoint_dir: str | None,
-        reason: str,
-        by: str | None,
-        as_json: bool,
-    ) -> None:
-        from maestro_tui.engine.report import session_document
-        from maestro_tui.foreground import engine
-
-        runner, _ = engine(_root(ctx, checkpoint_dir), False, as_json, False)
-        runner.decide(session, phase, verdict, by=by, reason=reason)
-        if as_json:
-            click.echo(json.dumps(session_document(runner, session), indent=2))
-        else:
-            click.echo(f"Recorded. Go on: maestro-tui resume {session}")
-
-    commands.command(name=name, help=about)(decide)
-
-
-_decision("approved", "approve", "Approve a phase that waits for your word; 'resume' goes on.")
-_decision("rejected", "reject", "Reject a phase that waits for your word: it has failed.")
-_decision("pushed_back", "push-back", "Send a waiting phase back with comments: 'resume' does it again.")
+for act in ACTS:
+    commands.add_command(act)
 
 
 @commands.command(name="list")
-@_directory
-@_json
+@directory
+@as_json_option
 @click.pass_context
 def list_sessions(ctx: click.Context, checkpoint_dir: str | None, as_json: bool) -> None:
     """List the sessions, those that need you first."""
     from maestro_tui.listing import list_document, list_lines, read_fleet
 
-    sessions = read_fleet(_root(ctx, checkpoint_dir))
+    sessions = read_fleet(root_of(ctx, checkpoint_dir))
     if as_json:
         click.echo(json.dumps(list_document(sessions), indent=2))
         return
-    for line in list_lines(sessions, _root(ctx, checkpoint_dir)):
+    for line in list_lines(sessions, root_of(ctx, checkpoint_dir)):
         click.echo(line)
 
 
 @commands.command()
 @click.argument("session")
-@_directory
-@_json
+@directory
+@as_json_option
 @click.pass_context
 def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: bool) -> None:
     """Show one session: phases, artifacts, decisions, checkpoints."""
@@ -322,7 +273,7 @@ def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: 
     from maestro_tui.foreground import engine
     from maestro_tui.listing import show_lines
 
-    runner, _ = engine(_root(ctx, checkpoint_dir), False, as_json, False)
+    runner, _ = engine(root_of(ctx, checkpoint_dir), False, as_json, False)
     document = show_document(runner, session)
     if as_json:
         click.echo(json.dumps(document, indent=2))
@@ -333,14 +284,14 @@ def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: 
 
 @commands.command()
 @click.argument("session", required=False)
-@_directory
-@_json
+@directory
+@as_json_option
 @click.pass_context
 def verify(ctx: click.Context, session: str | None, checkpoint_dir: str | None, as_json: bool) -> None:
     """Check digests, chain, views and journal of one session or all; exit code 1 when anything is damaged."""
     from maestro_tui.store.checkpoints import CheckpointStore
 
-    store = CheckpointStore(_root(ctx, checkpoint_dir))
+    store = CheckpointStore(root_of(ctx, checkpoint_dir))
     if session is not None and not store.session_dir(session).is_dir():
         raise InputError(f"There is no session {clean(session, 80)!r} in {store.root}.")
     names = [session] if session is not None else sorted(store.session_ids())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.plan import Plan
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.prune import prune_sessions
 
 DEFAULT_LIMIT = 4
 
@@ -154,6 +156,26 @@ class EngineHost:
         self, session_id: str, phase: str | None, verdict: GateVerdict, by: str | None, reason: str
     ) -> None:
         self._engine(trust=True, remember=False).decide(session_id, phase, verdict, by=by, reason=reason)
+
+    def skip(self, session_id: str, phase: str, by: str | None = None, reason: str = "") -> None:
+        """Record that a phase will not be done."""
+        self._engine(trust=True, remember=False).skip(session_id, phase, by=by, reason=reason)
+
+    def edit(
+        self, session_id: str, phase: str, outputs: Mapping[str, Any], by: str | None = None, reason: str = ""
+    ) -> None:
+        """Record changed outputs of a committed phase."""
+        self._engine(trust=True, remember=False).edit(
+            session_id, {phase: {"outputs": outputs}}, by=by, reason=reason
+        )
+
+    def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:
+        """Begin a new session from a commit of an old one; its id."""
+        return self._engine(trust=True, remember=False).fork(session_id, seq=seq, new_id=new_id)
+
+    def prune(self, session_ids: Sequence[str]) -> tuple[str, ...]:
+        """Remove sessions that are over and that nobody holds; the ids of those that were removed."""
+        return prune_sessions(CheckpointStore(self.root), session_ids)
 
     def cancel(self, session_id: str) -> bool:
         """Stop a session that runs here, resumably; False when it does not run here. Returns at once."""

@@ -7,27 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.config import find_workflow
-from maestro_tui.engine.attempts import JOURNAL, begun_attempts
-from maestro_tui.engine.drive import Drive, Listener, SessionJournal, Situation, operator_name
+from maestro_tui.engine import decisions
+from maestro_tui.engine.attempts import begun_attempts
+from maestro_tui.engine.drive import Drive, Listener, Situation
 from maestro_tui.engine.launch import Launch, first_context
 from maestro_tui.engine.team import TeamExecutionEngineV2
-from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
-    Edit,
     GateVerdict,
-    Lineage,
-    PhaseError,
-    PhaseResult,
-    PhaseStatus,
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.plan import plan as make_plan
-from maestro_tui.model.text import clean, new_session_id
+from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold, hold_phase, hold_session
 
 Approve = Callable[[Workflow, str], None]
@@ -62,7 +56,7 @@ class TeamExecutionEngineV2SplitMode:
         self.team = team or TeamExecutionEngineV2()
         self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
         self._workflow = workflow
-        self._listeners: tuple[Listener, ...] = (on_event,) if callable(on_event) else tuple(on_event)
+        self.listeners: tuple[Listener, ...] = (on_event,) if callable(on_event) else tuple(on_event)
         self._approve = approve
 
     # ── New sessions ──────────────────────────────────────────────────────────────────────────────────────
@@ -203,7 +197,7 @@ class TeamExecutionEngineV2SplitMode:
         self.team.check(situation.workflow, made.runs, situation.head.context.requirement)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             if edits:
-                self._edit(session_id, edits, hold, reason)
+                decisions.edit(self, session_id, edits, hold, None, reason)
             self._same_plan(self.situation(session_id), request, None if edits else plan_hash)
             return await self._drive(session_id, hold).run(request)
 
@@ -218,25 +212,18 @@ class TeamExecutionEngineV2SplitMode:
         if self.store.exists(session_id):
             if self.store.head(session_id).sha256 == commit.sha256:
                 return await self.resume(session_id)
-            session_id = self.fork(commit)
+            session_id = decisions.descend(self, commit, None, "fork")
         else:
-            self.store.create(self._descend(commit, session_id, "import"))
+            decisions.descend(self, commit, session_id, "import")
         return await self.resume(session_id)
 
-    def fork(self, commit: Checkpoint, session_id: str | None = None) -> str:
-        """Begin a new session from a checkpoint of an old one, lineage recorded; the old one stays as it is."""
-        name = session_id or new_session_id(commit.context.requirement, self.team.now())
-        self.store.create(self._descend(commit, name, "fork"))
-        journal = SessionJournal(
-            Journal(self.store.session_dir(name) / JOURNAL, name, clock=self.team.clock), self._listeners
-        )
-        journal.event("forked", data={"from": commit.session_id, "seq": commit.seq, "sha256": commit.sha256})
-        journal.close()
-        return name
+    def fork(self, session_id: str, *, seq: int | None = None, new_id: str | None = None) -> str:
+        """Begin a new session from a commit of an old one (default: its newest), lineage recorded.
 
-    def _descend(self, commit: Checkpoint, session_id: str, how: Any) -> TeamExecutionContext:
-        lineage = Lineage(session_id=commit.session_id, seq=commit.seq, sha256=commit.sha256, how=how)
-        return commit.context.model_copy(update={"session_id": session_id, "lineage": lineage})
+        Nothing runs and the old session stays as it is; the id of the new one is returned.
+        """
+        commit = self.store.head(session_id) if seq is None else self.store.load(session_id, seq)
+        return decisions.descend(self, commit, new_id, "fork")
 
     def plan(self, session_id: str, *, from_phase: str | None = None, phase: str | None = None) -> Plan:
         """What resume (or a rerun from a phase, or one phase alone) would do; nothing runs or changes."""
@@ -287,82 +274,25 @@ class TeamExecutionEngineV2SplitMode:
 
         Nothing runs; `resume` goes on. Raises `PlanError` when the phase does not wait for approval.
         """
-        situation = self.situation(session_id)
-        results = situation.head.context.phase_results
-        waiting = [n for n, r in results.items() if r.gate is not None and r.gate.verdict == "waiting"]
-        name = situation.workflow.resolve(phase) if phase is not None else (waiting[0] if waiting else None)
-        if name is None or name not in waiting:
-            raise PlanError(
-                f"No phase of session {session_id} waits for approval."
-                if name is None
-                else f"Phase {name!r} of session {session_id} does not wait for approval."
-            )
-        if verdict != "approved" and not reason.strip():
-            raise PlanError("Say why: a rejection or a push back needs a reason.")
-        author = by or operator_name()
-        now = self.team.now()
-        reason = clean(reason, 4000)
+        return decisions.decide(self, session_id, phase, verdict, by, reason)
 
-        def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
-            result = head.context.phase_results[name]
-            if result.gate is None or result.gate.verdict != "waiting":
-                raise PlanError(
-                    f"Phase {name!r} of session {session_id} was decided by somebody else meanwhile."
-                )
-            gate = result.gate.model_copy(
-                update={"verdict": verdict, "by": author, "at": now, "reason": reason}
-            )
-            update: dict[str, Any] = {"gate": gate}
-            if verdict == "rejected":
-                update["status"] = PhaseStatus.FAILED
-                update["error"] = PhaseError(kind="rejected", message=f"rejected by {author}: {reason}")
-            elif verdict == "pushed_back":
-                update["status"] = PhaseStatus.PENDING
-            decided: PhaseResult = result.model_copy(update=update)
-            phase_results = {**head.context.phase_results, name: decided}
-            return head.context.model_copy(update={"phase_results": phase_results}), None
+    def skip(
+        self, session_id: str, phase: str, *, by: str | None = None, reason: str = ""
+    ) -> TeamExecutionContext:
+        """Record that a phase will not be done, with the reason; what depends on it can go on without it."""
+        return decisions.skip(self, session_id, phase, by, reason)
 
+    def edit(
+        self,
+        session_id: str,
+        edits: Mapping[str, Mapping[str, Any]],
+        *,
+        by: str | None = None,
+        reason: str = "",
+    ) -> TeamExecutionContext:
+        """Record changed outputs of committed phases; what depends on them becomes stale. Nothing runs."""
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
-            attempt = results[name].attempt
-            commit = self.store.commit(session_id, name, attempt, change, hold=hold)
-            journal = self._journal(session_id)
-            journal.event(
-                "gate_decided",
-                phase=name,
-                attempt=attempt,
-                data={"verdict": verdict, "by": author, "reason": reason, "seq": commit.seq},
-            )
-            journal.close()
-        return commit.context
-
-    def _edit(self, session_id: str, edits: Mapping[str, Mapping[str, Any]], hold: Hold, reason: str) -> None:
-        situation = self.situation(session_id)
-        now, author = self.team.now(), operator_name()
-        made: list[Edit] = []
-        for name, change in edits.items():
-            phase = situation.workflow.resolve(name)
-            result = situation.head.context.phase_results.get(phase)
-            if result is None or not result.done:
-                raise PlanError(f"Phase {phase!r} of session {session_id} has no committed outputs to edit.")
-            outputs = change["outputs"] if set(change) == {"outputs"} else change
-            if not isinstance(outputs, Mapping):
-                raise PlanError(f"The edit of {phase!r} must be a table of outputs.")
-            made.append(Edit(phase=phase, outputs=dict(outputs), by=author, at=now, reason=reason))
-        self.store.commit(
-            session_id,
-            "init",
-            0,
-            lambda head: (head.context.model_copy(update={"edits": (*head.context.edits, *made)}), None),
-            hold=hold,
-        )
-        journal = self._journal(session_id)
-        for edit in made:
-            journal.event(
-                "edits_applied",
-                phase=edit.phase,
-                data={"by": author, "keys": sorted(edit.outputs), "reason": reason},
-            )
-        journal.close()
+            return decisions.edit(self, session_id, edits, hold, by, reason)
 
     def situation(self, session_id: str, *, need_workspace: bool = True) -> Situation:
         """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone."""
@@ -404,12 +334,8 @@ class TeamExecutionEngineV2SplitMode:
     def _drive(self, session_id: str, hold: Hold) -> Drive:
         self.store.repair_views(session_id)
         return Drive(
-            self.store, self.team, session_id, hold, lambda: self.situation(session_id), self._listeners
+            self.store, self.team, session_id, hold, lambda: self.situation(session_id), self.listeners
         )
-
-    def _journal(self, session_id: str) -> SessionJournal:
-        path = self.store.session_dir(session_id) / JOURNAL
-        return SessionJournal(Journal(path, session_id, clock=self.team.clock, seal=True), self._listeners)
 
     def _find(self, named: str | None, workspace: Path) -> tuple[Workflow, Path | None]:
         if isinstance(self._workflow, Workflow):

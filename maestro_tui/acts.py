@@ -1,0 +1,246 @@
+"""Commands by which a person decides on sessions: approve, reject, push back, skip, edit, fork, prune, doctor."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from maestro_tui.model.errors import InputError
+from maestro_tui.model.text import clean, format_duration
+from maestro_tui.options import as_json_option, directory, root_of
+
+if TYPE_CHECKING:
+    from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+    from maestro_tui.model.context import GateVerdict
+
+_reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept with your name and the time.")
+_by = click.option("--by", default=None, metavar="NAME", help="Your name (default: your user name).")
+_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def _engine(root: Path) -> TeamExecutionEngineV2SplitMode:
+    from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+
+    return TeamExecutionEngineV2SplitMode(root)
+
+
+def _recorded(engine: TeamExecutionEngineV2SplitMode, session: str, as_json: bool) -> None:
+    from maestro_tui.engine.report import session_document
+
+    if as_json:
+        click.echo(json.dumps(session_document(engine, session), indent=2))
+    else:
+        click.echo(f"Recorded. Go on: maestro-tui resume {session}")
+
+
+def _decision(verdict: GateVerdict, name: str, about: str) -> click.Command:
+    @click.command(name=name, help=about)
+    @click.argument("session")
+    @click.argument("phase", required=False)
+    @directory
+    @_reason
+    @_by
+    @as_json_option
+    @click.pass_context
+    def decide(
+        ctx: click.Context,
+        session: str,
+        phase: str | None,
+        checkpoint_dir: str | None,
+        reason: str,
+        by: str | None,
+        as_json: bool,
+    ) -> None:
+        engine = _engine(root_of(ctx, checkpoint_dir))
+        engine.decide(session, phase, verdict, by=by, reason=reason)
+        _recorded(engine, session, as_json)
+
+    return decide
+
+
+@click.command()
+@click.argument("session")
+@click.argument("phase")
+@directory
+@_reason
+@_by
+@as_json_option
+@click.pass_context
+def skip(
+    ctx: click.Context,
+    session: str,
+    phase: str,
+    checkpoint_dir: str | None,
+    reason: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Record that a phase will not be done; what depends on it can go on."""
+    engine = _engine(root_of(ctx, checkpoint_dir))
+    engine.skip(session, phase, by=by, reason=reason)
+    _recorded(engine, session, as_json)
+
+
+@click.command()
+@click.argument("session")
+@click.argument("phase")
+@click.argument("file", metavar="FILE|-")
+@directory
+@_reason
+@_by
+@as_json_option
+@click.pass_context
+def edit(
+    ctx: click.Context,
+    session: str,
+    phase: str,
+    file: str,
+    checkpoint_dir: str | None,
+    reason: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Change outputs of a committed phase: FILE is a JSON object whose keys replace theirs."""
+    from maestro_tui.engine.launch import parse_json
+
+    if file == "-":
+        text = sys.stdin.read()
+    else:
+        try:
+            text = Path(file).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"Cannot read {clean(file, 200)}: {clean(error, 200)}. Nothing was changed."
+            ) from error
+    outputs = parse_json(text, clean(file, 200))
+    if not isinstance(outputs, dict):
+        raise InputError(f"{clean(file, 200)} must hold a JSON object. Nothing was changed.")
+    engine = _engine(root_of(ctx, checkpoint_dir))
+    engine.edit(session, {phase: {"outputs": outputs}}, by=by, reason=reason)
+    _recorded(engine, session, as_json)
+
+
+@click.command()
+@click.argument("session")
+@directory
+@click.option("--at", "seq", type=int, default=None, metavar="N", help="From commit N (default: the newest).")
+@click.option("--session-id", "new_id", default=None, metavar="ID", help="A name of your own for the fork.")
+@as_json_option
+@click.pass_context
+def fork(
+    ctx: click.Context,
+    session: str,
+    checkpoint_dir: str | None,
+    seq: int | None,
+    new_id: str | None,
+    as_json: bool,
+) -> None:
+    """Begin a new session from a commit of an old one; the old one stays as it is."""
+    engine = _engine(root_of(ctx, checkpoint_dir))
+    made = engine.fork(session, seq=seq, new_id=new_id)
+    if as_json:
+        _recorded(engine, made, as_json)
+    else:
+        click.echo(f"{made} begins from {session}. Go on: maestro-tui resume {made}")
+
+
+@click.command()
+@directory
+@click.option("--keep", type=click.IntRange(0), default=None, metavar="N", help="Keep the newest N of them.")
+@click.option(
+    "--older-than", "age", default=None, metavar="AGE", help="Only those last written longer ago: 30d, 12h."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go and remove nothing.")
+@as_json_option
+@click.pass_context
+def prune(
+    ctx: click.Context,
+    checkpoint_dir: str | None,
+    keep: int | None,
+    age: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Remove old sessions that are completed, failed or cancelled; never one that can need you."""
+    from maestro_tui.listing import read_fleet
+    from maestro_tui.store.checkpoints import CheckpointStore
+    from maestro_tui.store.prune import prunable, prune_sessions
+
+    root, now = root_of(ctx, checkpoint_dir), time.time()
+    doomed = prunable(read_fleet(root), keep=keep, older_than=_seconds(age), now=now)
+    removed: Sequence[str] = []
+    if not dry_run and doomed:
+        removed = prune_sessions(CheckpointStore(root), [one.session_id for one in doomed])
+    if as_json:
+        names = [one.session_id for one in doomed]
+        click.echo(json.dumps({"would_remove": names} if dry_run else {"removed": list(removed)}, indent=2))
+        return
+    for one in doomed:
+        what = (
+            "would go" if dry_run else "removed" if one.session_id in removed else "left: it is in use again"
+        )
+        click.echo(f"{one.session_id}  {one.status}  {format_duration(now - one.updated_at)} ago  {what}")
+    if not doomed:
+        click.echo("Nothing to remove.")
+
+
+def _seconds(age: str | None) -> float | None:
+    if age is None:
+        return None
+    found = _AGE.match(age.strip())
+    if found is None:
+        raise InputError(f"--older-than takes an age such as 30d, 12h or 45m, not {clean(age, 40)!r}.")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+@click.command()
+@click.argument("session")
+@directory
+@click.option("--take-over", "taking", is_flag=True, help="Put a stopped or unreachable runner out of force.")
+@_by
+@_reason
+@as_json_option
+@click.pass_context
+def doctor(
+    ctx: click.Context,
+    session: str,
+    checkpoint_dir: str | None,
+    taking: bool,
+    by: str | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Tell who holds a session, whether it lives, what is damaged, and what resume would do."""
+    from maestro_tui.engine.doctor import doctor_lines, examine, take_over
+
+    engine = _engine(root_of(ctx, checkpoint_dir))
+    if taking:
+        take_over(engine, session, by=by, reason=reason)
+    found = examine(engine, session)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for line in doctor_lines(found):
+            click.echo(line)
+    if found["damage"]:
+        sys.exit(1)
+
+
+ACTS: tuple[click.Command, ...] = (
+    _decision("approved", "approve", "Approve a phase that waits for your word; 'resume' goes on."),
+    _decision("rejected", "reject", "Reject a phase that waits for your word: it has failed."),
+    _decision("pushed_back", "push-back", "Send a waiting phase back with comments: 'resume' does it again."),
+    skip,
+    edit,
+    fork,
+    prune,
+    doctor,
+)

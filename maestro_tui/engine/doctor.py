@@ -1,0 +1,103 @@
+"""Examines one session: who holds it, whether it lives, what is damaged, what resume would do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from maestro_tui.engine.attempts import JOURNAL
+from maestro_tui.engine.drive import SessionJournal, operator_name
+from maestro_tui.engine.report import plan_document, session_document
+from maestro_tui.model.errors import InputError, MaestroError
+from maestro_tui.model.text import clean, format_duration
+from maestro_tui.store.journal import Journal
+from maestro_tui.store.lease import read_owner
+from maestro_tui.store.lease import take_over as take_locks
+
+if TYPE_CHECKING:
+    from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
+
+
+def examine(engine: Engine, session_id: str) -> dict[str, Any]:
+    """`{session_id, status, owner, damage, plan, problem}`. Reads only. Raises `InputError`."""
+    folder = engine.store.session_dir(session_id)
+    if not folder.is_dir():
+        raise InputError(f"There is no session {clean(session_id, 80)!r} in {engine.store.root}.")
+    now = time.time()
+    owner = read_owner(folder, now)
+    found: dict[str, Any] = {
+        "session_id": session_id,
+        "status": None,
+        "owner": None,
+        "damage": list(engine.store.verify(session_id)),
+        "plan": None,
+        "problem": None,
+    }
+    if owner is not None:
+        found["owner"] = {
+            "pid": owner.pid,
+            "host": owner.host,
+            "user": owner.user,
+            "here": owner.here,
+            "alive": owner.alive,
+            "heartbeat_seconds_ago": round(max(0.0, now - owner.heartbeat_at), 1),
+            "phases": list(owner.phases),
+        }
+    try:
+        found["status"] = session_document(engine, session_id)["status"]
+        found["plan"] = plan_document(engine.plan(session_id))
+    except MaestroError as error:
+        found["problem"] = str(error)
+    return found
+
+
+def doctor_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The findings on one screen."""
+    session_id, owner = found["session_id"], found["owner"]
+    yield f"{session_id}  {found['status'] or 'unreadable'}"
+    if owner is None:
+        yield "  Nobody holds it."
+    else:
+        where = "on this computer" if owner["here"] else f"on {owner['host']}"
+        beat = format_duration(owner["heartbeat_seconds_ago"])
+        life = {True: "alive", False: "ended without giving it back", None: "cannot be seen from here"}[
+            owner["alive"]
+        ]
+        yield f"  Held by pid {owner['pid']} {where} (user {owner['user'] or 'unknown'}): {life}; heartbeat {beat} ago."
+        if owner["alive"] is not False:
+            yield "  If it is stopped or unreachable for good: maestro-tui doctor "
+            yield f"    {session_id} --take-over --reason '…' puts it out of force; its late commits are refused."
+    for line in found["damage"]:
+        yield f"  ✗ {clean(line, 300)}"
+    if not found["damage"]:
+        yield "  ✓ Every commit, the chain, the views and the journal are intact."
+    if found["problem"]:
+        yield f"  resume cannot go on: {clean(found['problem'], 400)}"
+    elif found["plan"] is not None:
+        for planned in found["plan"]["phases"]:
+            yield f"  resume: {planned['phase']} {planned['action']} – {clean(planned['reason'], 200)}"
+
+
+def take_over(engine: Engine, session_id: str, *, by: str | None, reason: str) -> None:
+    """Put whoever holds the session out of force; a recorded act. Raises `InputError` without a reason."""
+    if not reason.strip():
+        raise InputError("Say why with --reason: a takeover is recorded. Nothing was changed.")
+    folder = engine.store.session_dir(session_id)
+    if not engine.store.exists(session_id):
+        raise InputError(f"There is no session {clean(session_id, 80)!r} in {engine.store.root}.")
+    before = read_owner(folder, time.time())
+    with take_locks(folder, engine.team.clock) as hold:
+        journal = SessionJournal(
+            Journal(folder / JOURNAL, session_id, clock=engine.team.clock, seal=True), engine.listeners
+        )
+        journal.event(
+            "runner_lost",
+            data={
+                "taken_over_by": by or operator_name(),
+                "reason": clean(reason, 1000),
+                "from": before.words() if before is not None else "nobody",
+                "epoch": hold.epoch,
+            },
+        )
+        journal.close()
