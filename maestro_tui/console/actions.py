@@ -231,6 +231,9 @@ ACTIONS: tuple[Action, ...] = (
         "Find",
         available=_one,
     ),
+    Action(
+        "wall", "w", "wall", "All running and recent sessions as strips on one time axis.", "Look", rank=9
+    ),
     Action("theme", "t", "theme", "Next theme: dark, light, the terminal's own colours.", "Console"),
     Action(
         "palette", "colon,ctrl+p", "commands", "Every action and every session by name.", "Console", rank=11

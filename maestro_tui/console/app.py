@@ -15,7 +15,7 @@ from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
@@ -206,7 +206,7 @@ class MaestroApp(App[int]):
 
     def open_sheet(self, sheet: Screen[None]) -> bool:
         """Show a sheet; False (and nothing) when one is open already."""
-        if len(self.screen_stack) > 1:
+        if isinstance(self.screen, ModalScreen):
             return False
         self.push_screen(sheet)
         return True
@@ -234,7 +234,7 @@ class MaestroApp(App[int]):
 
         if isinstance(self.screen, QuitSheet):
             return
-        while len(self.screen_stack) > 1:
+        while isinstance(self.screen, ModalScreen):
             self.pop_screen()
         self.open_sheet(QuitSheet(tuple(sorted(own))))
 

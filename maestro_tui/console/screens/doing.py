@@ -143,6 +143,13 @@ def _copy(screen: MainScreen, text: str) -> None:
     screen.console.say(f"Copied: {text}")
 
 
+def _wall(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.wall import WallScreen
+
+    if screen.is_current:
+        screen.console.push_screen(WallScreen())
+
+
 def _theme(screen: MainScreen) -> None:
     place = THEME_NAMES.index(screen.console.theme) if screen.console.theme in THEME_NAMES else -1
     screen.console.theme = THEME_NAMES[(place + 1) % len(THEME_NAMES)]
@@ -155,7 +162,7 @@ def _palette(screen: MainScreen) -> None:
 def _help(screen: MainScreen) -> None:
     from maestro_tui.console.screens.help import HelpScreen
 
-    screen.console.open_sheet(HelpScreen(screen.focused))
+    screen.console.open_sheet(HelpScreen(screen.console.screen.focused))
 
 
 def _quit(screen: MainScreen) -> None:
@@ -179,6 +186,7 @@ HANDLERS: Mapping[str, Callable[[MainScreen], None]] = {
     "sort_reverse": _sort_reverse,
     "copy_id": _copy_id,
     "copy_resume": _copy_resume,
+    "wall": _wall,
     "theme": _theme,
     "palette": _palette,
     "help": _help,

@@ -221,7 +221,11 @@ class MainScreen(Screen[None]):
     def scene(self) -> Scene:
         """What actions depend on now."""
         row = self.table.current
-        return Scene(row.summary if row else None, len(self.marked), self.console.own_sessions)
+        return self.scene_of(row.summary if row else None)
+
+    def scene_of(self, session: SessionSummary | None) -> Scene:
+        """What actions on that session depend on now."""
+        return Scene(session, len(self.marked), self.console.own_sessions)
 
     def await_session(self, session_id: str) -> None:
         """Go to a session as soon as it is seen on disk."""
@@ -248,7 +252,9 @@ class MainScreen(Screen[None]):
             )
 
     def go_to(self, session_id: str) -> None:
-        """Open a session; a filter that hides it is taken away."""
+        """Open a session; a filter that hides it is taken away, and so is the wall."""
+        if not self.is_current:
+            self.app.pop_screen()
         if session_id not in self.view.positions:
             self.query_one(FilterInput).value = ""
             self.query_now = parse("")

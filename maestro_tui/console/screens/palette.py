@@ -39,8 +39,12 @@ class ConsoleCommands(Provider):
         return out
 
     def _perform(self, action_id: str) -> None:
-        # After the palette has closed, so that a sheet may open.
-        self._console.call_after_refresh(self._console.main.action_perform, action_id)
+        # After the palette has closed, so that a sheet may open over the screen that is then on top.
+        self._console.call_after_refresh(self._perform_now, action_id)
+
+    def _perform_now(self, action_id: str) -> None:
+        perform = getattr(self._console.screen, "action_perform", self._console.main.action_perform)
+        perform(action_id)
 
     async def discover(self) -> Hits:
         """Everything that can be done."""

@@ -1,0 +1,297 @@
+"""Paints the wall by the line API: the time axis, pinned sessions that stay in sight, and the others below."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from maestro_tui.console import wall
+from maestro_tui.console.fleet import NO_USUAL, FleetRow, FleetView, Usual, time_words
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import column_width, fit, shorten_middle
+from maestro_tui.console.timeline import Axis, ticks
+from maestro_tui.console.wall import SPANS, Piece, Wall, Window
+from maestro_tui.console.widgets.palette import Palette, finished, palette
+
+_URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
+ATTENTION, RUNNING, QUIET = 1.0, 0.42, 0.24
+"""How strongly a strip is coloured when its column is full."""
+
+
+class WallStrips(ScrollView, can_focus=True):
+    """A strip for each session on one time axis, under a cursor."""
+
+    DEFAULT_CSS = """
+    WallStrips {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        overflow-x: hidden;
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Next session", show=False),
+        Binding("up,k", "move(-1)", "Previous session", show=False),
+        Binding("pagedown,ctrl+f,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+b,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("home,g", "edge(-1)", "First session", show=False),
+        Binding("end,G", "edge(1)", "Last session", show=False),
+        Binding("plus,equals_sign", "zoom(1)", "Shorter time", show=False),
+        Binding("minus", "zoom(-1)", "Longer time", show=False),
+        Binding("0", "zoom(0)", "Fit, and follow the clock", show=False),
+        Binding("left,h", "shift(-1)", "Earlier", show=False),
+        Binding("right,l", "shift(1)", "Later", show=False),
+    ]
+
+    class Highlighted(Message):
+        """The cursor stands on another session, or on none."""
+
+    class Opened(Message):
+        """A session was clicked while the cursor stood on it."""
+
+    def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.ascii_only = ascii_only
+        self.time = Window()
+        self.wall = Wall()
+        self.now = 0.0
+        self.cursor = 0
+        self.empty_words: tuple[str, ...] = ()
+        self.marked: frozenset[str] = frozenset()
+        self._all: tuple[FleetRow, ...] = ()
+        self._usual: Usual = NO_USUAL
+        self._fitted = 0
+        self._pin_top = 0
+
+    # ── What is shown ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def current(self) -> FleetRow | None:
+        """The row under the cursor."""
+        rows = self.wall.rows
+        return rows[self.cursor] if self.cursor < len(rows) else None
+
+    @property
+    def span(self) -> float:
+        """Seconds that the axis shows."""
+        return SPANS[self.time.zoom if self.time.zoom is not None else self._fitted]
+
+    def set_view(self, view: FleetView, now: float, usual: Usual = NO_USUAL) -> None:
+        """Show another state; the cursor stays with its session."""
+        self._all, self._usual, self.now = view.rows, usual, now
+        self._select()
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+        self.now = now
+        self._select()
+
+    def select(self, session_id: str) -> bool:
+        """Put the cursor on a session; False when it is not on the wall."""
+        place = self.wall.positions.get(session_id)
+        if place is None:
+            return False
+        self._move_to(place)
+        return True
+
+    def _select(self) -> None:
+        before, old = self.current, self.wall
+        if self.time.zoom is None:
+            self._fitted = wall.fitted_zoom(self._all, self.now)
+        end = self.time.end if self.time.end is not None else self.now
+        self.wall = wall.select(self._all, end - self.span, end, self.now)
+        place = self.wall.positions.get(before.session_id) if before is not None else None
+        self.cursor = place if place is not None else min(self.cursor, max(0, len(self.wall.rows) - 1))
+        if len(self.wall.rows) != len(old.rows) or self.wall.pinned != old.pinned:
+            self._fit_scroll()
+        self._keep_visible()
+        self.refresh()
+        if self.current is not before:
+            self.post_message(self.Highlighted())
+
+    # ── Cursor, scroll and time ───────────────────────────────────────────────────────────────────────────
+
+    def _parts(self) -> wall.Places:
+        return wall.places(
+            self.wall.pinned, len(self.wall.rows) - self.wall.pinned, max(1, self.size.height - 1)
+        )
+
+    def _fit_scroll(self) -> None:
+        # The scrollbar is that of the rows below the pinned ones.
+        hidden = len(self.wall.rows) - self.wall.pinned - self._parts().others
+        self.virtual_size = Size(self.size.width, self.size.height + max(0, hidden))
+
+    def _keep_visible(self) -> None:
+        if self.size.height <= 1:
+            return
+        parts, pinned = self._parts(), self.wall.pinned
+        if self.cursor < pinned:
+            self._pin_top = wall.top_for(self.cursor, self._pin_top, parts.pinned, pinned)
+            return
+        self._pin_top = max(0, min(self._pin_top, pinned - parts.pinned))
+        others = len(self.wall.rows) - pinned
+        top = wall.top_for(self.cursor - pinned, int(self.scroll_y), parts.others, others)
+        if top != int(self.scroll_y):
+            self._fit_scroll()
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+
+    def _move_to(self, place: int) -> None:
+        if not self.wall.rows:
+            return
+        place = max(0, min(place, len(self.wall.rows) - 1))
+        moved, self.cursor = place != self.cursor, place
+        self._keep_visible()
+        self.refresh()
+        if moved:
+            self.post_message(self.Highlighted())
+
+    def action_move(self, step: int) -> None:
+        """Some sessions up or down."""
+        self._move_to(self.cursor + step)
+
+    def action_page(self, step: int) -> None:
+        """One page up or down."""
+        self._move_to(self.cursor + step * max(1, self._parts().others - 1))
+
+    def action_edge(self, step: int) -> None:
+        """To the first or the last session."""
+        self._move_to(0 if step < 0 else len(self.wall.rows) - 1)
+
+    def action_zoom(self, step: int) -> None:
+        """A shorter or a longer time; 0 fits and follows the clock."""
+        self.time = self.time.zoomed(step, self._fitted)
+        self._select()
+
+    def action_shift(self, step: int) -> None:
+        """Earlier or later."""
+        self.time = self.time.shifted(step, self.now, self.span)
+        self._select()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click takes the cursor along; on the cursor's own row it opens."""
+        place = self._place_at(event.y)
+        if place is None:
+            return
+        if place == self.cursor:
+            self.post_message(self.Opened())
+        self._move_to(place)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._fit_scroll()
+        self._keep_visible()
+
+    def on_focus(self) -> None:
+        """The cursor is shown stronger."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """The cursor is shown weaker."""
+        self.refresh()
+
+    def _place_at(self, y: int) -> int | None:
+        """Index of the row on a line of the screen."""
+        parts = self._parts()
+        line = y - 1
+        if 0 <= line < parts.pinned:
+            return line + self._pin_top
+        line -= parts.pinned + parts.gap
+        place = line + int(self.scroll_y) + self.wall.pinned
+        return place if 0 <= line < parts.others and place < len(self.wall.rows) else None
+
+    # ── Painting ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _columns(self) -> tuple[int, int, int]:
+        """Widths of the session's name, the strip and the words at the right."""
+        wide = self.size.width >= 100
+        title = column_width((row.title for row in self.wall.rows[:200]), 10, 24 if wide else 16)
+        words = 18 if wide else 14
+        return title, max(8, self.size.width - 3 - title - 2 - 2 - words), words
+
+    def axis(self) -> Axis:
+        """The time axis as it is shown now."""
+        return wall.axis(self.span, self.time.end, self.now, self._columns()[1])
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        base = self.rich_style
+        return finished(self, self._line(y, base))
+
+    def _line(self, y: int, base: Style) -> Strip:
+        width = self.size.width
+        if not self.wall.rows:
+            if not 1 <= y <= len(self.empty_words):
+                return Strip.blank(width, base)
+            style = base if y == 1 else base + palette(self).style("muted")
+            return Strip([Segment("  " + self.empty_words[y - 1], style)]).crop_extend(0, width, base)
+        if y == 0:
+            return self._axis_line(base)
+        place = self._place_at(y)
+        return Strip.blank(width, base) if place is None else self._row_line(place, base)
+
+    def _axis_line(self, base: Style) -> Strip:
+        title, columns, _ = self._columns()
+        muted = base + palette(self).style("muted")
+        scale, cells = self.axis(), [" "] * columns
+        for column, label in ticks(scale, (0, columns)):
+            cells[column : column + len(label)] = label
+        words = fit("   " + wall.span_words(self.span, self.time.end, self.now), 3 + title + 2)
+        return Strip([Segment(words, base), Segment("".join(cells), muted)]).crop_extend(
+            0, self.size.width, base
+        )
+
+    def _row_line(self, place: int, base: Style) -> Strip:
+        row, colours = self.wall.rows[place], palette(self)
+        title, _, words = self._columns()
+        at_cursor, marked = place == self.cursor, row.session_id in self.marked
+        ground = base
+        if at_cursor:
+            ground = base + colours.cursor(self.has_focus)
+        bar = ("|" if self.ascii_only else "▌") if at_cursor else " "
+        tick = ("+" if self.ascii_only else "▪") if marked else bar
+        colour = colours.style(COLOURS.get(row.status, "muted"))
+        name = ground + Style(bold=True) if at_cursor or marked else ground
+        segments = [
+            Segment(tick, ground + colours.style("accent")),
+            Segment(glyph(row.status, self.ascii_only) + " ", ground + colour),
+            Segment(fit(shorten_middle(row.title, title), title), name),
+            Segment("  ", ground),
+        ]
+        pieces = wall.strip(row, self.axis(), self.now, self._usual, self.ascii_only)
+        segments += [Segment(piece.text, self._style(piece, ground, colours)) for piece in pieces]
+        usual = self._usual if words >= 18 else NO_USUAL
+        quiet = row.status not in _URGENT and row.status != "running"
+        said = ground + colours.style("muted") if quiet else ground
+        segments.append(Segment("  " + fit(time_words(row, self.now, usual), words), said))
+        return Strip(segments).crop_extend(0, self.size.width, ground)
+
+    def _style(self, piece: Piece, ground: Style, colours: Palette) -> Style:
+        if not piece.status:
+            return ground
+        if piece.status == "line":
+            return ground + colours.style("muted")
+        name = COLOURS.get(piece.status, "muted")
+        if colours.ansi:
+            own = colours.style(name)
+            return ground + own + Style(reverse=True) if piece.status in _URGENT else ground + own
+        return ground + strip_style(colours, name, piece.status, piece.heat)
+
+
+def strip_style(colours: Palette, name: str, status: str, heat: int) -> Style:
+    """Colours of a piece: loud where it needs attention, a tint where all is well, fainter where it is short."""
+    full = ATTENTION if status in _URGENT else RUNNING if status == "running" else QUIET
+    rich_colour = colours.style(name).color
+    own = Color.from_rich_color(rich_colour) if rich_colour is not None else colours.foreground
+    if full == ATTENTION:
+        return Style(color=colours.background.rich_color, bgcolor=own.rich_color)
+    ground = colours.background.blend(own, full * (0.4 + 0.2 * heat))
+    return Style(color=colours.foreground.rich_color, bgcolor=ground.rich_color)
