@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import stat
 import threading
@@ -26,6 +27,7 @@ LINE_LIMIT = 16_000_000
 _ZEROS = b"00000000"
 _START = b'{"crc":"'
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | durable.NO_FOLLOW
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _CHUNK = 4 << 20
 _MOST_DAMAGE = 100
 
@@ -225,13 +227,11 @@ def read_events(path: Path, offset: int = 0) -> JournalPart:
                     events.append(event)
                 elif line:
                     bad += 1
-                    whole = line.endswith(b"}")
                     if bad <= _MOST_DAMAGE:
-                        told = "is not as it was written" if whole else "breaks off"
+                        broken = _breaks_off(line)
+                        told = "breaks off" if broken else "is not as it was written"
                         damage.append(f"{name}: the record at byte {place} {told}; passed over")
-                        # After a power loss a tail may be zeros.
-                        begins_well = line.startswith((_START, b"\0")) or _START.startswith(line)
-                        if begins_well and not whole:
+                        if broken:
                             torn.append(damage[-1])
                 place += len(line) + 1
             if len(rest) > 2 * LINE_LIMIT:
@@ -244,6 +244,16 @@ def read_events(path: Path, offset: int = 0) -> JournalPart:
     if bad > _MOST_DAMAGE:
         damage.append(f"{name}: {bad - _MOST_DAMAGE:,} more records cannot be read")
     return JournalPart(events, place, damage, torn)
+
+
+def _breaks_off(line: bytes) -> bool:
+    """True for the beginning of a record: what a killed writer leaves, and with zeros after it a power loss."""
+    begun = line.rstrip(b"\0")
+    if not (begun.startswith(_START) or _START.startswith(begun)):
+        return False
+    without_texts = _TEXT.sub(b"", begun)
+    closed = without_texts.count(b"{") <= without_texts.count(b"}")
+    return not (begun.endswith(b"}") and (closed or b'"' in without_texts))
 
 
 def _parse(line: bytes) -> Event | None:
