@@ -32,12 +32,13 @@ class Demo:
             raise InputError(
                 f"{clean(str(folder), 200)} is not an empty folder; name a new one. Nothing was changed."
             )
-        self.folder = (folder or Path(tempfile.mkdtemp(prefix="maestro-demo-"))).absolute()
-        self.root = self.folder / ".maestro"
-        shutil.copytree(
-            SAMPLE, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
-        )
-        release = self.folder / "release.toml"
+        self.base = (folder or Path(tempfile.mkdtemp(prefix="maestro-demo-"))).absolute()
+        self.root = self.base / ".maestro"
+        # A workspace for each session: what is measured in one is not the other's doing.
+        self.folder, self.release_folder = self.base / "tally", self.base / "tally-release"
+        for copy in (self.folder, self.release_folder):
+            shutil.copytree(SAMPLE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        self.release = release = self.release_folder / "release.toml"
         # The commands run with the Python that runs this, whatever is called python3 on the PATH.
         release.write_text(
             release.read_text(encoding="utf-8").replace('"python3"', _toml(sys.executable)), encoding="utf-8"
@@ -50,11 +51,13 @@ class Demo:
     def start(self) -> list[subprocess.Popen[bytes]]:
         """Begin both sessions in processes of their own: a console sees them as it sees anybody's."""
         return [
-            self._spawn("invoices", REQUIREMENT, "sdlc"),
-            self._spawn("release-1.4.0", RELEASE_REQUIREMENT, str(self.folder / "release.toml")),
+            self._spawn("invoices", REQUIREMENT, "sdlc", self.folder),
+            self._spawn("release-1.4.0", RELEASE_REQUIREMENT, str(self.release), self.release_folder),
         ]
 
-    def _spawn(self, session_id: str, requirement: str, workflow: str) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, session_id: str, requirement: str, workflow: str, workspace: Path
+    ) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "maestro_tui", "--checkpoint-dir", str(self.root), "run", requirement]
         words += [
             "--session-id",
@@ -107,8 +110,8 @@ class Demo:
         second = engine.create(
             Launch(
                 RELEASE_REQUIREMENT,
-                workflow=str(self.folder / "release.toml"),
-                workspace=str(self.folder),
+                workflow=str(self.release),
+                workspace=str(self.release_folder),
                 session_id="release-1.4.0",
             )
         )

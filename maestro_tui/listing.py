@@ -103,7 +103,7 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     width = max(len(phase["phase"]) for phase in document["phases"])
     for phase in document["phases"]:
-        took = format_duration(phase["duration_seconds"]) if phase["duration_seconds"] is not None else ""
+        took = _took(phase["duration_seconds"])
         attempt = f"#{phase['attempt']}" if phase["attempt"] else ""
         stale = " stale" if phase["stale"] else ""
         why = f"  {clean(phase['reason'], 200)}" if phase["reason"] else ""
@@ -127,6 +127,12 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
             f"{clean(decision['choice'], 160)} (by {clean(decision['decided_by'], 40)})"
         )
     yield f"  {len(document['checkpoints'])} commits; the newest: {clean(document['checkpoints'][-1]['path'], 300)}"
+
+
+def _took(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f}s" if seconds < 60 else format_duration(seconds)
 
 
 def _iso(at: float) -> str:

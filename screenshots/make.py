@@ -38,9 +38,14 @@ def sessions() -> tuple[Demo, list[subprocess.Popen[bytes]]]:
         return [sys.executable, "-m", "maestro_tui", "--checkpoint-dir", str(demo.root), "run", *words]
 
     folder = ["--workspace", str(demo.folder), "--trust"]
-    release = ["--workflow", str(demo.folder / "release.toml"), *folder]
+    release = ["--workflow", str(demo.release), "--workspace", str(demo.release_folder), "--trust"]
     for session_id, words in {
-        "rounding-survey": ["Every amount must be rounded to the cent", "--phases", "requirements,design", *folder],
+        "rounding-survey": [
+            "Every amount must be rounded to the cent",
+            "--phases",
+            "requirements,design",
+            *folder,
+        ],
         "notes-review": ["Release notes must name every module", "--pause-after", "notes", *release],
     }.items():
         subprocess.run(run(*words, "--session-id", session_id), capture_output=True, timeout=300, check=False)
@@ -52,8 +57,12 @@ def sessions() -> tuple[Demo, list[subprocess.Popen[bytes]]]:
         '[[phases.personas]]\nname = "reporter"\nshell = "true"\n',
         encoding="utf-8",
     )
-    words = run("Count last night's invoices again", "--workflow", str(slow), *folder, "--session-id", "nightly-count")
-    running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    words = run(
+        "Count last night's invoices again", "--workflow", str(slow), *folder, "--session-id", "nightly-count"
+    )
+    running = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     return demo, [running]
 
 
@@ -109,8 +118,19 @@ def render(paths: list[Path], folder: Path) -> None:
     if chromium is None:
         raise SystemExit("chromium is not installed; the SVG files are written")
     for path in paths:
-        words = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1500,1050"]
-        words += [f"--user-data-dir={folder}/profile", f"--screenshot={folder / path.stem}.png", path.as_uri()]
+        words = [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--window-size=1500,1050",
+        ]
+        words += [
+            f"--user-data-dir={folder}/profile",
+            f"--screenshot={folder / path.stem}.png",
+            path.as_uri(),
+        ]
         subprocess.run(words, capture_output=True, timeout=120, check=True)
 
 

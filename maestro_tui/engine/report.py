@@ -35,8 +35,10 @@ def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) ->
             status, reason = "pending", "asked to run again"
         if name in situation.open_attempts:
             attempt = situation.open_attempts[name]
-            status = "running" if alive else "pending"
-            reason = None if alive else f"attempt {attempt} was interrupted"
+            # A living runner of other phases does not make an attempt of a dead one run.
+            running = alive and owner is not None and (not owner.phases or name in owner.phases)
+            status = "running" if running else "pending"
+            reason = None if running else f"attempt {attempt} was interrupted"
         waiting = result is not None and result.gate is not None and result.gate.verdict == "waiting"
         if waiting:
             reason = "waits for approval"

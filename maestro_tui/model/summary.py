@@ -109,7 +109,11 @@ def current_phase(phases: Sequence[PhaseSummary]) -> PhaseSummary | None:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSummary:
-    """One attempt of a phase, from the journal: the timeline's bars. `status` is a `PhaseStatus` value."""
+    """One attempt of a phase, from the journal: the timeline's bars.
+
+    `status` is a `PhaseStatus` value, or `interrupted`: begun, without an outcome, and nobody runs it any more;
+    `finished_at` is then its last sign of life.
+    """
 
     phase: str
     attempt: int
@@ -124,7 +128,7 @@ class AttemptSummary:
 
 @dataclass(frozen=True, slots=True)
 class PersonaSpan:
-    """When a persona worked within an attempt. `status`: running, completed, failed or cancelled."""
+    """When a persona worked within an attempt. `status`: running, completed, failed, cancelled, interrupted."""
 
     persona: str
     status: str
