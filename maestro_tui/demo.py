@@ -65,7 +65,7 @@ class Demo:
             "--workflow",
             workflow,
             "--workspace",
-            str(self.folder),
+            str(workspace),
             "--trust",
         ]
         return subprocess.Popen(

@@ -15,6 +15,8 @@ from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import read_owner
 
+WAITING = "waits for approval"
+
 
 def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
     """`{session_id, status, phases: [{phase, status, attempt, stale, reason, duration_seconds, quality,
@@ -41,7 +43,7 @@ def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) ->
             reason = None if running else f"attempt {attempt} was interrupted"
         waiting = result is not None and result.gate is not None and result.gate.verdict == "waiting"
         if waiting:
-            reason = "waits for approval"
+            reason = WAITING
         phases.append(_phase_document(name, status, attempt, name in stale, reason, result))
         summaries.append(
             PhaseSummary(
@@ -145,8 +147,10 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 def exit_code(document: Mapping[str, Any], phase: str | None = None) -> int:
     """0 completed, 1 a phase failed, 3 paused or waiting, 130 cancelled; of one phase when it ran alone."""
     if phase is not None:
-        status = next(entry["status"] for entry in document["phases"] if entry["phase"] == phase)
-        return {"completed": 0, "failed": 1, "cancelled": 130}.get(status, 3)
+        entry = next(entry for entry in document["phases"] if entry["phase"] == phase)
+        if entry["reason"] == WAITING:
+            return 3
+        return {"completed": 0, "failed": 1, "cancelled": 130}.get(entry["status"], 3)
     return {
         SessionStatus.COMPLETED: 0,
         SessionStatus.FAILED: 1,
