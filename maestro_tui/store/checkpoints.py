@@ -81,7 +81,7 @@ class CheckpointStore:
                     for entry in entries
                     if entry.is_dir(follow_symlinks=False)
                     and session_id_problem(entry.name) is None
-                    and (self.root / entry.name / HISTORY).is_dir()
+                    and durable.is_folder(f"{entry.path}/{HISTORY}")
                 ]
         except FileNotFoundError:
             return []

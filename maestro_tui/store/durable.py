@@ -177,6 +177,14 @@ def names_in(folder: Path) -> list[str]:
     return os.listdir(folder)
 
 
+def is_folder(path: str) -> bool:
+    """True for a folder; the path is text, since this is asked of ten thousand."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def same_file(one: Path, two: Path) -> bool:
     """True when both names lead to one file; links are not followed."""
     try:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from maestro_tui.model.errors import DamagedFile, FencedError, HeldError, MaestroError
+from maestro_tui.model.errors import DamagedFile, FencedError, HeldError, InputError, MaestroError
 from maestro_tui.model.text import clean, format_duration, name_problem
 from maestro_tui.store import durable
-from maestro_tui.store.locks import CommitLock, FileLock
+from maestro_tui.store.locks import COMMIT, CommitLock, FileLock
 from maestro_tui.store.runner_file import (
     LEASE,
     SIZE_LIMIT,
@@ -34,6 +34,9 @@ from maestro_tui.store.runner_file import (
 __all__ = ["LEASE", "Hold", "hold_phase", "hold_session", "read_owner", "take_over"]
 
 Clock = Callable[[], float]
+
+STOPPED_SECONDS = 2.0
+"""A commit that takes so long belongs to a process that is stopped."""
 
 _COMMIT_FILE = re.compile(r"\d{4,9}\.json\Z")
 _EPOCH = re.compile(rb'\n  "epoch": (\d{1,15}),\n')
@@ -194,10 +197,10 @@ def hold_session(session_dir: Path, clock: Clock = time.time) -> Hold:
 
 
 def hold_phase(session_dir: Path, phase: str, clock: Clock = time.time) -> Hold:
-    """Become the one runner of one phase, beside runners of other phases. Raises as `hold_session`."""
+    """Become the one runner of one phase, beside runners of other phases. Raises as `hold_session`, and `InputError`."""
     problem = name_problem(phase)
     if problem is not None:
-        raise HeldError(f"{clean(phase, 80)!r} is no name for a phase: {problem}. Nothing was run.")
+        raise InputError(f"{clean(phase, 80)!r} is no name for a phase: {problem}. Nothing was run.")
     durable.make_dir(session_dir / "locks")
     session = FileLock(session_dir / "locks" / "session")
     if not session.take(shared=True):
@@ -221,10 +224,15 @@ def take_over(session_dir: Path, clock: Clock = time.time) -> Hold:
     """
     locks = session_dir / "locks"
     durable.make_dir(locks)
-    with durable.told("open", locks):
-        for name in durable.names_in(locks):
-            if name == "session" or name.endswith(".phase"):
-                (locks / name).unlink(missing_ok=True)
+    commit = CommitLock(session_dir, STOPPED_SECONDS)
+    stopped_within = not commit.take()
+    try:
+        with durable.told("open", locks):
+            for name in durable.names_in(locks):
+                if name == "session" or name.endswith(".phase") or (name == COMMIT and stopped_within):
+                    (locks / name).unlink(missing_ok=True)
+    finally:
+        commit.free()
     return hold_session(session_dir, clock)
 
 

@@ -91,17 +91,27 @@ class CommitLock:
 
     def __enter__(self) -> CommitLock:
         """Wait for the lock, not for ever. Raises `StoreError`."""
+        if not self.take():
+            raise StoreError(
+                f"{durable.shown(self._lock.path)} has been held for {self._wait:g} s by a process that does not "
+                "go on (stopped, or waiting for its disk). Nothing was committed; all commits are safe."
+            )
+        return self
+
+    def take(self) -> bool:
+        """False when another process has held the lock for the whole time of waiting. Raises `StoreError`."""
         pause, most = _PAUSE_SECONDS
         deadline = time.monotonic() + self._wait
         while not self._lock.take():
             if time.monotonic() >= deadline:
-                raise StoreError(
-                    f"{durable.shown(self._lock.path)} has been held for {self._wait:g} s by a process that does not "
-                    "go on (stopped, or waiting for its disk). Nothing was committed; all commits are safe."
-                )
+                return False
             time.sleep(pause)
             pause = min(pause * 2, most)
-        return self
+        return True
+
+    def free(self) -> None:
+        """Give the lock back; harmless when it is not held."""
+        self._lock.free()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.free()
+        self.free()

@@ -16,15 +16,19 @@ from pathlib import Path
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import hold_phase, hold_session
+from maestro_tui.store.locks import CommitLock
 from tests.store.small_sessions import outcome
 
 def act(words):
-    global hold, child
+    global hold, child, lock
     if words[0] == "hold":
         hold = hold_session(folder) if len(words) == 1 else hold_phase(folder, words[1])
         return hold.epoch
     if words[0] == "commit":
         return store.commit(folder.name, words[1], int(words[2]), outcome(words[1], attempt=int(words[2])), hold).seq
+    if words[0] == "commit_lock":
+        lock = CommitLock(folder)
+        return lock.take()
     if words[0] == "child":
         import subprocess
         child = subprocess.Popen(["sleep", "600"], close_fds=False)

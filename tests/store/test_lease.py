@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from maestro_tui.model.errors import FencedError, HeldError, StoreError
+from maestro_tui.model.errors import FencedError, HeldError, InputError, StoreError
 from maestro_tui.store import durable, locks, runner_file
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import Hold, hold_phase, hold_session, read_owner, take_over
@@ -130,7 +130,7 @@ def test_the_epoch_rises_with_each_driver_and_not_with_a_neighbour(folder: Path)
 
 def test_a_phase_name_cannot_lead_out_of_the_folder_of_locks(folder: Path) -> None:
     for name in ("../../escape", "a/b", "", "a\0b"):
-        with pytest.raises(HeldError, match="no name for a phase"):
+        with pytest.raises(InputError, match="no name for a phase"):
             hold_phase(folder, name)
     with hold_session(folder):
         assert sorted(os.listdir(folder / "locks")) == ["commit", "session"]
@@ -280,6 +280,22 @@ def test_a_stopped_runner_that_was_replaced_is_refused_at_its_next_commit(folder
             old.do("release")
             assert [holder["id"] for holder in lease(folder)["holders"]] == [new.id]
             assert store.head("s1").context.phase_results["design"].status == "completed"
+
+
+def test_a_runner_that_was_stopped_within_a_commit_can_be_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maestro_tui.store.lease.STOPPED_SECONDS", 0.05)
+    store = CheckpointStore(folder.parent)
+    with runners(folder) as [old]:
+        old.do("hold")
+        old.do("commit_lock")
+        old.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, old.process.pid, os.WSTOPPED)
+        with take_over(folder) as new:
+            assert commit(store, new, "design").seq == 1
+            old.process.send_signal(signal.SIGCONT)
+            assert old.ask("commit", "requirements", "1")["error"] == "FencedError"
 
 
 def test_a_removed_lock_file_gives_the_session_away_and_fences_the_first(folder: Path) -> None:
