@@ -63,6 +63,9 @@ _KEY_WORDS = {
     "space": "space",
     "full_stop": ".",
     "comma": ",",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
 }
 
 

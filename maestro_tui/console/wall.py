@@ -90,6 +90,27 @@ class Piece:
     text: str
     status: str = ""
     heat: int = 0
+    edge: bool = False
+    """True for the column that parts a phase from the one that it touches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What strips are drawn with. `fill` is seen where the ground's colour alone does not show a phase."""
+
+    fill: str = " "
+    edge: str = "▏"
+    more: str = "…"
+    now: str = "╎"
+    ahead: str = "┄"
+    usual: str = "▕"
+    ascii_only: bool = False
+
+
+SIGNS = Signs()
+COLOURLESS_SIGNS = Signs(fill="━")
+"""For themes of the terminal's own colours, in which a ground cannot be tinted."""
+ASCII_SIGNS = Signs("=", "|", "~", "|", "-", "|", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +171,7 @@ def axis(span: float, end: float | None, now: float, columns: int) -> Axis:
 
 
 def strip(
-    row: FleetRow, scale: Axis, now: float, usual: Usual = NO_USUAL, ascii_only: bool = False
+    row: FleetRow, scale: Axis, now: float, usual: Usual = NO_USUAL, signs: Signs = SIGNS
 ) -> tuple[Piece, ...]:
     """The strip of a session: pieces that together take exactly the columns of the axis."""
     columns = scale.columns
@@ -159,7 +180,7 @@ def strip(
     cover = [0.0] * columns
     for index, span in enumerate(spans):
         _lay(index, span, spans, scale, owners, cover)
-    cells = _cells(columns, scale, row, now, usual, ascii_only)
+    cells = _cells(columns, scale, row, now, usual, signs)
     pieces: list[Piece] = []
     column = 0
     while column < columns:
@@ -171,7 +192,7 @@ def strip(
             pieces.extend(_joined(cells[column:end]))
         else:
             touching = column > 0 and owners[column - 1] is not None
-            pieces.extend(_piece(spans[owner], cover[column:end], touching, ascii_only))
+            pieces.extend(_pieces(spans[owner], cover[column:end], touching, signs))
         column = end
     return tuple(pieces)
 
@@ -186,7 +207,7 @@ def _spans(row: FleetRow, now: float) -> list[_Span]:
         end = phase.finished_at
         if phase.waiting and end is not None:
             out.append(_Span(start, max(start, end), "completed", phase.name))
-            out.append(_Span(max(start, end), max(end, now), "waiting", "waits for you"))
+            out.append(_Span(max(start, end), max(end, now), "waiting", "waits"))
         elif end is not None:
             out.append(_Span(start, max(start, end), word, phase.name))
         elif word == "silent":
@@ -226,28 +247,28 @@ def _stronger(one: _Span, share: float, other: _Span, covered: float) -> bool:
     return mine < theirs if mine != theirs else share > covered
 
 
-def _piece(span: _Span, cover: Sequence[float], touching: bool, ascii_only: bool) -> list[Piece]:
+def _pieces(span: _Span, cover: Sequence[float], touching: bool, signs: Signs) -> list[Piece]:
+    """The run of columns of one span: an edge towards the one before it, its glyph, its name if there is room."""
     width = len(cover)
-    sign = "" if span.status in _PLAIN else glyph(span.status, ascii_only)
-    edge = "|" if ascii_only else "▏"
-    lead = edge if touching and width > 1 else " " if width > 2 else ""
-    room = width - len(lead) - len(sign)
+    sign = "" if span.status in _PLAIN else glyph(span.status, signs.ascii_only)
+    edge = signs.edge if touching and width > 1 else ""
+    lead = " " if width - len(edge) > 2 and (sign or not edge) else ""
     text = lead + sign
-    space = " " if sign else ""
-    name_room = room - len(space)
-    if name_room >= 4 or (name_room >= len(span.label) > 0):
-        text += space + fit(span.label, name_room, "~" if ascii_only else "…")
-    else:
-        text += ("-" if ascii_only else "─") * room if not sign else " " * room
-    text = fit(text, width)
+    room = width - len(edge) - len(text) - (1 if sign else 0)
+    if room >= min(len(span.label), 6):
+        text += (" " if sign else "") + fit(span.label, room, signs.more)
+    text += (signs.fill if not text.strip() else " ") * width
+    text = edge + text[: width - len(edge)]
     out: list[Piece] = []
-    for char_index, heat in enumerate(map(_heat, cover)):
-        if out and out[-1].heat == heat:
-            continue
-        out.append(Piece("", span.status, heat))
-        begin = char_index
-        end = next((at for at in range(begin, width) if _heat(cover[at]) != heat), width)
-        out[-1] = Piece(text[begin:end], span.status, heat)
+    column = 0
+    while column < width:
+        heat = _heat(cover[column])
+        end = column + 1
+        if not (edge and column == 0):
+            while end < width and _heat(cover[end]) == heat:
+                end += 1
+        out.append(Piece(text[column:end], span.status, heat, bool(edge) and column == 0))
+        column = end
     return out
 
 
@@ -255,23 +276,21 @@ def _heat(share: float) -> int:
     return 3 if share > 0.66 else 2 if share > 0.33 else 1
 
 
-def _cells(
-    columns: int, scale: Axis, row: FleetRow, now: float, usual: Usual, ascii_only: bool
-) -> list[Piece]:
+def _cells(columns: int, scale: Axis, row: FleetRow, now: float, usual: Usual, signs: Signs) -> list[Piece]:
     """What stands where no phase worked: nothing, the line of now, and the way to the usual end."""
     cells = [Piece(" ")] * columns
     here = int((now - scale.start) / scale.per_column)
     if not 0 <= here < columns:
         return cells
-    cells[here] = Piece("|" if ascii_only else "╎", "line")
+    cells[here] = Piece(signs.now, "line")
     phase = row.summary.current
     median = usual.get((row.summary.workflow, row.phase))
     if row.status == "running" and phase is not None and phase.started_at is not None and median:
         end = int((phase.started_at + median - scale.start) / scale.per_column)
         for column in range(here + 1, min(end, columns)):
-            cells[column] = Piece("-" if ascii_only else "┄", "line")
+            cells[column] = Piece(signs.ahead, "line")
         if here < end < columns:
-            cells[end] = Piece("|" if ascii_only else "▕", "line")
+            cells[end] = Piece(signs.usual, "line")
     return cells
 
 

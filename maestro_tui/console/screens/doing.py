@@ -146,7 +146,7 @@ def _copy(screen: MainScreen, text: str) -> None:
 def _wall(screen: MainScreen) -> None:
     from maestro_tui.console.screens.wall import WallScreen
 
-    if screen.is_current:
+    if screen.is_active:
         screen.console.push_screen(WallScreen())
 
 

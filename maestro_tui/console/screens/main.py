@@ -253,7 +253,7 @@ class MainScreen(Screen[None]):
 
     def go_to(self, session_id: str) -> None:
         """Open a session; a filter that hides it is taken away, and so is the wall."""
-        if not self.is_current:
+        if not self.is_active:
             self.app.pop_screen()
         if session_id not in self.view.positions:
             self.query_one(FilterInput).value = ""

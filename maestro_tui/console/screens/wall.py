@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
@@ -10,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from maestro_tui.console.actions import ACTIONS
+from maestro_tui.console.actions import ACTIONS, Action
 from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words, short_path
 from maestro_tui.console.widgets.wall_strips import WallStrips
 from maestro_tui.model.summary import FleetSnapshot
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 
 _NOT_HERE = frozenset(["sort", "sort_reverse", "mark_shown"])
 """Actions of the list that have no meaning on the wall."""
+
+
+_TIME_KEYS = (
+    (Action("zoom_in", "plus", "zoom in", "Shorter time.", "Wall"), "+"),
+    (Action("zoom_out", "minus", "out", "Longer time.", "Wall"), "-"),
+    (Action("earlier", "left", "earlier", "Earlier.", "Wall"), "h"),
+    (Action("later", "right", "later", "Later.", "Wall"), "l"),
+)
+"""What the line of keys tells about the wall's own keys, and what a click on them does."""
 
 
 class WallScreen(Screen[None]):
@@ -107,11 +117,12 @@ class WallScreen(Screen[None]):
         self.query_one(Brief).show(row.summary if row else None, row.status if row else "new")
         scene, console = self.main.scene_of(row.summary if row else None), self.console
         keys = [
-            (action, console.key_of(action))
+            (replace(action, title="list") if action.id == "wall" else action, console.key_of(action))
             for action in sorted(console.console_actions, key=lambda action: action.rank)
             if action.rank and action.id not in _NOT_HERE and action.available(scene) is None
         ]
-        self.query_one(KeyBar).show(keys)
+        first = [one for one in keys if one[0].id in ("open", "wall")]
+        self.query_one(KeyBar).show([*first, *_TIME_KEYS, *(one for one in keys if one not in first)])
 
     @on(WallStrips.Highlighted)
     def _highlighted(self) -> None:
@@ -123,7 +134,13 @@ class WallScreen(Screen[None]):
 
     @on(KeyBar.Clicked)
     def _key_clicked(self, message: KeyBar.Clicked) -> None:
-        self.action_perform(message.action_id)
+        strips = self.strips
+        if message.action_id in ("zoom_in", "zoom_out"):
+            strips.action_zoom(1 if message.action_id == "zoom_in" else -1)
+        elif message.action_id in ("earlier", "later"):
+            strips.action_shift(-1 if message.action_id == "earlier" else 1)
+        else:
+            self.action_perform(message.action_id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What does not exist here (read-only) has no key."""

@@ -19,12 +19,14 @@ from maestro_tui.console.fleet import NO_USUAL, FleetRow, FleetView, Usual, time
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit, shorten_middle
 from maestro_tui.console.timeline import Axis, ticks
-from maestro_tui.console.wall import SPANS, Piece, Wall, Window
+from maestro_tui.console.wall import ASCII_SIGNS, COLOURLESS_SIGNS, SIGNS, SPANS, Piece, Wall, Window
 from maestro_tui.console.widgets.palette import Palette, finished, palette
 
 _URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
-ATTENTION, RUNNING, QUIET = 1.0, 0.42, 0.24
-"""How strongly a strip is coloured when its column is full."""
+_LOUD = frozenset(["waiting", "failed"])
+LOUD, ALIVE, QUIET = 1.0, 0.42, 0.36
+"""How strongly a strip is coloured when its column is full: what needs a person, what is open, what is done."""
+_ALIVE = frozenset(["running", "silent", "interrupted"])
 
 
 class WallStrips(ScrollView, can_focus=True):
@@ -266,7 +268,8 @@ class WallStrips(ScrollView, can_focus=True):
             Segment(fit(shorten_middle(row.title, title), title), name),
             Segment("  ", ground),
         ]
-        pieces = wall.strip(row, self.axis(), self.now, self._usual, self.ascii_only)
+        signs = ASCII_SIGNS if self.ascii_only else COLOURLESS_SIGNS if colours.ansi else SIGNS
+        pieces = wall.strip(row, self.axis(), self.now, self._usual, signs)
         segments += [Segment(piece.text, self._style(piece, ground, colours)) for piece in pieces]
         usual = self._usual if words >= 18 else NO_USUAL
         quiet = row.status not in _URGENT and row.status != "running"
@@ -279,19 +282,20 @@ class WallStrips(ScrollView, can_focus=True):
             return ground
         if piece.status == "line":
             return ground + colours.style("muted")
-        name = COLOURS.get(piece.status, "muted")
-        if colours.ansi:
-            own = colours.style(name)
-            return ground + own + Style(reverse=True) if piece.status in _URGENT else ground + own
-        return ground + strip_style(colours, name, piece.status, piece.heat)
+        return ground + strip_style(colours, piece)
 
 
-def strip_style(colours: Palette, name: str, status: str, heat: int) -> Style:
-    """Colours of a piece: loud where it needs attention, a tint where all is well, fainter where it is short."""
-    full = ATTENTION if status in _URGENT else RUNNING if status == "running" else QUIET
-    rich_colour = colours.style(name).color
-    own = Color.from_rich_color(rich_colour) if rich_colour is not None else colours.foreground
-    if full == ATTENTION:
-        return Style(color=colours.background.rich_color, bgcolor=own.rich_color)
-    ground = colours.background.blend(own, full * (0.4 + 0.2 * heat))
-    return Style(color=colours.foreground.rich_color, bgcolor=ground.rich_color)
+def strip_style(colours: Palette, piece: Piece) -> Style:
+    """Colours of a piece: loud where it needs a person, a tint where all is well, fainter where it is short."""
+    own_style = colours.style(COLOURS.get(piece.status, "muted"))
+    if colours.ansi:
+        # No tints here: what is not simply done stands in reverse.
+        return own_style + Style(reverse=piece.status not in ("completed", "stale"))
+    own = Color.from_rich_color(own_style.color) if own_style.color is not None else colours.foreground
+    background, text = colours.background, colours.foreground
+    if piece.status in _LOUD:
+        ground, text = own, background
+    else:
+        full = ALIVE if piece.status in _ALIVE else QUIET
+        ground = background.blend(own, full * (0.4 + 0.2 * piece.heat))
+    return Style(color=(background if piece.edge else text).rich_color, bgcolor=ground.rich_color)
