@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from maestro_tui.engine.attempts import JOURNAL
-from maestro_tui.engine.drive import SessionJournal, operator_name
+from maestro_tui.engine.drive import operator_name
+from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
     Decision,

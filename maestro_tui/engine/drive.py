@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from maestro_tui.engine.attempts import JOURNAL
+from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
 from maestro_tui.engine.team import Attempt, TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
@@ -30,11 +31,10 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.logs import PhaseLog
+from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace import Workspace
 
 HEARTBEAT_SECONDS = 2.0
-
-Listener = Callable[[Event], None]
 
 
 def operator_name() -> str:
@@ -43,62 +43,6 @@ def operator_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "operator"
-
-
-class SessionJournal:
-    """Writes a session's events and tells the listeners."""
-
-    def __init__(self, journal: Journal, listeners: tuple[Listener, ...]) -> None:
-        self._journal = journal
-        self._listeners = listeners
-
-    def event(
-        self,
-        type: str,
-        *,
-        phase: str | None = None,
-        attempt: int | None = None,
-        persona: str | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Append one event; it is on disk before this returns where its type asks for it."""
-        self.tell(self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {}))
-
-    def tell(self, event: Event) -> None:
-        """Hand an event to the listeners only."""
-        for listener in self._listeners:
-            listener(event)
-
-    def close(self) -> None:
-        """Close the journal's file."""
-        self._journal.close()
-
-
-class _AttemptSink:
-    """One attempt's events and log lines."""
-
-    def __init__(
-        self, journal: SessionJournal, log: PhaseLog, session_id: str, phase: str, attempt: int
-    ) -> None:
-        self._journal, self._log = journal, log
-        self._session_id, self._phase, self._attempt = session_id, phase, attempt
-
-    def event(self, type: str, *, persona: str | None = None, **data: Any) -> None:
-        self._journal.event(type, phase=self._phase, attempt=self._attempt, persona=persona, data=data)
-
-    def line(self, persona: str, stream: Literal["out", "err", "engine"], text: str) -> None:
-        at = self._log.write(persona, stream, text)
-        self._journal.tell(
-            Event(
-                type="persona_output",
-                at=at,
-                session_id=self._session_id,
-                phase=self._phase,
-                attempt=self._attempt,
-                persona=persona,
-                data={"stream": stream, "text": text},
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +84,7 @@ class Drive:
         self._situation = situation
         self._dir = store.session_dir(session_id)
         self._journal = SessionJournal(Journal(self._dir / JOURNAL, session_id, seal=True), listeners)
+        self._redactor = Redactor()
         self._running: dict[str, asyncio.Task[PhaseResult]] = {}
         self._paused_at: set[str] = set()
         self._lost: MaestroError | None = None
@@ -243,7 +188,7 @@ class Drive:
         log_path = self._dir / "logs" / f"{name}.{number}.log"
         scratch = self._dir / "tmp" / f"{name}.{number}"
         log = PhaseLog(log_path)
-        sink = _AttemptSink(self._journal, log, self._session_id, name, number)
+        sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number)
         try:
             sink.event("phase_started", reason=planned.reason)
             scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -269,16 +214,14 @@ class Drive:
                 usage=Usage(seconds=round((now - started).total_seconds(), 3)),
                 error=PhaseError(kind="cancelled", message="cancelled by the operator", log=log_path.name),
             )
-            log.close()
-            self._commit(name, result, situation.workflow)
+            self._commit(name, result, situation.workflow, sink.close())
             raise
         finally:
-            log.close()
             shutil.rmtree(scratch, ignore_errors=True)
-        self._commit(name, result, situation.workflow)
+        self._commit(name, result, situation.workflow, sink.close())
         return result
 
-    async def _outcome(self, attempt: Attempt, sink: _AttemptSink) -> PhaseResult:
+    async def _outcome(self, attempt: Attempt, sink: AttemptSink) -> PhaseResult:
         started = self._team.now()
         try:
             return await self._team.execute_phase(attempt, sink)
@@ -298,9 +241,12 @@ class Drive:
                 ),
             )
 
-    def _commit(self, name: str, result: PhaseResult, workflow: Workflow) -> None:
+    def _commit(self, name: str, result: PhaseResult, workflow: Workflow, log_problem: str | None) -> None:
         """Commit an outcome and write its event. A cancelled rerun leaves the committed result in place."""
+        result = PhaseResult.model_validate(self._redactor.data(result.model_dump()))
         data: dict[str, Any] = {"status": result.status, "duration_seconds": result.duration_seconds}
+        if log_problem is not None:
+            data["log_problem"] = log_problem
         if result.error is not None:
             data["error"] = clean(result.error.message, 1000)
 

@@ -9,8 +9,9 @@ from typing import Any
 from maestro_tui.config import find_workflow
 from maestro_tui.engine import decisions
 from maestro_tui.engine.attempts import begun_attempts
-from maestro_tui.engine.drive import Drive, Listener, Situation
+from maestro_tui.engine.drive import Drive, Situation
 from maestro_tui.engine.launch import Launch, first_context
+from maestro_tui.engine.sinks import Listener
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.context import (
     GateVerdict,

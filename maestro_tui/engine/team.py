@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 import traceback
@@ -238,6 +239,13 @@ class TeamExecutionEngineV2:
                     f"{persona.name!r} reported {clean(name, 60)} = {clean(value, 60)}, which is no finite number.",
                     kind="result",
                 )
+        try:
+            json.dumps(dict(result.outputs), allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise PerformerFailed(
+                f"{persona.name!r} returned outputs that JSON cannot hold ({clean(error, 200)}).",
+                kind="result",
+            ) from error
         work.outputs.update(result.outputs)
         now = self.now()
         work.decisions.extend(

@@ -1,0 +1,92 @@
+"""Where a session's events and an attempt's output lines go: journal, log, and whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from maestro_tui.model.errors import StoreError
+from maestro_tui.model.events import Event
+from maestro_tui.model.text import clean
+from maestro_tui.store.journal import Journal
+from maestro_tui.store.logs import LINE_LIMIT, PhaseLog
+from maestro_tui.store.redaction import LineRedactor, Redactor
+
+Listener = Callable[[Event], None]
+
+
+class SessionJournal:
+    """Writes a session's events and tells the listeners."""
+
+    def __init__(self, journal: Journal, listeners: tuple[Listener, ...]) -> None:
+        self._journal = journal
+        self._listeners = listeners
+
+    def event(
+        self,
+        type: str,
+        *,
+        phase: str | None = None,
+        attempt: int | None = None,
+        persona: str | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append one event; it is on disk before this returns where its type asks for it."""
+        self.tell(self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {}))
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the listeners only."""
+        for listener in self._listeners:
+            listener(event)
+
+    def close(self) -> None:
+        """Close the journal's file."""
+        self._journal.close()
+
+
+class AttemptSink:
+    """One attempt's events and log lines, redacted before they are written."""
+
+    def __init__(
+        self,
+        journal: SessionJournal,
+        log: PhaseLog,
+        redactor: Redactor,
+        session_id: str,
+        phase: str,
+        attempt: int,
+    ) -> None:
+        self._journal, self._log, self._redactor = journal, log, redactor
+        self._session_id, self._phase, self._attempt = session_id, phase, attempt
+        self._lines: dict[tuple[str, str], LineRedactor] = {}
+
+    def event(self, type: str, *, persona: str | None = None, **data: Any) -> None:
+        """A fact of this attempt for the journal."""
+        self._journal.event(
+            type, phase=self._phase, attempt=self._attempt, persona=persona, data=self._redactor.data(data)
+        )
+
+    def line(self, persona: str, stream: Literal["out", "err", "engine"], text: str) -> None:
+        """A line for this attempt's log."""
+        lines = self._lines.setdefault((persona, stream), LineRedactor(self._redactor, LINE_LIMIT))
+        shown = lines.feed(text)
+        if shown is not None:
+            self._write(persona, stream, shown)
+
+    def close(self) -> str | None:
+        """Write what was held back and close the log; what went wrong with it, which must not cost the outcome."""
+        try:
+            for (persona, stream), lines in self._lines.items():
+                rest = lines.rest()
+                if rest is not None:
+                    self._write(persona, stream, rest)
+            self._log.close()
+        except StoreError as error:
+            return clean(error, 400)
+        return None
+
+    def _write(self, persona: str, stream: str, text: str) -> None:
+        at = self._log.write(persona, stream, text)
+        data = {"stream": stream, "text": text}
+        event = Event("persona_output", at, self._session_id, self._phase, self._attempt, persona, data)
+        self._journal.tell(event)

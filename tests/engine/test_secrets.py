@@ -1,0 +1,48 @@
+"""What a performer prints of a secret reaches neither log, journal, checkpoint nor event."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from maestro_tui import Persona, Phase, TeamExecutionEngineV2SplitMode, Workflow
+
+SECRET = "correct-Horse-7-battery"
+CODE = """
+import json, os, pathlib, sys
+secret = os.environ["SHOP_TOKEN"]
+print("the token is", secret)
+print("x" * 999_990 + secret, file=sys.stderr)
+pathlib.Path(os.environ["MAESTRO_RESULT"]).write_text(json.dumps(
+    {"outputs": {"token": secret}, "summary": secret, "decisions": [secret]}))
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+async def test_a_secret_of_the_environment_is_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", SECRET)
+    (tmp_path / "work").mkdir()
+    worker = Persona(name="worker", argv=(sys.executable, "-c", CODE, str(code)), env=("SHOP_TOKEN",))
+    workflow = Workflow(name="w", phases=(Phase(name="a", personas=(worker,)),))
+    heard: list[str] = []
+    engine = TeamExecutionEngineV2SplitMode(
+        tmp_path / "root", workflow, tmp_path / "work", on_event=lambda event: heard.append(repr(event.data))
+    )
+    context = await engine.execute_batch("x", session_id="s1")
+    result = context.phase_results["a"]
+    if code == 0:
+        assert result.outputs == {"token": "‹SHOP_TOKEN›"}
+    files = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
+    assert len(files) > 5
+    holding = [path.name for path in files if SECRET.encode() in path.read_bytes()]
+    assert holding == []
+    assert not any(SECRET in told for told in heard)
+    log = (tmp_path / "root" / "s1" / "logs" / "a.1.log").read_text()
+    assert "the token is ‹SHOP_TOKEN›" in log
+    assert json.dumps(SECRET) not in log
