@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -258,6 +258,27 @@ def actions_for(read_only: bool) -> tuple[Action, ...]:
     if not read_only:
         return ACTIONS
     return tuple(action for action in ACTIONS if action.safety is Safety.LOOK)
+
+
+_FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
+    SessionStatus.WAITING: ("review",),
+    SessionStatus.FAILED: ("resume", "phase", "rerun", "skip"),
+    SessionStatus.INTERRUPTED: ("resume", "doctor"),
+    SessionStatus.CANCELLED: ("resume", "rerun"),
+    SessionStatus.PAUSED: ("resume",),
+    SessionStatus.NEW: ("resume",),
+    SessionStatus.RUNNING: ("cancel",),
+    SessionStatus.COMPLETED: ("rerun", "fork"),
+}
+"""What an operator most likely wants of a session of that status: these keys stand first."""
+
+
+def keys_for(actions: Iterable[Action], scene: Scene) -> tuple[Action, ...]:
+    """The actions for the key line: those that can be done now, the likeliest for the session first."""
+    first = _FIRST[scene.session.status] if scene.session is not None else ()
+    can = [one for one in actions if (one.rank or one.id in first) and one.available(scene) is None]
+    can.sort(key=lambda one: (first.index(one.id) if one.id in first else len(first), one.rank))
+    return tuple(can)
 
 
 def find(action_id: str) -> Action | None:

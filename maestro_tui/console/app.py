@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.text import Text
@@ -24,6 +24,7 @@ from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.ports import Host, Source
 from maestro_tui.console.production import WatchSource, engine_host, phase_result
 from maestro_tui.console.screens.main import MainScreen
+from maestro_tui.console.styles import style_paths
 from maestro_tui.console.theme import THEME_NAMES, THEMES, variable_defaults
 from maestro_tui.model.summary import FleetSnapshot
 
@@ -33,18 +34,6 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 STOP_SECONDS = 8.0
 """How long sessions that run here may take to stop when the console ends."""
-
-
-def style_paths() -> list[str | PurePath]:
-    """The style sheets: beside the package when installed, one folder up in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "styles", package.parent / "styles"):
-        if (folder / "app.tcss").is_file():
-            first = folder / "app.tcss"
-            return [first, *sorted(path for path in folder.glob("*.tcss") if path != first)]
-    raise FileNotFoundError(
-        f"The style sheets of maestro-tui are missing beside {package}; install it again."
-    )
 
 
 def _palette_commands() -> type[Provider]:
@@ -148,7 +137,9 @@ class MaestroApp(App[int]):
         self.post_message(SnapshotArrived(snapshot))
 
     def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
-        """Hand the newest state to whatever shows it."""
+        """Hand the newest state to whatever shows it; one that comes while all is taken down is dropped."""
+        if not self.is_running:
+            return
         self.snapshot = message.snapshot
         for screen in self.screen_stack:
             take = getattr(screen, "take_snapshot", None)
@@ -178,7 +169,7 @@ class MaestroApp(App[int]):
             return self._host
 
     def _look_at_host(self) -> None:
-        if self._host is None:
+        if self._host is None or not self.is_running:
             return
         for _, sentence in self._host.problems():
             self.say(sentence, severity="error")

@@ -266,6 +266,21 @@ def owner_words(owner: Owner | None, own_pid: int | None = None) -> str:
     return owner.words()
 
 
+RICH = 94
+"""Cells from which on age, requirement and owner have a column each."""
+
+
+def owner_short(owner: Owner | None, own_pid: int | None = None) -> str:
+    """The same for a column: `here`, `pid 4121`, `4121@build-7`, `dead 4121`, or nothing."""
+    if owner is None:
+        return ""
+    if owner.alive is False:
+        return f"dead {owner.pid}"
+    if not owner.here:
+        return f"{owner.pid}@{owner.host}"
+    return "here" if owner.pid == own_pid else f"pid {owner.pid}"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of the list and its width in cells."""
@@ -275,34 +290,48 @@ class Column:
 
 
 def columns_for(width: int, strip_width: int) -> tuple[Column, ...]:
-    """The columns that fit into `width` cells, each followed by two spaces; the glyph stands before them.
+    """The columns that fit into `width` cells, with two spaces between; the glyph stands before them.
 
-    Session, phases, phase and time always stand; requirement, owner and last event join as room allows.
+    Session, phases, phase and time stand from 53 cells on; age, requirement and owner from `RICH` on.
     """
     room = max(24, width - 3)
-    time = 20 if room >= 58 else 15
+    if width >= RICH:
+        return _rich_columns(room, strip_width)
+    time = 20 if room >= 58 else 16 if room >= 48 else 15
     phase = 14 if room >= 58 else 10
     # Long workflows give way first: a strip without room shows how many phases are done.
     strip_width = max(5, min(strip_width, room - 22 - 2 - phase - 2 - time - 2))
-    fixed = strip_width + 2 + phase + 2 + time
-    title = room - fixed - 2
+    title = room - (strip_width + 2 + phase + 2 + time + 2)
     if title < 12:
         # A very narrow terminal: the strip already tells where it stands.
         return (Column("session", max(8, room - time - 2)), Column("time", time))
-    columns = [Column("strip", strip_width), Column("phase", phase), Column("time", time)]
-    spare = title - 22
-    wanted = (("requirement", 24, 60), ("owner", 17, 17), ("event", 24, 48))
-    title = min(title, 22)
-    for name, least, most in wanted:
-        if spare < least + 2:
-            break
-        size = min(most, spare - 2)
-        if name == "requirement" and spare >= 24 + 2 + 17 + 2:
-            size = min(most, max(24, (spare - 2 - 19) * 6 // 10))
-        columns.append(Column(name, size))
-        spare -= size + 2
-    title += max(0, min(spare, 8))
-    return (Column("session", title), *columns)
+    columns = (Column("strip", strip_width), Column("phase", phase), Column("time", time))
+    return (Column("session", min(title, 40)), *columns)
+
+
+def _rich_columns(room: int, strip_width: int) -> tuple[Column, ...]:
+    phase = 10 if room < 103 else 14
+    session, time, age, requirement, owner = 18, 16, 4, 16, 10
+    fixed = session + phase + time + age + requirement + owner + 6 * 2
+    strip_width = max(5, min(strip_width, room - fixed))
+    spare = room - fixed - strip_width
+    # What is left is shared: first the id, then the owner, then the words.
+    session += min(spare, 8)
+    spare -= session - 18
+    owner += min(spare, 7)
+    spare -= owner - 10
+    event = min(48, (spare - 12) // 2) if spare >= 40 else 0
+    requirement += min(44, spare - (event + 2 if event else 0))
+    columns = [
+        Column("session", session),
+        Column("strip", strip_width),
+        Column("phase", phase),
+        Column("time", time),
+        Column("age", age),
+        Column("requirement", requirement),
+        Column("owner", owner),
+    ]
+    return (*columns, Column("event", event)) if event else tuple(columns)
 
 
 def header_words(view: FleetView) -> tuple[tuple[str, int, str], ...]:

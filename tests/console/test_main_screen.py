@@ -10,6 +10,8 @@ import pytest
 from textual.widgets import Input
 
 from maestro_tui.console.app import MaestroApp
+from maestro_tui.console.fleet import columns_for
+from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.console.widgets.bars import Brief, FilterInput, KeyBar, Words
 from maestro_tui.model.summary import FleetSnapshot
@@ -373,3 +375,51 @@ async def test_cursor_and_marks_stay_with_their_sessions_through_anything(seed: 
             if table.view.rows and height:
                 assert 0 <= table.cursor - int(table.scroll_y) < height, what
                 assert table.view.rows[table.cursor].session_id == selected(app)
+
+
+async def test_a_snapshot_that_arrives_while_all_is_taken_down_is_dropped() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        main = app.main
+        # The list goes before its screen does, and a last snapshot may come in between.
+        await main.query_one("#sessions").remove()
+        main.take_snapshot(fleet())
+        main.tick()
+        assert main.view.total == 8
+    app.on_snapshot_arrived(SnapshotArrived(fleet()))
+    app._look_at_host()
+    assert app.snapshot.version == 1 and len(app.snapshot.sessions) == 8
+
+
+@pytest.mark.parametrize(("width", "fleet_width"), [(100, 56), (120, 56), (159, 56), (160, 96), (200, 120)])
+async def test_the_list_takes_what_its_rows_need_and_the_session_has_the_rest(
+    width: int, fleet_width: int
+) -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=(width, 40)) as pilot:
+        await pilot.pause()
+        assert app.main.query_one("#fleet").size.width == fleet_width
+        assert app.main.query_one("#inspector").outer_size.width == width - fleet_width
+        columns = {column.name for column in columns_for(fleet_width, 5)}
+        assert ({"requirement", "age", "owner"} <= columns) == (width >= 160)
+
+
+@pytest.mark.parametrize(
+    ("session_id", "first"),
+    [
+        ("kyc-flow", "review"),
+        ("payments-refactor", "resume"),
+        ("docs-site", "cancel"),
+        ("wishlist", "resume"),
+    ],
+)
+async def test_the_key_that_the_session_most_likely_needs_stands_first(session_id: str, first: str) -> None:
+    host = FakeHost()
+    host.own = ("docs-site",)
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        app.main.table.select(session_id)
+        await pilot.pause()
+        assert keys_shown(app)[0] == first

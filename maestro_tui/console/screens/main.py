@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from maestro_tui.console.actions import ACTIONS, Scene
+from maestro_tui.console.actions import ACTIONS, Scene, keys_for
 from maestro_tui.console.filter import parse
 from maestro_tui.console.fleet import (
     EMPTY_VIEW,
@@ -44,6 +44,8 @@ from maestro_tui.model.text import clean
 if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
 
+VAST = 160
+"""From this width on the list has room for requirement, age and owner."""
 USUAL_EVERY = 60.0
 """Seconds between two looks at how long phases usually take."""
 
@@ -132,8 +134,15 @@ class MainScreen(Screen[None]):
         """True when list and inspector stand side by side."""
         return self.size.width >= 100
 
+    @property
+    def standing(self) -> bool:
+        """False while the screen is taken down: its widgets go one after the other, before it does."""
+        return self.console.is_running and bool(self.query("#sessions"))
+
     def take_snapshot(self, snapshot: FleetSnapshot) -> None:
         """Show a newer state of all sessions."""
+        if not self.standing:
+            return
         now = self.console.clock()
         if now - self._usual_at >= USUAL_EVERY and snapshot.sessions:
             self.usual, self._usual_at = usual_durations(snapshot.sessions.values()), now
@@ -199,6 +208,8 @@ class MainScreen(Screen[None]):
 
     def tick(self) -> None:
         """Let a second pass."""
+        if not self.standing:
+            return
         now = self.console.clock()
         if self.view.next_silence is not None and now > self.view.next_silence:
             self.refresh_view()
@@ -209,11 +220,7 @@ class MainScreen(Screen[None]):
     def refresh_keys(self) -> None:
         """Show the keys that do something here."""
         scene, console = self.scene(), self.console
-        keys = [
-            (action, console.key_of(action))
-            for action in sorted(console.console_actions, key=lambda action: action.rank)
-            if action.rank and (action.available(scene) is None)
-        ]
+        keys = [(action, console.key_of(action)) for action in keys_for(console.console_actions, scene)]
         if not self.view.total:
             keys = [one for one in keys if one[0].id in ("new", "palette", "help", "quit")]
         self.query_one(KeyBar).show(keys)
@@ -261,6 +268,10 @@ class MainScreen(Screen[None]):
             self.refresh_view()
         self.table.select(session_id)
         self.set_detail(True)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """From a certain width on, the list tells more of each session."""
+        self.set_class(event.size.width >= VAST, "-vast")
 
     # ── List and detail ───────────────────────────────────────────────────────────────────────────────────
 

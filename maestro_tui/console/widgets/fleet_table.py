@@ -20,16 +20,18 @@ from textual.strip import Strip
 from maestro_tui.console.fleet import (
     EMPTY_VIEW,
     NO_USUAL,
+    RICH,
     Column,
     FleetRow,
     FleetView,
     Usual,
+    ago,
     columns_for,
-    owner_words,
+    owner_short,
     time_words,
 )
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import fit, shorten_middle
+from maestro_tui.console.lines import fit, fit_right, shorten_middle
 from maestro_tui.console.widgets.palette import palette
 
 _URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
@@ -82,7 +84,7 @@ class FleetTable(ScrollView, can_focus=True):
         self.chosen: str | None = None
         """The session on which the operator put the cursor; a filter may hide it for a while."""
         self._strips: dict[str, tuple[object, Strip]] = {}
-        self._said: dict[str, str] = {}
+        self._said: dict[str, tuple[str, str]] = {}
 
     # ── What is shown ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,7 +120,7 @@ class FleetTable(ScrollView, can_focus=True):
         top = int(self.scroll_y)
         for index in range(top, min(top + self.size.height, len(self.view.rows))):
             row = self.view.rows[index]
-            if self._said.get(row.session_id) != time_words(row, now, self.usual):
+            if self._said.get(row.session_id) != self._words(row):
                 self.refresh_line(index)
 
     def set_marked(self, marked: frozenset[str]) -> None:
@@ -234,7 +236,7 @@ class FleetTable(ScrollView, can_focus=True):
             return self._words_line(y, width) if not rows else Strip.blank(width, self.rich_style)
         row = rows[index]
         self.rows_painted += 1
-        words = time_words(row, self.now, self.usual)
+        words = self._words(row)
         self._said[row.session_id] = words
         at_cursor, marked = index == self.cursor, row.session_id in self.marked
         look = (row, words, width, self.view.strip_width, at_cursor, marked, self.has_focus)
@@ -255,7 +257,14 @@ class FleetTable(ScrollView, can_focus=True):
         style = base if y == 1 else base + palette(self).style("muted")
         return Strip([Segment("  " + self.empty_words[y - 1], style)]).crop_extend(0, width, base)
 
-    def _row_line(self, row: FleetRow, words: str, width: int, at_cursor: bool, marked: bool) -> Strip:
+    def _words(self, row: FleetRow) -> tuple[str, str]:
+        """What passing time changes in a row: how long it is as it is, and since when nothing was written."""
+        age = ago(self.now - row.summary.updated_at) if self.size.width >= RICH else ""
+        return time_words(row, self.now, self.usual), age
+
+    def _row_line(
+        self, row: FleetRow, words: tuple[str, str], width: int, at_cursor: bool, marked: bool
+    ) -> Strip:
         colours = palette(self)
         base = self.rich_style
         if at_cursor:
@@ -271,7 +280,9 @@ class FleetTable(ScrollView, can_focus=True):
                 segments.extend(self._strip(row, column.width, base))
             elif column.name == "time":
                 urgent = row.status in _URGENT or row.status == "running"
-                segments.append(Segment(fit(words, column.width), base if urgent else muted))
+                segments.append(Segment(fit(words[0], column.width), base if urgent else muted))
+            elif column.name == "age":
+                segments.append(Segment(fit_right(words[1], column.width), muted))
             else:
                 text = fit(self._cell(row, column), column.width)
                 segments.append(Segment(text, title if column.name == "session" else muted))
@@ -286,7 +297,7 @@ class FleetTable(ScrollView, can_focus=True):
         if column.name == "requirement":
             return row.summary.requirement
         if column.name == "owner":
-            return owner_words(row.summary.owner, self.own_pid)
+            return owner_short(row.summary.owner, self.own_pid)
         return row.summary.error or row.summary.last_event
 
     def _strip(self, row: FleetRow, width: int, base: Style) -> list[Segment]:
