@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -280,6 +281,27 @@ def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: 
         return
     for line in show_lines(document):
         click.echo(line)
+
+
+@commands.command()
+@click.argument("session")
+@directory
+@click.option("-o", "--output", metavar="FILE", default=None, help="Write it to a new file; do not print it.")
+@click.pass_context
+def report(ctx: click.Context, session: str, checkpoint_dir: str | None, output: str | None) -> None:
+    """Tell one session as a Markdown document: timeline, errors, gates, decisions, artifacts, usage."""
+    from maestro_tui.engine.report_markdown import read_report
+
+    text = read_report(root_of(ctx, checkpoint_dir), session, time.time())
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with Path(output).expanduser().open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(f"{clean(output, 200)} is there already; name a new file.") from None
+    click.echo(f"Written: {clean(output, 200)}", err=True)
 
 
 @commands.command()
