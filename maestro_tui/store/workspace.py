@@ -134,7 +134,9 @@ class Workspace:
             elif new is not None and (old is None or not old.same_as(new)):
                 kind: Literal["new", "changed"] = "new" if old is None else "changed"
                 found.append(FileChange(shown_path(path), kind, new.size, new.sha256))
-        self._sync([path for path, new in after.files.items() if _differs(before.files.get(path), new)])
+        paths = [path for path, new in after.files.items() if _differs(before.files.get(path), new)]
+        gone = [path for path in before.files if path not in after.files]
+        self._sync(paths, _folders_changed(before.files, after.files, (*paths, *gone)))
         return found
 
     def _read(
@@ -163,12 +165,11 @@ class Workspace:
             memory.known = reading.learnt
         return Tree(name, reading.files, commit, tuple(reading.problems))
 
-    def _sync(self, paths: Sequence[str]) -> None:
-        """Bring changed files to the disk before a commit speaks of them."""
+    def _sync(self, paths: Sequence[str], folders: Iterable[str]) -> None:
+        """Bring changed files, and the folders whose names changed, to the disk before a commit speaks of them."""
         if len(paths) > SYNC_EACH_LIMIT:
             os.sync()
             return
-        folders = {str(Path(path).parent) for path in paths}
         targets = [(path, _OPEN_FILE) for path in paths] + [(path, _OPEN_FOLDER) for path in folders]
         for path, flags in targets:
             try:
@@ -312,6 +313,37 @@ def _signature(facts: os.stat_result) -> tuple[int, ...]:
     return (
         facts.st_dev, facts.st_ino, facts.st_mode, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns,
     )  # fmt: skip
+
+
+def _folders_changed(
+    before: Mapping[str, FileState], after: Mapping[str, FileState], paths: Sequence[str]
+) -> list[str]:
+    """The folders in which a name came or went: those of the files, and above them where a folder is new or gone."""
+    out: set[str] = set()
+    if not paths:
+        return []
+    old, new = _folders_of(before), _folders_of(after)
+    for path in paths:
+        folder = _above(path)
+        out.add(folder)
+        while folder != "." and (folder not in old or folder not in new):
+            folder = _above(folder)
+            out.add(folder)
+    return sorted(out)
+
+
+def _folders_of(files: Iterable[str]) -> set[str]:
+    out: set[str] = {"."}
+    for path in files:
+        folder = _above(path)
+        while folder not in out:
+            out.add(folder)
+            folder = _above(folder)
+    return out
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0] or "."
 
 
 def _differs(old: FileState | None, new: FileState) -> bool:
