@@ -211,10 +211,11 @@ class CheckpointStore:
                     f"Session {context.session_id!r} exists already in {durable.shown(self.root)}; resume it or "
                     "choose another id. Nothing was run."
                 ) from None
-            durable.link_view(commit_path(folder, 0), view_path(folder, "init"))
             with durable.told("write", folder):
                 for parent in (folder, self.root, self.root.parent):
                     durable.sync_dir(parent)
+            # Last: a view without a history would look like a session that has lost its commits.
+            durable.link_view(commit_path(folder, 0), view_path(folder, "init"))
         return commit.model_copy(update={"sha256": digest})
 
     def commit(self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold) -> Checkpoint:
