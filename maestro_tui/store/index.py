@@ -45,9 +45,12 @@ class FleetReader:
         self._hot_queue: list[str] = []
         self._ticks: dict[int, int | None] = {}
 
-    def load(self) -> None:
-        """Begin with what the index remembers; each entry holds until `refresh` looks at its session."""
-        self.entries = load_index(self.root)
+    def load(self, most: int | None = None) -> None:
+        """Begin with what the index remembers; each entry holds until `refresh` looks at its session.
+
+        With `most`, only with so many: those that need attention first.
+        """
+        self.entries = load_index(self.root, most)
 
     def save(self) -> bool:
         """Write the index; False when that is not possible here."""

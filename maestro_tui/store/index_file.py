@@ -33,6 +33,9 @@ _OWNER = tuple(field.name for field in fields(Owner))
 _SHAPE = f"{zlib.crc32(','.join(['mark', 'newest', *_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
 """Changes with the summaries' fields: an index of another version is no index."""
 _LAST_MOMENT = 1e11
+_RANK = {status: rank for rank, status in enumerate((
+    SessionStatus.WAITING, SessionStatus.FAILED, SessionStatus.RUNNING, SessionStatus.INTERRUPTED,
+))}  # fmt: skip
 _KINDS: dict[str, tuple[type, ...]] = {
     "status": (str,), "requirement": (str,), "workflow": (str,), "workspace": (str, type(None)),
     "created_at": (float, int), "updated_at": (float, int), "phases": (list,), "seq": (int,), "sha256": (str,),
@@ -57,8 +60,11 @@ class Entry:
     summary: SessionSummary
 
 
-def load_index(root: Path) -> dict[str, Entry]:
-    """What an earlier process left; empty when there is no index that can be trusted in form."""
+def load_index(root: Path, most: int | None = None) -> dict[str, Entry]:
+    """What an earlier process left; empty when there is no index that can be trusted in form.
+
+    With `most`, only so many: those that need attention first, for a picture before the rest is read.
+    """
     try:
         raw = read_regular(root / INDEX, SIZE_LIMIT)
     except (FileNotFoundError, NotADirectoryError, StoreError):
@@ -66,7 +72,7 @@ def load_index(root: Path) -> dict[str, Entry]:
     head, _, body = raw.partition(b"\n")
     try:
         with without_collecting():
-            return _entries(json.loads(head + b"]}"), body)
+            return _entries(json.loads(head + b"]}"), body, most)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
         return {}  # damaged or of another make: it is written anew after the first reading
 
@@ -75,7 +81,7 @@ def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
     """Write the index; False when that is not possible here (a read-only directory), which costs only time."""
     body: list[bytes] = []
     crc = 0
-    for session_id, entry in list(entries.items()):
+    for session_id, entry in sorted(list(entries.items()), key=_attention):
         line = json.dumps(
             [session_id, entry.mark, entry.newest, _row(entry.summary)], separators=(",", ":")
         ).encode()
@@ -96,7 +102,13 @@ def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
     return True
 
 
-def _entries(head: Mapping[str, Any], body: bytes) -> dict[str, Entry]:
+def _attention(item: tuple[str, Entry]) -> tuple[int, float]:
+    """Those that need a person first, then the newest: what a list most likely begins with."""
+    summary = item[1].summary
+    return _RANK.get(summary.status, len(_RANK)), -summary.updated_at
+
+
+def _entries(head: Mapping[str, Any], body: bytes, most: int | None = None) -> dict[str, Entry]:
     lines = body.removesuffix(b"\n]}\n")
     if head["format"] != FORMAT or head["shape"] != _SHAPE or head["crc"] != zlib.crc32(lines):
         return {}
@@ -106,7 +118,8 @@ def _entries(head: Mapping[str, Any], body: bytes) -> dict[str, Entry]:
     learn_definitions(definitions)
     found = {}
     decoder = _Decoder()
-    for line in lines.split(b",\n") if lines else ():
+    parts = lines.split(b",\n", -1 if most is None else most) if lines else []
+    for line in parts[:most]:
         session_id, mark, newest, row = json.loads(line)
         if session_id_problem(session_id) is not None or type(mark) is not int or type(newest) is not int:
             return {}

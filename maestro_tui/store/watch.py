@@ -41,7 +41,11 @@ class Pace:
     slice: int = 300
     """At most so many sessions are looked at in a tick."""
     progress: float = 0.25
-    """While the first reading goes on, what is there is shown this often."""
+    """While the first reading goes on, what is there is shown after this time, then after twice of it, and so on."""
+    progress_limit: float = 2.0
+    """It is shown at least this often."""
+    first: int = 100
+    """So many sessions of the index are shown before the rest of it is read: more than a screen holds."""
     index: float = 60.0
     """The index is written anew this often when there was news."""
 
@@ -106,20 +110,27 @@ class _Watcher:
     def _open(self) -> None:
         """Read everything once: what the index remembers is shown at once, the rest as it comes."""
         self._identity = _identity(self.root)
-        self._fleet.load()
+        self._fleet.load(self._pace.first)
         if self._fleet.entries:
             self._send(loading=True)
+            if len(self._fleet.entries) >= self._pace.first:
+                self._fleet.load()
+                self._send(loading=True)
+        # Listing new names also begins to watch them.
         self._list()
-        self._notices.open(self._names)
+        if not self._names:
+            self._notices.open([])
         shown = time.monotonic()
+        progress = self._pace.progress
         read = 0
         with without_collecting():
             for name in self._names:
                 if self._stop.is_set():
                     return
                 read += self._fleet.refresh(name, self._clock())
-                if time.monotonic() - shown > self._pace.progress:
+                if time.monotonic() - shown > progress:
                     shown = time.monotonic()
+                    progress = min(2 * progress, self._pace.progress_limit)
                     self._send(loading=True)
         self._fleet.forget_all_but(self._names)
         self._due.clear()

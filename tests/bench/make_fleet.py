@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from maestro_tui.model.checkpoint import Checkpoint, encode
 from maestro_tui.model.context import (
     Artifact,
     Decision,
@@ -66,6 +69,44 @@ def make_fleet(root: Path, count: int, now: float | None = None, seed: int = 7) 
             status = STATUSES[number % len(STATUSES)]
             ids.append(make_session(store, f"s-{number:05d}-{status}", status, moment, chance))
     return ids
+
+
+def make_new_sessions(root: Path, count: int, now: float | None = None) -> None:
+    """Write `count` sessions that have only their first commit, as fast as can be: for very large fleets."""
+    moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
+    durable.make_dir(root)
+    flow = sdlc()
+    for number in range(count):
+        session_id = f"n-{number:06d}-new"
+        requirement = f"{SUBJECTS[number % len(SUBJECTS)].capitalize()} {WISHES[number % len(WISHES)]}"
+        context = TeamExecutionContext(
+            session_id=session_id,
+            requirement=requirement,
+            workflow=flow,
+            workspace="/srv/w",
+            created_at=moment,
+        )
+        first = Checkpoint(
+            seq=0, prev=None, session_id=session_id, phase="init", attempt=0, epoch=0, created_at=moment,
+            workflow=flow, context=context,
+        )  # fmt: skip
+        history = root / session_id / "history"
+        history.mkdir(0o700, parents=True)
+        (history / "0000.json").write_bytes(encode(first)[0])
+
+
+@contextmanager
+def fleet(count: int, given: Path | None = None) -> Iterator[Path]:
+    """A fleet of so many sessions for a bench: one that is given, or one in a temporary folder, removed afterwards."""
+    if given is not None:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="maestro-bench-"))
+    try:
+        make_fleet(folder / "fleet", count)
+        yield folder / "fleet"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_session(

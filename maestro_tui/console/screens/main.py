@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 VAST = 160
 """From this width on the list has room for requirement, age and owner."""
+PANE_AFTER = 0.3
+"""Seconds after which the inspector comes when no session is read yet; the list's first rows go before it."""
 USUAL_EVERY = 60.0
 """Seconds between two looks at how long phases usually take."""
 
@@ -115,9 +117,15 @@ class MainScreen(Screen[None]):
         self.refresh_view()
         self.refresh_keys()
         self.set_interval(1.0, self.tick)
-        self.call_after_refresh(self._bring_pane)
+        if self.app.is_headless:
+            # Nobody waits for rows, and pictures must not depend on the clock.
+            self.call_after_refresh(self._bring_pane)
+        else:
+            self.set_timer(PANE_AFTER, self._bring_pane)
 
     def _bring_pane(self) -> None:
+        if self._pane is not None:
+            return
         self._pane = make_pane(self.console.root, self.console.clock)
         self.query_one("#inspector").mount(self._pane)
         self.call_after_refresh(self._show_current, force=True)
@@ -144,13 +152,15 @@ class MainScreen(Screen[None]):
         if not self.standing:
             return
         now = self.console.clock()
-        if now - self._usual_at >= USUAL_EVERY and snapshot.sessions:
+        if now - self._usual_at >= USUAL_EVERY and snapshot.sessions and not snapshot.loading:
             self.usual, self._usual_at = usual_durations(snapshot.sessions.values()), now
         gone = self.marked - snapshot.sessions.keys()
         if gone and not snapshot.loading and snapshot.problem is None:
             self.marked -= gone
             self.table.set_marked(self.marked)
         self.refresh_view()
+        if self._pane is None:
+            self.call_after_refresh(self._bring_pane)
         if self._wanted and self._wanted in self.view.positions:
             self.table.select(self._wanted)
             self._wanted = ""
@@ -234,10 +244,10 @@ class MainScreen(Screen[None]):
         """What actions on that session depend on now."""
         return Scene(session, len(self.marked), self.console.own_sessions)
 
-    def await_session(self, session_id: str) -> None:
+    def await_session(self, session_id: str, did: str = "Launched") -> None:
         """Go to a session as soon as it is seen on disk."""
         self._wanted = session_id
-        self.console.say(f"Launched {session_id}.")
+        self.console.say(f"{did} {session_id}.")
 
     def _open_phase(self) -> None:
         """Show the log of the phase that was asked for at the start, as soon as the details are read."""

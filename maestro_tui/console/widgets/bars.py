@@ -54,7 +54,9 @@ class HeaderBar(Widget):
             middle.append(glyph(status, self.ascii_only), colours.style(COLOURS[status]))
             middle.append(f" {count} {word}  " if wide else f" {count}  ")
         if view is not None:
-            total = "reading…" if view.loading and not view.total else f"{view.total:,}"
+            total = f"{view.total:,}"
+            if view.loading:
+                total = f"reading {total}…" if view.total else "reading…"
             middle.append(total, colours.style("muted"))
             if wide and not total.endswith("…"):
                 middle.append(" session" if view.total == 1 else " sessions", colours.style("muted"))
