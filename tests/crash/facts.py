@@ -1,0 +1,110 @@
+"""What the store promises each time one of its calls returns, noted by itself while real code runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from maestro_tui.model.events import SYNCED_TYPES
+from maestro_tui.store.checkpoints import CheckpointStore, commit_path
+from maestro_tui.store.journal import Journal
+from maestro_tui.store.lease import Hold
+from maestro_tui.store.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commit was acknowledged: it must be there, bit for bit, for ever."""
+
+    session: str
+    seq: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An event of a synced type was acknowledged: it must be read again."""
+
+    session: str
+    writer: str
+    seq: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A runner was told that it holds the session: no later runner may have this epoch or a lower one."""
+
+    session: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A tree of the workspace was acknowledged under a name in git."""
+
+    session: str
+    name: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A session was acknowledged as removed: it must stay away."""
+
+    session: str
+
+
+Tell = Callable[[object], None]
+
+
+@contextmanager
+def promises_noted(tell: Tell) -> Iterator[None]:
+    """Hand each promise to `tell` at the moment in which the caller gets it."""
+
+    def commit_of(store: CheckpointStore, *_: Any, result: Any, **__: Any) -> object:
+        path = commit_path(store.session_dir(result.session_id), result.seq)
+        return Committed(result.session_id, result.seq, path.read_bytes())
+
+    def event_of(journal: Journal, *_: Any, result: Any, **__: Any) -> object:
+        if result.type not in SYNCED_TYPES:
+            return None
+        return Noted(result.session_id, result.writer, result.seq, result.type)
+
+    def hold_of(hold: Hold, session_dir: Any, *_: Any, **__: Any) -> object:
+        return Held(session_dir.name, hold.epoch)
+
+    def tree_of(_: Workspace, name: str, *, result: Any) -> object:
+        return Kept("", name, result.commit) if result.commit is not None else None
+
+    watched: list[tuple[type, str, Callable[..., object]]] = [
+        (CheckpointStore, "create", commit_of),
+        (CheckpointStore, "commit", commit_of),
+        (Journal, "append", event_of),
+        (Hold, "__init__", hold_of),
+        (Workspace, "snapshot", tree_of),
+    ]
+    before = [(kind, name, kind.__dict__[name]) for kind, name, _ in watched]
+    try:
+        for kind, name, fact_of in watched:
+            setattr(kind, name, _telling(kind.__dict__[name], fact_of, tell))
+        yield
+    finally:
+        for kind, name, real in before:
+            setattr(kind, name, real)
+
+
+def _telling(real: Callable[..., Any], fact_of: Callable[..., object], tell: Tell) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def call(*words: Any, **named: Any) -> Any:
+        result = real(*words, **named)
+        known = {} if real.__name__ == "__init__" else {"result": result}
+        fact = fact_of(*words, **known)
+        if fact is not None:
+            tell(fact)
+        return result
+
+    return call

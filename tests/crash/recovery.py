@@ -1,0 +1,269 @@
+"""Recovers a broken-off state with the real code, and says everything that is not as it was promised."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from maestro_tui.model.checkpoint import Checkpoint
+from maestro_tui.model.context import DONE
+from maestro_tui.model.errors import MaestroError
+from maestro_tui.store import workspace as workspace_store
+from maestro_tui.store.checkpoints import CheckpointStore, commit_numbers, commit_path, view_path
+from maestro_tui.store.index import read_all
+from maestro_tui.store.journal import Journal, read_events
+from maestro_tui.store.lease import hold_session
+from maestro_tui.store.prune import finish_pruning
+from maestro_tui.store.summaries import read_summary
+from tests.crash.disk import CrashState
+from tests.crash.facts import Committed, Held, Noted, Pruned
+from tests.crash.operations import Recorded, no_temporary_files
+from tests.crash.scene import (
+    PHASES,
+    SESSION,
+    Scene,
+    Work,
+    clock,
+    context,
+    engine_of,
+    outcome,
+    without_git,
+)
+
+_SPOILT_RECORD = re.compile(r"journal\.jsonl: the record at byte \d+ (breaks off|is not as it was written)")
+
+
+def problems_after(recorded: Recorded, state: CrashState, *, engine: bool = False) -> list[str]:
+    """Recover the state and go on to the end; what was not as promised, empty when all was.
+
+    The state is made where the operation was recorded, so that the paths that it holds lead to itself.
+    With `engine`, the real engine's resume goes on, which costs ten times as much.
+    """
+    top = Path(recorded.top)
+    shutil.rmtree(top, ignore_errors=True)
+    state.disk.write_to(top)
+    workspace_store._memories.clear()
+    try:
+        with without_git():
+            return list(_problems(recorded, state, Scene(top), engine))
+    except (MaestroError, OSError, ValueError, LookupError) as error:
+        return [f"recovery broke off: {type(error).__name__}: {error}"]
+    finally:
+        shutil.rmtree(top)
+
+
+def _problems(recorded: Recorded, state: CrashState, scene: Scene, engine: bool) -> Iterator[str]:
+    operation = recorded.operation
+    if operation.prunes:
+        finish_pruning(scene.root)
+    gone = {fact.session for fact in state.facts if isinstance(fact, Pruned)}
+    for session in sorted({session for session, _ in recorded.known} | {SESSION}):
+        promised = {
+            fact.seq: fact.data
+            for fact in state.facts
+            if isinstance(fact, Committed) and fact.session == session
+        }
+        if operation.prunes and not scene.folder(session).exists():
+            promised = {}
+        elif session in gone:
+            yield f"{session}: it was removed and is there again"
+        if not operation.damaged:
+            yield from _commits_as_promised(recorded, scene.store, session, promised)
+        if not scene.store.exists(session):
+            yield from _can_begin(scene, session)
+            continue
+        yield from _readable_as_it_is(scene.store, session, operation.damaged)
+        if engine and session == SESSION:
+            yield from _goes_on_by_engine(state, scene, session)
+        else:
+            yield from _files_as_committed(scene.store, session)
+            yield from _goes_on_by_store(state, scene.store, session)
+        yield from _commits_as_promised(recorded, scene.store, session, promised, later=True)
+        # A record of no synced type may be spoilt: it is passed over, and said.
+        lines = [line for line in scene.store.verify(session) if not _SPOILT_RECORD.match(line)]
+        yield from (f"{session}: verify still says: {line}" for line in lines)
+
+
+def _commits_as_promised(
+    recorded: Recorded, store: CheckpointStore, session: str, promised: dict[int, bytes], later: bool = False
+) -> Iterator[str]:
+    folder = store.session_dir(session)
+    there = {seq: commit_path(folder, seq).read_bytes() for seq in commit_numbers(folder)}
+    for seq, data in promised.items():
+        if there.get(seq) != data:
+            yield f"{session}: commit {seq} was acknowledged and is {'changed' if seq in there else 'gone'}"
+    for seq, data in there.items():
+        written = recorded.known.get((session, seq), set())
+        if data not in written and not (later and seq not in promised):
+            yield f"{session}: commit {seq} has bytes that nobody wrote ({len(data)} bytes)"
+    views = folder.glob("checkpoint_*.json") if folder.is_dir() else ()
+    every = set().union(
+        *(data for (name, _), data in recorded.known.items() if name == session), there.values()
+    )
+    for view in views:
+        if view.read_bytes() not in every:
+            yield f"{session}: {view.name} is half visible"
+
+
+def _can_begin(scene: Scene, session: str) -> Iterator[str]:
+    """What is left of a session that was never acknowledged is no session, and in nobody's way."""
+    if session in {summary.session_id for summary in read_all(scene.root, clock())}:
+        yield f"{session}: it is listed though it has no commit"
+    scene.store.create(context(session, scene.workspace))
+    if scene.store.head(session).seq != 0:
+        yield f"{session}: it cannot be begun anew"
+
+
+def _readable_as_it_is(store: CheckpointStore, session: str, damaged: bool) -> Iterator[str]:
+    """A viewer that comes before any runner sees the truth."""
+    _, damage = store.head_with_damage(session)
+    summary = read_summary(store.session_dir(session), clock())
+    yield from (f"{session}: damage: {line}" for line in damage if not damaged)
+    head = store.head(session)
+    if summary.session_id != session or {phase.name for phase in summary.phases} != set(PHASES):
+        yield f"{session}: the summary is not of this session"
+    done = {phase.name for phase in summary.phases if phase.status in DONE}
+    wanted = _done(head) - set(head.context.rerun)
+    if done != wanted:
+        yield f"{session}: the summary says that {sorted(done)} are done, the head {sorted(wanted)}"
+
+
+def _done(head: Checkpoint) -> set[str]:
+    return {name for name, result in head.context.phase_results.items() if result.status in DONE}
+
+
+def _goes_on_by_store(state: CrashState, store: CheckpointStore, session: str) -> Iterator[str]:
+    folder = store.session_dir(session)
+    yield from _noted(state, session, folder)
+    before = store.head(session)
+    with hold_session(folder, clock=clock) as hold:
+        highest = max(
+            (f.epoch for f in state.facts if isinstance(f, Held) and f.session == session), default=0
+        )
+        if hold.epoch <= before.epoch:
+            yield f"{session}: epoch {hold.epoch} is not newer than that of the newest commit ({before.epoch})"
+        yield from _mended(store, session, before)
+        journal = Journal(folder / "journal.jsonl", session, clock=clock, seal=True)
+        event = journal.append("runner_acquired", data={"epoch": hold.epoch, "after": highest})
+        journal.close()
+        if read_events(folder / "journal.jsonl").events[-1:] != [event]:
+            yield f"{session}: the first event after the crash cannot be read"
+        yield from _noted(state, session, folder)
+        for phase in PHASES:
+            if phase not in _done(store.head(session)):
+                store.commit(session, phase, 7, outcome(phase, attempt=7), hold)
+    head, damage = store.head_with_damage(session)
+    if _done(head) != set(PHASES) or damage:
+        yield f"{session}: it could not be brought to its end ({sorted(_done(head))}; {damage})"
+    if not _done(before) <= _done(head):
+        yield f"{session}: phases were lost on the way to its end"
+
+
+def _mended(store: CheckpointStore, session: str, before: Checkpoint) -> Iterator[str]:
+    folder = store.session_dir(session)
+    store.repair_views(session)
+    once = _picture(folder)
+    head = store.head(session)
+    if head.seq < before.seq:
+        yield f"{session}: mending went back from commit {before.seq} to {head.seq}"
+    store.repair_views(session)
+    if _picture(folder) != once:
+        yield f"{session}: mending twice is not the same as mending once"
+    left = no_temporary_files(folder)
+    if left:
+        yield f"{session}: temporary files are left: {left}"
+    yield from _views_right(store, session)
+
+
+def _views_right(store: CheckpointStore, session: str) -> Iterator[str]:
+    folder = store.session_dir(session)
+    wanted = {"init": 0}
+    for info in store.history(session):
+        if info.phase != "init" and info.sha256 and info.status in DONE:
+            wanted[info.phase] = info.seq
+    for phase, seq in wanted.items():
+        view = view_path(folder, phase)
+        if not view.exists() or not os.path.samefile(view, commit_path(folder, seq)):
+            yield f"{session}: {view.name} is not commit {seq}"
+    extra = {path.name for path in folder.glob("checkpoint_*.json")} - {
+        f"checkpoint_{p}.json" for p in wanted
+    }
+    if extra:
+        yield f"{session}: {sorted(extra)} show phases that are not done"
+
+
+def _picture(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Path → inode and bytes of everything in the session but the lease, which knows the time."""
+    out = {}
+    for base, _, names in os.walk(folder):
+        for name in names:
+            path = Path(base) / name
+            if name != "runner.json":
+                out[str(path)] = (path.stat().st_ino, path.read_bytes())
+    return out
+
+
+def _noted(state: CrashState, session: str, folder: Path) -> Iterator[str]:
+    there = {(event.writer, event.seq, event.type) for event in read_events(folder / "journal.jsonl").events}
+    for fact in state.facts:
+        if (
+            isinstance(fact, Noted)
+            and fact.session == session
+            and (fact.writer, fact.seq, fact.type) not in there
+        ):
+            yield f"{session}: event {fact.seq} ({fact.type}) was acknowledged and is gone"
+
+
+def _goes_on_by_engine(state: CrashState, scene: Scene, session: str) -> Iterator[str]:
+    """The same through the engine: what is committed is not run again, and its files are what they were."""
+    folder = scene.folder(session)
+    before = scene.store.head(session)
+    yield from _noted(state, session, folder)
+    yield from _files_as_committed(scene.store, session)
+    wanted = [
+        name
+        for name in PHASES
+        if name not in before.context.phase_results
+        or not before.context.phase_results[name].done
+        or name in before.context.rerun
+    ]
+    work = Work()
+    after = asyncio.run(engine_of(scene.root, scene.workspace, work).resume(session))
+    if not set(wanted) <= set(work.begun):
+        yield f"{session}: resume ran {work.begun}, not {wanted}"
+    again = [name for name in work.begun if name not in wanted and not _stale_from(name, wanted)]
+    if again:
+        yield f"{session}: committed phases ran again: {again}"
+    if len(set(work.begun)) != len(work.begun):
+        yield f"{session}: a phase ran twice: {work.begun}"
+    if {name for name, result in after.phase_results.items() if result.done} != set(PHASES):
+        yield f"{session}: resume did not bring it to its end"
+    summary = read_summary(folder, clock())
+    if summary.status != "completed":
+        yield f"{session}: it is {summary.status} after resume"
+    yield from _noted(state, session, folder)
+    yield from _views_right(scene.store, session)
+    yield from _files_as_committed(scene.store, session)
+    work = Work()
+    asyncio.run(engine_of(scene.root, scene.workspace, work).resume(session))
+    if work.begun:
+        yield f"{session}: resuming a finished session ran {work.begun}"
+
+
+def _stale_from(name: str, wanted: list[str]) -> bool:
+    """A phase may run again after one that it needs (here: an earlier one) has run again."""
+    return any(PHASES.index(other) < PHASES.index(name) for other in wanted)
+
+
+def _files_as_committed(store: CheckpointStore, session: str) -> Iterator[str]:
+    for line in store.verify(session, artifacts=True):
+        if (
+            line.startswith("artifact")
+            or "though the journal tells of it" in line
+            or "is not the commit that the journal" in line
+        ):
+            yield f"{session}: {line}"
