@@ -18,6 +18,8 @@ class Safety(StrEnum):
     """Starts work or records a decision; nothing committed is lost."""
     STOP = "stop"
     """Ends work that is under way."""
+    LOSE = "lose"
+    """Removes what cannot be brought back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,44 @@ def _running(scene: Scene) -> str | None:
     owner = session.owner
     if owner is None or owner.alive is False:
         return f"Nobody runs {session.session_id}; there is nothing to cancel."
+    if owner.here and owner.alive:
+        return None
     return (
         f"{session.session_id} is run by {owner.words()}, not by this console; "
         "stop it there (ctrl+c stops it resumably)."
     )
+
+
+def _another_process(scene: Scene) -> str | None:
+    session = scene.session
+    if session is None:
+        return "There is no session under the cursor."
+    if session.session_id in scene.own:
+        return f"{session.session_id} runs in this console; cancel stops it."
+    owner = session.owner
+    if owner is None or owner.alive is False:
+        return f"Nobody runs {session.session_id}; there is no process to stop."
+    if not owner.here or owner.alive is None:
+        return (
+            f"{session.session_id} is run by {owner.words()}; only a process of this computer can be stopped."
+        )
+    return None
+
+
+def _own_format(scene: Scene) -> str | None:
+    session = scene.session
+    if session is None:
+        return "There is no session under the cursor."
+    if session.foreign is not None:
+        return f"{session.session_id} is history of {session.foreign}; it can be read, not run."
+    return None
+
+
+def _skippable(scene: Scene) -> str | None:
+    problem, session = _single_idle(scene), scene.session
+    if problem is None and session is not None and session.status is SessionStatus.COMPLETED:
+        return f"{session.session_id} is completed; there is nothing to skip."
+    return problem
 
 
 def _marks(scene: Scene) -> str | None:
@@ -199,11 +235,54 @@ ACTIONS: tuple[Action, ...] = (
         "cancel",
         "x",
         "cancel",
-        "Stop a session that runs in this console, at once and resumably.",
+        "Stop a session at once and resumably; one that another process here runs, after asking.",
         "Run",
         Safety.STOP,
         _running,
         6,
+    ),
+    Action(
+        "kill",
+        "X",
+        "stop process",
+        "End another process of yours on this computer that runs the session; it stays resumable.",
+        "Run",
+        Safety.STOP,
+        _another_process,
+    ),
+    Action(
+        "skip",
+        "K",
+        "skip…",
+        "Record that a phase will not be done, and why; what needs it can go on.",
+        "Run",
+        Safety.WORK,
+        _skippable,
+    ),
+    Action(
+        "fork",
+        "F",
+        "fork…",
+        "Begin a new session from any commit of this one; the old one stays as it is.",
+        "Run",
+        Safety.WORK,
+        _own_format,
+    ),
+    Action(
+        "doctor",
+        "D",
+        "doctor",
+        "Who holds the session, what is damaged, what resume would do; take it over.",
+        "Look",
+        available=_own_format,
+    ),
+    Action(
+        "prune",
+        "P",
+        "prune…",
+        "Remove sessions that are over: the marked ones, or all beyond an age; lists them first.",
+        "Run",
+        Safety.LOSE,
     ),
     Action(
         "mark",

@@ -6,14 +6,15 @@ first paint waits for this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from maestro_tui.model.summary import FleetSnapshot
+from maestro_tui.model.summary import FleetSnapshot, Owner, SessionSummary
 
 if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
     from maestro_tui.model.plan import Plan
+    from maestro_tui.store.checkpoints import CommitInfo
 
 
 class Source(Protocol):
@@ -67,6 +68,41 @@ class Host(Protocol):
 
     def push_back(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:
         """Record that a waiting phase is to be done again, with comments."""
+
+    def skip(self, session_id: str, phase: str, by: str | None = None, reason: str = "") -> None:
+        """Record that a phase will not be done."""
+
+    def edit(
+        self, session_id: str, phase: str, outputs: Mapping[str, Any], by: str | None = None, reason: str = ""
+    ) -> None:
+        """Record changed outputs of a committed phase."""
+
+    def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:
+        """Begin a new session from a commit of an old one; its id."""
+
+    def prune(self, session_ids: Sequence[str]) -> tuple[str, ...]:
+        """Remove sessions that are over and that nobody holds; the ids of those that were removed."""
+
+    def history(self, session_id: str) -> Sequence[CommitInfo]:
+        """Every commit of a session, oldest first."""
+
+    def summary(self, session_id: str) -> SessionSummary:
+        """A session as the list shows it, read now."""
+
+    def outputs(self, session_id: str, phase: str) -> dict[str, Any]:
+        """A committed phase's outputs with the edits so far."""
+
+    def dependents(self, session_id: str, phase: str) -> tuple[str, ...]:
+        """The phases that need this one, directly or not."""
+
+    def examine(self, session_id: str) -> Mapping[str, Any]:
+        """Who holds a session, whether that lives, what is damaged, what resume would do."""
+
+    def take_over(self, session_id: str, reason: str) -> None:
+        """Put whoever holds a session out of force; recorded."""
+
+    def stop_runner(self, session_id: str, owner: Owner, *, force: bool = False) -> None:
+        """Ask another process of this user on this computer to end, or with `force` end it."""
 
     def cancel(self, session_id: str) -> bool:
         """Stop a session that runs here, at once and resumably; False when it does not run here."""

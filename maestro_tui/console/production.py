@@ -60,9 +60,9 @@ class WatchSource:
 
 def engine_host(root: Path) -> Host:
     """The engine's host for this directory; called in a thread, after the first paint."""
-    from maestro_tui.engine.host import EngineHost
+    from maestro_tui.console.host import ConsoleHost
 
-    return EngineHost(root)
+    return ConsoleHost(root)
 
 
 def phase_result(root: Path, session_id: str, phase: str) -> PhaseResult:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.model.plan import Action, Estimate, Plan, PlannedPhase
 from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
+from maestro_tui.store.checkpoints import CommitInfo
 
 NOW = 1_795_442_580.0
 """2026-11-23 14:03:00 UTC."""
@@ -64,6 +66,21 @@ class FakeHost:
         self.refuse: Exception | None = None
         self.told: list[tuple[str, str]] = []
         self.generation = 0
+        self.commits = [
+            CommitInfo(
+                seq, phase, int(seq > 0), "completed", "ab" * 32, datetime.fromtimestamp(NOW, UTC), Path()
+            )
+            for seq, phase in enumerate(("init", *SDLC[:2]))
+        ]
+        self.left: dict[str, Any] = {"version": "1.0", "files": ["a", "b"]}
+        self.found: dict[str, Any] = {
+            "session_id": "s",
+            "status": "failed",
+            "owner": None,
+            "damage": [],
+            "plan": {"phases": [{"phase": "design", "action": "run", "reason": "failed at attempt 2"}]},
+            "problem": None,
+        }
         self.plan_of: Callable[[str, str, str | None], Plan] = self._plan
 
     def _plan(self, session_id: str, kind: str, phase: str | None) -> Plan:
@@ -112,6 +129,43 @@ class FakeHost:
 
     def push_back(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:
         self._do("push_back", session_id, phase, by, reason)
+
+    def skip(self, session_id: str, phase: str, by: str | None = None, reason: str = "") -> None:
+        self._do("skip", session_id, phase, by, reason)
+
+    def edit(
+        self, session_id: str, phase: str, outputs: Mapping[str, Any], by: str | None = None, reason: str = ""
+    ) -> None:
+        self._do("edit", session_id, phase, dict(outputs), by, reason)
+
+    def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:
+        self._do("fork", session_id, seq, new_id)
+        return "20261123-140300-forked-bb02"
+
+    def prune(self, session_ids: Sequence[str]) -> tuple[str, ...]:
+        self._do("prune", tuple(session_ids))
+        return tuple(session_ids)
+
+    def history(self, session_id: str) -> list[CommitInfo]:
+        return self.commits
+
+    def summary(self, session_id: str) -> SessionSummary:
+        return session(session_id, "paused", at=1)
+
+    def outputs(self, session_id: str, phase: str) -> dict[str, Any]:
+        return dict(self.left)
+
+    def dependents(self, session_id: str, phase: str) -> tuple[str, ...]:
+        return SDLC[SDLC.index(phase) + 1 :]
+
+    def examine(self, session_id: str) -> dict[str, Any]:
+        return self.found
+
+    def take_over(self, session_id: str, reason: str) -> None:
+        self._do("take_over", session_id, reason)
+
+    def stop_runner(self, session_id: str, owner: Owner, *, force: bool = False) -> None:
+        self._do("stop_runner", session_id, owner.pid, force)
 
     def cancel(self, session_id: str) -> bool:
         self._do("cancel", session_id)

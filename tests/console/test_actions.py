@@ -7,7 +7,7 @@ import pytest
 from maestro_tui.console.actions import ACTIONS, Safety, Scene, actions_for, find, key_words
 from maestro_tui.console.screens.doing import HANDLERS
 from maestro_tui.model.summary import SessionSummary
-from tests.console.fakes import session
+from tests.console.fakes import owner, session
 
 
 def test_ids_and_keys_are_unique_and_each_action_does_something() -> None:
@@ -37,7 +37,12 @@ def test_read_only_has_no_action_that_changes_anything() -> None:
         ("phase", session("s", "running"), "cancel it first"),
         ("review", session("s", "waiting"), None),
         ("review", session("s", "failed"), "does not wait for a decision"),
-        ("cancel", session("s", "running"), "not by this console"),
+        ("cancel", session("s", "running"), None),
+        ("cancel", session("s", "running", owner=owner(5, here=False)), "not by this console"),
+        ("kill", session("s", "running", owner=owner(5, here=False)), "only a process of this computer"),
+        ("kill", session("s", "interrupted"), "no process to stop"),
+        ("skip", session("s", "completed"), "nothing to skip"),
+        ("fork", session("s", "failed", foreign="Hive"), "history of Hive"),
         ("cancel", session("s", "failed"), "nothing to cancel"),
         ("unmark", session("s", "failed"), "No session is marked"),
     ],

@@ -1,4 +1,4 @@
-"""Asks which phase to run alone, or from which to rerun; the plan follows."""
+"""Asks which phase to run alone, to rerun from or to skip; what it would mean follows."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ class ChoosePhase(Sheet):
     AROUND = 9
 
     def __init__(self, session: SessionSummary, kind: str) -> None:
-        """`kind` is `phase` or `rerun_from`."""
+        """`kind` is `phase`, `rerun_from` or `skip`."""
         super().__init__()
         self.session, self.kind = session, kind
 
     def title_words(self) -> str:
         """What is asked."""
         name = short_id(self.session.session_id)
-        return f"Which phase of {name} alone?" if self.kind == "phase" else f"Rerun {name} from which phase?"
+        asked = {"phase": "Which phase of {} alone?", "skip": "Skip which phase of {}?"}
+        return asked.get(self.kind, "Rerun {} from which phase?").format(name)
 
     def body(self) -> Iterable[Widget]:
         """One line for each phase."""
@@ -48,7 +49,8 @@ class ChoosePhase(Sheet):
         width = column_width([phase.name for phase in phases], 8, 32)
         options = [Option(self._words(phase, width)) for phase in phases]
         yield OptionList(*options, compact=True, markup=False, classes="list")
-        yield Block("enter shows the plan first; nothing runs yet", classes="note")
+        words = "enter asks for the reason" if self.kind == "skip" else "enter shows the plan first"
+        yield Block(f"{words}; nothing runs yet", classes="note")
 
     def on_mount(self) -> None:
         """Begin at the phase that the session is at."""
@@ -81,4 +83,9 @@ class ChoosePhase(Sheet):
             return
         self.busy = True
         phase = self.session.phases[message.option_index].name
-        self.app.switch_screen(PlanSheet(self.session, self.kind, phase))
+        if self.kind == "skip":
+            from maestro_tui.console.screens.skip import SkipSheet
+
+            self.app.switch_screen(SkipSheet(self.session, phase))
+        else:
+            self.app.switch_screen(PlanSheet(self.session, self.kind, phase))

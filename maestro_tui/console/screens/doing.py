@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from maestro_tui.console.fleet import SORT_COLUMNS, Sort
+from maestro_tui.console.screens import acting
 from maestro_tui.console.theme import THEME_NAMES
 from maestro_tui.console.widgets.bars import FilterInput
 from maestro_tui.model.summary import SessionSummary
@@ -68,7 +69,12 @@ def _review(screen: MainScreen) -> None:
 def _cancel(screen: MainScreen) -> None:
     from maestro_tui.console.screens.batch import BatchSheet
 
-    chosen = marked(screen) or (_session(screen),)
+    chosen = marked(screen)
+    if not chosen:
+        chosen = (_session(screen),)
+        if chosen[0].session_id not in screen.console.own_sessions:
+            acting.kill(screen)
+            return
     screen.console.open_sheet(BatchSheet("cancel", chosen, hidden(screen)))
 
 
@@ -191,5 +197,6 @@ HANDLERS: Mapping[str, Callable[[MainScreen], None]] = {
     "palette": _palette,
     "help": _help,
     "quit": _quit,
+    **acting.HANDLERS,
 }
 """Action id → what it does."""

@@ -1,0 +1,52 @@
+"""The engine's host with what only a console asks for: commits, outputs, an examination, the end of a runner."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from maestro_tui.console.stop_runner import stop_runner
+from maestro_tui.engine import doctor
+from maestro_tui.engine.host import EngineHost
+from maestro_tui.model.errors import InputError
+from maestro_tui.model.summary import Owner, SessionSummary
+from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
+from maestro_tui.store.summaries import read_summary
+
+
+class ConsoleHost(EngineHost):
+    """Everything here reads the disk and raises `MaestroError`: call it in a thread."""
+
+    def history(self, session_id: str) -> list[CommitInfo]:
+        """Every commit of a session, oldest first."""
+        return CheckpointStore(self.root).history(session_id)
+
+    def summary(self, session_id: str) -> SessionSummary:
+        """A session as the list shows it, read now."""
+        return read_summary(CheckpointStore(self.root).session_dir(session_id), time.time())
+
+    def outputs(self, session_id: str, phase: str) -> dict[str, Any]:
+        """A committed phase's outputs with the edits so far."""
+        context = CheckpointStore(self.root).head(session_id).context
+        if phase not in context.phase_results:
+            raise InputError(f"{phase} of {session_id} has no committed result.")
+        return context.outputs_of(phase)
+
+    def dependents(self, session_id: str, phase: str) -> tuple[str, ...]:
+        """The phases that need this one, directly or not, in workflow order."""
+        workflow = CheckpointStore(self.root).head(session_id).workflow
+        found = workflow.dependents_of(workflow.resolve(phase))
+        return tuple(name for name in workflow.order if name in found)
+
+    def examine(self, session_id: str) -> dict[str, Any]:
+        """Who holds a session, whether that lives, what is damaged, what resume would do."""
+        return doctor.examine(self._engine(trust=True, remember=False), session_id)
+
+    def take_over(self, session_id: str, reason: str) -> None:
+        """Put whoever holds a session out of force; recorded."""
+        engine = self._engine(trust=True, remember=False)
+        doctor.take_over(engine, session_id, by=None, reason=reason)
+
+    def stop_runner(self, session_id: str, owner: Owner, *, force: bool = False) -> None:
+        """Ask another process of this user on this computer to end, or with `force` end it."""
+        stop_runner(CheckpointStore(self.root).session_dir(session_id), owner, force=force)

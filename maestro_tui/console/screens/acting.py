@@ -1,0 +1,59 @@
+"""The weightier actions of the main screen: skip, fork, prune, doctor, and the end of another process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from maestro_tui.model.summary import SessionSummary
+
+if TYPE_CHECKING:
+    from maestro_tui.console.screens.main import MainScreen
+
+
+def _session(screen: MainScreen) -> SessionSummary:
+    row = screen.table.current
+    assert row is not None  # every action that comes here needs a session
+    return row.summary
+
+
+def _skip(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.choose_phase import ChoosePhase
+
+    screen.console.open_sheet(ChoosePhase(_session(screen), "skip"))
+
+
+def _fork(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.fork import ForkSheet
+
+    screen.console.open_sheet(ForkSheet(_session(screen)))
+
+
+def _prune(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.doing import hidden, marked
+    from maestro_tui.console.screens.prune import PruneSheet
+
+    screen.console.open_sheet(PruneSheet(marked(screen), hidden(screen)))
+
+
+def _doctor(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.doctor import DoctorSheet
+
+    screen.console.open_sheet(DoctorSheet(_session(screen)))
+
+
+def kill(screen: MainScreen) -> None:
+    """Ask about the process that runs the session under the cursor."""
+    from maestro_tui.console.screens.kill import KillSheet
+
+    screen.console.open_sheet(KillSheet(_session(screen)))
+
+
+HANDLERS: Mapping[str, Callable[[MainScreen], None]] = {
+    "skip": _skip,
+    "fork": _fork,
+    "prune": _prune,
+    "doctor": _doctor,
+    "kill": kill,
+}
+"""Action id → what it does."""

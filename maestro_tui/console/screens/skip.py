@@ -1,0 +1,73 @@
+"""Skips a phase: who goes on without it, and why; a decision that is recorded, nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import methodcaller
+
+from rich.text import Text
+from textual.widget import Widget
+
+from maestro_tui.console.fleet import phase_word, short_id
+from maestro_tui.console.screens.act_sheet import ActSheet
+from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.palette import palette
+from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.summary import SessionSummary
+from maestro_tui.model.text import clean
+
+
+class SkipSheet(ActSheet):
+    """One phase that will not be done."""
+
+    REASON = "c reason: needed, it is recorded"
+    DOING = "Recording …"
+
+    def __init__(self, session: SessionSummary, phase: str) -> None:
+        super().__init__()
+        self.session, self.phase = session, phase
+
+    def title_words(self) -> str:
+        """What is asked."""
+        return f"Skip {self.phase} of {short_id(self.session.session_id)}?"
+
+    def facts(self) -> Iterable[Widget]:
+        """Where the phase stands, and who needs it."""
+        yield Block(id="standing")
+        yield Block("Reading the workflow …", id="without")
+        yield Block("nothing runs and nothing is deleted; r goes on afterwards", classes="note")
+
+    def yes_buttons(self) -> Iterable[tuple[str, str]]:
+        """One."""
+        yield "yes", "Skip it  y"
+
+    def on_mount(self) -> None:
+        """Look who needs it."""
+        now = next((one for one in self.session.phases if one.name == self.phase), None)
+        if now is not None:
+            word = phase_word(now, self.session.status.value)
+            error = f": {clean(now.error, 200)}" if now.error else ""
+            tries = f" at attempt {now.attempt}" if now.attempt else ""
+            self.query_one("#standing", Block).show(f"{self.phase} is {word}{tries}{error}")
+        self.run_worker(self._look(), group="read", exit_on_error=False)
+
+    async def _look(self) -> None:
+        work = methodcaller("dependents", self.session.session_id, self.phase)
+        try:
+            names = await self.console.ask_host(work)
+        except MaestroError as error:
+            self.query_one("#without", Block).show("")
+            self.tell(clean(error, 600))
+            return
+        words = Text("No phase needs it.")
+        if names:
+            words = Text("Go on without its outputs: ")
+            words.append(", ".join(names), palette(self).style("bold"))
+        self.query_one("#without", Block).show(words)
+
+    async def act(self, reason: str) -> bool:
+        """Record it."""
+        work = methodcaller("skip", self.session.session_id, self.phase, None, reason)
+        await self.console.ask_host(work)
+        self.console.say(f"{short_id(self.session.session_id)}: {self.phase} is skipped; r goes on.")
+        return True
