@@ -19,6 +19,7 @@ from textual.screen import ModalScreen, Screen
 
 from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
+from maestro_tui.console.alerts import Alerter
 from maestro_tui.console.crash import crash_words
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.ports import Host, Source
@@ -85,6 +86,7 @@ class MaestroApp(App[int]):
         self.read_only = read_only or self.settings.read_only
         self.ascii_only = self.settings.ascii_only if ascii_only is None else ascii_only
         self.console_actions = actions_for(self.read_only)
+        self.alerter = Alerter(self.settings.notify)
         self.snapshot = FleetSnapshot(root=str(self.root), loading=True)
         self.ended_by: signal.Signals | None = None
         self._source = source or WatchSource(self.root)
@@ -118,6 +120,7 @@ class MaestroApp(App[int]):
             self.say(problem, severity="warning")
         self.call_after_refresh(self._source.start, self._post)
         self.set_interval(0.5, self._look_at_host)
+        self.set_interval(0.5, lambda: self.alerter.tick(self))
 
     def on_unmount(self) -> None:
         """No snapshot comes after the end."""
@@ -145,6 +148,7 @@ class MaestroApp(App[int]):
             take = getattr(screen, "take_snapshot", None)
             if take is not None:
                 take(message.snapshot)
+        self.alerter.look(self, message.snapshot)
 
     # ── The host: made when first needed, always asked in a thread ────────────────────────────────────────
 
@@ -194,6 +198,11 @@ class MaestroApp(App[int]):
         """Tell the operator something for a while; the text is never read as markup."""
         level = "error" if severity == "error" else "warning" if severity == "warning" else "information"
         self.notify(sentence, severity=level, timeout=8, markup=False)  # type: ignore[arg-type]
+
+    def write_terminal(self, sequence: str) -> None:
+        """Write one of our own control sequences; nothing where there is no terminal."""
+        if not self.is_headless and self._driver is not None:
+            self._driver.write(sequence)
 
     def open_sheet(self, sheet: Screen[None]) -> bool:
         """Show a sheet; False (and nothing) when one is open already."""

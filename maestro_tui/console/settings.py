@@ -16,7 +16,19 @@ from maestro_tui.model.errors import StoreError
 from maestro_tui.model.text import clean
 
 _LIMIT = 1_000_000
-_KNOWN = ("theme", "ascii", "read_only", "keys")
+_KNOWN = ("theme", "ascii", "read_only", "keys", "notify")
+_NOTIFY = ("bell", "terminal", "command")
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """How to tell of a session that needs a look while the terminal is not focused: `[notify]`."""
+
+    bell: bool = True
+    terminal: bool = True
+    """The terminal's own notification (OSC 9)."""
+    command: tuple[str, ...] = ()
+    """Program and arguments; the text comes as one more argument. No shell reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,7 @@ class Settings:
     read_only: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action id → key names, separated by commas."""
+    notify: Notify = Notify()
     problems: tuple[str, ...] = ()
 
 
@@ -82,7 +95,34 @@ def load_settings(path: Path, themes: Iterable[str], default_keys: Mapping[str, 
             value = False
         flags[name] = value
     keys = _keys(data.get("keys", {}), default_keys, shown, problems)
-    return Settings(theme, flags["ascii"], flags["read_only"], keys, tuple(problems))
+    notify = _notify(data.get("notify", {}), shown, problems)
+    return Settings(theme, flags["ascii"], flags["read_only"], keys, notify, tuple(problems))
+
+
+def _notify(data: Any, shown: str, problems: list[str]) -> Notify:
+    if not isinstance(data, dict):
+        problems.append(f"{shown}: notify must be a table such as [notify] bell = false.")
+        return Notify()
+    for name in data:
+        if name not in _NOTIFY:
+            problems.append(f"{shown}: {_no_such('setting of notify', name, _NOTIFY)}")
+    flags = {}
+    for name in ("bell", "terminal"):
+        flags[name] = data.get(name, True)
+        if not isinstance(flags[name], bool):
+            problems.append(
+                f"{shown}: notify.{name} must be true or false, not {clean(repr(flags[name]), 60)}."
+            )
+            flags[name] = True
+    command = data.get("command", [])
+    words = isinstance(command, list) and all(isinstance(one, str) and "\0" not in one for one in command)
+    if not words or (command and not command[0]):
+        problems.append(
+            f'{shown}: notify.command must be a list of words such as ["notify-send", "maestro"], '
+            f"not {clean(repr(command), 60)}."
+        )
+        command = []
+    return Notify(flags["bell"], flags["terminal"], tuple(command))
 
 
 def _keys(data: Any, default_keys: Mapping[str, str], shown: str, problems: list[str]) -> dict[str, str]:

@@ -121,6 +121,16 @@ class LogLines(ScrollView, can_focus=True):
             return 0
         return bisect_left(found, self.at_offset) + 1
 
+    @property
+    def row_in_focus(self) -> int:
+        """The line that a key means: the match that was gone to, else the newest when following, else the top."""
+        found = self._window.row_at(self.at_offset) if self.at_offset is not None else None
+        return found if found is not None else self.row_count - 1 if self.following else int(self.scroll_y)
+
+    def line(self, row: int) -> LogLine:
+        """A line as it was written, clean."""
+        return self._window.line(row)
+
     def open(self, path: Path | None) -> None:
         """Shows another log, from its end."""
         if path is not None and path == self._window.path:
