@@ -16,6 +16,8 @@ class Safety(StrEnum):
     """Changes nothing on disk."""
     WORK = "work"
     """Starts work or records a decision; nothing committed is lost."""
+    FILE = "file"
+    """Writes a new file beside the sessions, never over one."""
     STOP = "stop"
     """Ends work that is under way."""
     LOSE = "lose"
@@ -82,6 +84,10 @@ def key_words(keys: str) -> str:
 
 def _one(scene: Scene) -> str | None:
     return None if scene.session is not None or scene.marked else "There is no session under the cursor."
+
+
+def _pointed(scene: Scene) -> str | None:
+    return None if scene.session is not None else "There is no session under the cursor."
 
 
 def _idle(scene: Scene) -> str | None:
@@ -290,7 +296,7 @@ ACTIONS: tuple[Action, ...] = (
         "mark",
         "Mark or unmark the session; resume and cancel act on all marked.",
         "Marks",
-        available=_one,
+        available=_pointed,
     ),
     Action("mark_shown", "asterisk", "mark all shown", "Mark every session that the filter shows.", "Marks"),
     Action("unmark", "U", "unmark all", "Take every mark away.", "Marks", available=_marks),
@@ -304,14 +310,41 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("sort", "s", "sort", "Sort by the next column; attention first is the beginning.", "Find"),
     Action("sort_reverse", "S", "turn the order", "Turn the order round.", "Find"),
-    Action("copy_id", "c", "copy id", "Copy the session's id to the clipboard.", "Find", available=_one),
+    Action("copy_id", "c", "copy id", "Copy the session's id to the clipboard.", "Copy", available=_pointed),
     Action(
         "copy_resume",
         "C",
         "copy command",
         "Copy the command line that resumes the session.",
-        "Find",
-        available=_one,
+        "Copy",
+        available=_pointed,
+    ),
+    Action(
+        "copy_path",
+        "ctrl+y",
+        "copy path",
+        "Copy the path of the log or artifact in focus, else of the session's folder.",
+        "Copy",
+        available=_pointed,
+    ),
+    Action("copy_line", "y", "copy line", "Copy the line under the cursor: log, list or table.", "Copy"),
+    Action("copy_view", "Y", "copy view", "Copy all that the focused view shows.", "Copy"),
+    Action(
+        "export",
+        "E",
+        "export report",
+        "Write the session as a Markdown report into a new file in the current folder.",
+        "Copy",
+        Safety.FILE,
+        _pointed,
+    ),
+    Action(
+        "picture",
+        "ctrl+s",
+        "save picture",
+        "Write the screen as a new SVG file into the current folder.",
+        "Copy",
+        Safety.FILE,
     ),
     Action(
         "wall", "w", "wall", "All running and recent sessions as strips on one time axis.", "Look", rank=9

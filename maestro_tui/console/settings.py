@@ -40,8 +40,8 @@ class Settings:
     read_only: bool = False
     keys: Mapping[str, str] = field(default_factory=dict)
     """Action id → key names, separated by commas."""
-    notify: Notify = Notify()
     problems: tuple[str, ...] = ()
+    notify: Notify = Notify()
 
 
 def settings_path(environ: Mapping[str, str] | None = None) -> Path:
@@ -96,7 +96,7 @@ def load_settings(path: Path, themes: Iterable[str], default_keys: Mapping[str, 
         flags[name] = value
     keys = _keys(data.get("keys", {}), default_keys, shown, problems)
     notify = _notify(data.get("notify", {}), shown, problems)
-    return Settings(theme, flags["ascii"], flags["read_only"], keys, notify, tuple(problems))
+    return Settings(theme, flags["ascii"], flags["read_only"], keys, tuple(problems), notify)
 
 
 def _notify(data: Any, shown: str, problems: list[str]) -> Notify:

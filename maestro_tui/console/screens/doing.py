@@ -149,6 +149,36 @@ def _copy(screen: MainScreen, text: str) -> None:
     screen.console.say(f"Copied: {text}")
 
 
+def _copy_path(screen: MainScreen) -> None:
+    from maestro_tui.console.copying import copy_path
+
+    copy_path(screen.console, _session(screen))
+
+
+def _copy_line(screen: MainScreen) -> None:
+    from maestro_tui.console.copying import copy_line
+
+    copy_line(screen.console)
+
+
+def _copy_view(screen: MainScreen) -> None:
+    from maestro_tui.console.copying import copy_view
+
+    copy_view(screen.console)
+
+
+def _export(screen: MainScreen) -> None:
+    from maestro_tui.console.copying import run_export
+
+    run_export(screen.console, _session(screen))
+
+
+def _picture(screen: MainScreen) -> None:
+    from maestro_tui.console.copying import run_picture
+
+    run_picture(screen.console)
+
+
 def _wall(screen: MainScreen) -> None:
     from maestro_tui.console.screens.wall import WallScreen
 
@@ -192,6 +222,11 @@ HANDLERS: Mapping[str, Callable[[MainScreen], None]] = {
     "sort_reverse": _sort_reverse,
     "copy_id": _copy_id,
     "copy_resume": _copy_resume,
+    "copy_path": _copy_path,
+    "copy_line": _copy_line,
+    "copy_view": _copy_view,
+    "export": _export,
+    "picture": _picture,
     "wall": _wall,
     "theme": _theme,
     "palette": _palette,
