@@ -239,7 +239,7 @@ def _finished(scene: Scene) -> None:
     journal.close()
 
 
-_COMMIT = ("CheckpointStore.commit", "write_new", "link_view", "replace", "sync", "sync_dir")
+_COMMIT = ("CheckpointStore.commit", "write_new", "link_view", "replace", "write_lease", "sync", "sync_dir")
 _HOLD = ("hold_session", "Hold.beat", "Hold.release", "Hold.__exit__", "replace")
 
 OPERATIONS = (
@@ -276,7 +276,7 @@ OPERATIONS = (
         "mend lost views and a lost commit",
         _lost_views,
         _repair,
-        ("CheckpointStore.repair_views", "sweep", "link_view"),
+        ("CheckpointStore.repair_views", "repair_views", "sweep", "link_view"),
         damaged=True,
     ),
     Operation(

@@ -12,12 +12,12 @@ from pathlib import Path
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import DONE
 from maestro_tui.model.errors import MaestroError
+from maestro_tui.store import prune
 from maestro_tui.store import workspace as workspace_store
 from maestro_tui.store.checkpoints import CheckpointStore, commit_numbers, commit_path, view_path
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_session
-from maestro_tui.store.prune import finish_pruning
 from maestro_tui.store.summaries import read_summary
 from tests.crash.disk import CrashState
 from tests.crash.facts import Committed, Held, Noted, Pruned
@@ -59,7 +59,9 @@ def problems_after(recorded: Recorded, state: CrashState, *, engine: bool = Fals
 def _problems(recorded: Recorded, state: CrashState, scene: Scene, engine: bool) -> Iterator[str]:
     operation = recorded.operation
     if operation.prunes:
-        finish_pruning(scene.root)
+        prune.finish_pruning(scene.root)
+        if any(path.name.startswith(".") for path in scene.root.iterdir()):
+            yield "what was pruned is still there"
     gone = {fact.session for fact in state.facts if isinstance(fact, Pruned)}
     for session in sorted({session for session, _ in recorded.known} | {SESSION}):
         promised = {
@@ -105,8 +107,11 @@ def _commits_as_promised(
         *(data for (name, _), data in recorded.known.items() if name == session), there.values()
     )
     for view in views:
-        if view.read_bytes() not in every:
+        data = view.read_bytes()
+        if data not in every:
             yield f"{session}: {view.name} is half visible"
+        elif data not in there.values() and not recorded.operation.damaged:
+            yield f"{session}: {view.name} shows a commit that the history does not have"
 
 
 def _can_begin(scene: Scene, session: str) -> Iterator[str]:
