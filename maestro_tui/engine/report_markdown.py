@@ -1,33 +1,24 @@
 """A session as one Markdown document that needs nothing else: to read, to hand on, to keep with a ticket.
 
-Everything that others wrote is cleaned and escaped here: it can be no heading, link, image, HTML or table of
-its own. Longer texts stand in fenced blocks whose fence is longer than any in the text. Times are UTC.
+Everything that others wrote passes through `engine.markdown`: it can be no heading, link, image, HTML or
+table of its own. Times are UTC.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from maestro_tui.engine.markdown import block, code, table, words
 from maestro_tui.model.context import DONE, Artifact, Decision, Gate, PhaseResult, Usage
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.summary import AttemptSummary
-from maestro_tui.model.text import clean, clean_lines, encodable, format_bytes, format_duration
+from maestro_tui.model.text import clean, encodable, format_bytes, format_duration
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import SessionDetail, read_detail
 
 BAR_COLUMNS = 32
-MOST_ROWS = 2_000
-"""Rows of one table; the rest is counted in a line below it."""
-_SPECIAL = re.compile(
-    r"[\\`*\[\]<>~$@|]|_(?![^\W_])|(?<![^\W_])_|&(?=[#\w])|:(?=//)|(?<=[wW]{3})\.|^[-+#=]|(?<=^\d)[.)]"
-)
-_NUMBERED = re.compile(r"^(\d{2,9})([.)])")
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;"}
-"""A pipe as an entity: no reading of backslashes makes it the end of a table's cell."""
-_BACKTICKS = re.compile(r"`+")
 
 
 def read_report(root: Path, session_id: str, now: float) -> str:
@@ -56,54 +47,7 @@ def session_report(detail: SessionDetail, now: float) -> str:
     return encodable("\n\n".join(parts) + "\n")
 
 
-# ── Writing Markdown ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def words(value: object, limit: int = 1_000) -> str:
-    """Text from outside within a line: cleaned, and every sign that Markdown or HTML would read is escaped."""
-    text = " ".join(clean(value, limit).split())
-    return _NUMBERED.sub(
-        r"\1\\\2", _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), text)
-    )
-
-
-def code(value: object, limit: int = 1_000) -> str:
-    """Text from outside as it is, in a code span that it cannot end."""
-    text = clean(value, limit)
-    if not text.strip():
-        return "–"
-    if "|" in text:
-        return f"<code>{words(text, limit)}</code>"
-    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(text)), default=0) + 1)
-    space = " " if text[0] in "` " or text[-1] in "` " else ""
-    return f"{fence}{space}{text}{space}{fence}"
-
-
-def block(value: object, lines: int = 400) -> str:
-    """Longer text from outside, in a fenced block that it cannot end."""
-    text = clean_lines(value, lines=lines).rstrip("\n")
-    fence = "`" * max(3, max((len(run) for run in _BACKTICKS.findall(text)), default=0) + 1)
-    return f"{fence}text\n{text}\n{fence}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """A table of cells that are Markdown already; `right` are the columns that align right."""
-    kept: list[Sequence[str]] = []
-    left_out = 0
-    for row in rows:
-        if len(kept) < MOST_ROWS:
-            kept.append(row)
-        else:
-            left_out += 1
-    rule = ["---:" if index in right else "---" for index in range(len(head))]
-    out = [_row(head), "| " + " | ".join(rule) + " |", *map(_row, kept)]
-    if left_out:
-        out.append(f"\n… and {left_out:,} more.")
-    return "\n".join(out)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+# ── Numbers and times ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _moment(at: float | datetime | None) -> str:

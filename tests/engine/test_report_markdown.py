@@ -10,7 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from maestro_tui.engine.report_markdown import block, code, session_report, table, words
+from maestro_tui.engine.markdown import block, code, table, words
+from maestro_tui.engine.report_markdown import session_report
 from maestro_tui.model.context import (
     Artifact,
     ContractCheck,

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from maestro_tui.console.actions import ACTIONS, Action
+from maestro_tui.console.actions import ACTIONS, Action, keys_for
 from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words, short_path
 from maestro_tui.console.widgets.wall_strips import WallStrips
 from maestro_tui.model.summary import FleetSnapshot
@@ -58,6 +58,11 @@ class WallScreen(Screen[None]):
         """The wall itself."""
         return self.query_one(WallStrips)
 
+    @property
+    def standing(self) -> bool:
+        """False while the screen is taken down: its widgets go one after the other, before it does."""
+        return self.console.is_running and len(self.query("WallStrips, HeaderBar, KeyBar, Brief, Words")) == 5
+
     def compose(self) -> ComposeResult:
         """Header, filter in words, strips, the session under the cursor in brief, keys."""
         app = self.console
@@ -77,10 +82,13 @@ class WallScreen(Screen[None]):
 
     def take_snapshot(self, snapshot: FleetSnapshot) -> None:
         """Show a newer state; the screen below has projected it already."""
-        self._show()
+        if self.standing:
+            self._show()
 
     def tick(self) -> None:
         """Let a second pass."""
+        if not self.standing:
+            return
         now = self.console.clock()
         self.strips.tick(now)
         self.query_one(HeaderBar).show(self.main.view, now)
@@ -116,10 +124,10 @@ class WallScreen(Screen[None]):
         row = self.strips.current
         self.query_one(Brief).show(row.summary if row else None, row.status if row else "new")
         scene, console = self.main.scene_of(row.summary if row else None), self.console
+        here = (action for action in console.console_actions if action.id not in _NOT_HERE)
         keys = [
             (replace(action, title="list") if action.id == "wall" else action, console.key_of(action))
-            for action in sorted(console.console_actions, key=lambda action: action.rank)
-            if action.rank and action.id not in _NOT_HERE and action.available(scene) is None
+            for action in keys_for(here, scene)
         ]
         first = [one for one in keys if one[0].id in ("open", "wall")]
         self.query_one(KeyBar).show([*first, *_TIME_KEYS, *(one for one in keys if one not in first)])
