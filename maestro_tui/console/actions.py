@@ -379,7 +379,7 @@ _FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
     SessionStatus.CANCELLED: ("resume", "rerun"),
     SessionStatus.PAUSED: ("resume",),
     SessionStatus.NEW: ("resume",),
-    SessionStatus.RUNNING: ("cancel",),
+    SessionStatus.RUNNING: ("cancel", "doctor"),
     SessionStatus.COMPLETED: ("rerun", "fork"),
 }
 """What an operator most likely wants of a session of that status: these keys stand first."""

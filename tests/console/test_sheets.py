@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, TextArea
 
-from maestro_tui.config import UntrustedWorkflow
+from maestro_tui.config import TrustBook, UntrustedWorkflow
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.screens.batch import BatchSheet
 from maestro_tui.console.screens.choose_phase import ChoosePhase
@@ -475,3 +475,19 @@ async def test_every_sheet_keeps_its_buttons_on_a_small_screen(keys: tuple[str, 
         await pilot.press("escape")
         await pilot.pause()
         assert len(app.screen_stack) == 1
+
+
+async def test_a_workflow_that_nobody_has_approved_is_told_before_launching(tmp_path: Path) -> None:
+    (tmp_path / "maestro.toml").write_text(
+        'name = "own"\n[[phases]]\nname = "one"\n[[phases.personas]]\nname = "p"\nshell = "make"\n'
+    )
+    app = console(fleet())
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await launch_sheet(pilot, tmp_path, count=1)
+        await settle(pilot)
+        wrong = sheet.query_one("#wrong-workflow", Block)
+        assert wrong.display and "starts a command that nobody has approved here yet" in wrong.words
+        TrustBook().remember(Workflow.load(tmp_path / "maestro.toml"), "maestro.toml")
+        sheet.query_one("#workflow", Input).value = str(tmp_path / "maestro.toml")
+        await settle(pilot)
+        assert not wrong.display

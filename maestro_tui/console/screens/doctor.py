@@ -102,7 +102,7 @@ def held(found: Mapping[str, Any]) -> bool:
 
 def doctor_words(found: Mapping[str, Any], styles: Palette, ascii_only: bool = False) -> Text:
     """The findings as text; every word from the disk is cleaned."""
-    text = Text(clean(found["status"] or "unreadable", 40), styles.style("bold"))
+    text = Text().append(clean(found["status"] or "unreadable", 40), styles.style("bold"))
     owner = found["owner"]
     if owner is None:
         text.append("\nNobody holds it.")

@@ -154,9 +154,9 @@ class LaunchSheet(Sheet):
         self._wrong("phases", "")
         self._show()
 
-    def _wrong(self, field: str, sentence: str) -> None:
+    def _wrong(self, field: str, sentence: str, colour: str = "phase-failed") -> None:
         block = self.query_one(f"#wrong-{field}", Block)
-        block.show(Text(sentence, palette(self).style("phase-failed")))
+        block.show(Text(sentence, palette(self).style(colour)))
         block.display = bool(sentence)
 
     # ── The workflow of the workspace, read in a thread as it is typed ────────────────────────────────────
@@ -169,18 +169,19 @@ class LaunchSheet(Sheet):
         await asyncio.sleep(0.15)
         form = self.form
 
-        def work() -> Workflow:
-            from maestro_tui.config import find_workflow
+        def work() -> tuple[Workflow, bool]:
+            from maestro_tui.config import TrustBook, find_workflow
 
             workspace = Path(form.workspace.strip() or ".").expanduser()
             if not workspace.is_dir():
                 raise InputError(f"{clean(str(workspace), 200)} is not a folder.")
-            return find_workflow(form.workflow.strip() or None, workspace)[0]
+            workflow = find_workflow(form.workflow.strip() or None, workspace)[0]
+            return workflow, TrustBook().trusts(workflow)
 
         self._wrong("workspace", "")
         self._wrong("workflow", "")
         try:
-            workflow = await asyncio.to_thread(work)
+            workflow, trusted = await asyncio.to_thread(work)
         except WorkflowError as error:
             self._wrong("workflow", clean(error, 400))
         except MaestroError as error:
@@ -189,6 +190,8 @@ class LaunchSheet(Sheet):
             self._wrong("workspace", f"Cannot read the workspace: {clean(error.strerror or error, 200)}.")
         else:
             self.form = self.form.with_workflow(workflow, self._out, self._pause)
+            if not trusted:
+                self._wrong("workflow", _trust_words(len(workflow.commands)), "phase-waiting")
             self._show()
 
     # ── Launch ────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,6 +259,11 @@ class LaunchSheet(Sheet):
     def _trusted(self) -> None:
         self.busy = True
         self.run_worker(self._launch(trust=True), group="do", exit_on_error=False)
+
+
+def _trust_words(count: int) -> str:
+    commands = "a command" if count == 1 else f"{count} commands"
+    return f"It starts {commands} that nobody has approved here yet: you are asked before anything runs."
 
 
 def _made(form: Form, trust: bool) -> tuple[tuple[str, str], Launch | None]:

@@ -7,13 +7,14 @@ from operator import methodcaller
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from maestro_tui.console.fleet import ago, short_id
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import column_width, fit
+from maestro_tui.console.lines import column_width, fit, short
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
@@ -60,6 +61,10 @@ class PruneSheet(ActSheet):
         """Choose them."""
         self._choose()
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Cut the lines anew."""
+        self.call_after_refresh(self._choose)
+
     def take_snapshot(self, snapshot: FleetSnapshot) -> None:
         """What changed meanwhile may stay."""
         if not self.busy:
@@ -94,14 +99,16 @@ class PruneSheet(ActSheet):
     def _show(self, now: float) -> None:
         styles, shown = palette(self), self.going[:_MOST]
         width = column_width([short_id(one.session_id) for one in shown], 8, 40)
+        room = max(30, self.query_one("#sessions", Block).size.width) - 4
         text = Text(no_wrap=True, overflow="ellipsis")
         for index, session in enumerate(shown):
             status = session.status.value
             text.append("\n" if index else "")
             text.append(glyph(status, self.console.ascii_only) + " ", styles.style(COLOURS[status]))
             text.append(fit(short_id(session.session_id), width) + "  ")
-            text.append(f"{status} {ago(now - session.updated_at)}  ", styles.style("muted"))
-            text.append(session.requirement, styles.style("muted"))
+            said = f"{status} {ago(now - session.updated_at)}  "
+            text.append(said, styles.style("muted"))
+            text.append(short(session.requirement, room - width - len(said)), styles.style("muted"))
         if len(self.going) > _MOST:
             text.append(f"\nand {len(self.going) - _MOST:,} more", styles.style("muted"))
         self.query_one("#sessions", Block).show(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import methodcaller
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -16,6 +17,7 @@ from maestro_tui.console.fleet import short_id
 from maestro_tui.console.lines import fit_right
 from maestro_tui.console.screens.plan_sheet import ask_for_trust
 from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.structural_diff import brief
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
@@ -36,6 +38,7 @@ class ReviewSheet(Sheet):
         Binding("b", "decide('push_back')", "Push back", show=False),
         Binding("x", "decide('reject')", "Reject", show=False),
         Binding("c", "comment", "Comment", show=False),
+        Binding("e", "edit", "Edit its outputs", show=False),
     ]
 
     def __init__(self, session: SessionSummary) -> None:
@@ -56,7 +59,7 @@ class ReviewSheet(Sheet):
         yield Input(placeholder="c comment: needed to push back or reject", id="comment", compact=True)
         yield Block(
             "approving goes on with the session; push back runs the phase again with your comment; "
-            "reject fails it",
+            "reject fails it; e edits its outputs in your editor first",
             classes="note",
         )
 
@@ -118,6 +121,10 @@ class ReviewSheet(Sheet):
             for name in contract.deliverables[:_MOST]:
                 missing = name in contract.missing
                 text.append(f"\n  {clean(name, 120)}: {'missing' if missing else 'there'}")
+        if result.outputs:
+            head(f"outputs ({len(result.outputs)})")
+            for name, value in list(result.outputs.items())[:_MOST]:
+                text.append(f"\n  {clean(name, 60)}: {brief(value, 120)}")
         if result.artifacts:
             head(f"files ({len(result.artifacts)})")
             for artifact in result.artifacts[:_MOST]:
@@ -130,6 +137,30 @@ class ReviewSheet(Sheet):
             for decision in result.decisions[:_MOST]:
                 text.append(f"\n  {clean(decision.about, 80)}: {clean(decision.choice, 120)}")
         return text
+
+    def action_edit(self) -> None:
+        """Edit the outputs in the operator's editor; the differences are shown before they are recorded."""
+        if not self.busy and self.is_current:
+            self.busy = True
+            self.run_worker(self._edit(), group="edit", exit_on_error=False)
+
+    async def _edit(self) -> None:
+        from maestro_tui.console.screens.edit import EditSheet, edited_outputs, outputs_text
+        from maestro_tui.console.shell_out import edit_text
+
+        try:
+            before = await self.console.ask_host(methodcaller("outputs", self.session.session_id, self.phase))
+            changed = edited_outputs(before, edit_text(self.console, outputs_text(before), ".json"))
+        except MaestroError as error:
+            self.tell(clean(error, 600))
+            return
+        finally:
+            self.busy = False
+        if not changed:
+            self.tell("Nothing was changed.", "muted")
+        elif self.is_current:
+            self.tell("")
+            self.app.push_screen(EditSheet(self.session, self.phase, before, changed))
 
     def action_comment(self) -> None:
         """Write the comment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -20,7 +20,11 @@ from maestro_tui.console.widgets.line_stack import LineStack
 from maestro_tui.console.widgets.rows_view import RowsView
 from maestro_tui.console.widgets.search_view import SearchView
 from maestro_tui.model.context import Artifact
+from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.text import clean
+
+if TYPE_CHECKING:
+    from maestro_tui.console.app import MaestroApp
 
 BESIDE = 84
 """From this width on the preview stands beside the list."""
@@ -69,6 +73,8 @@ class ArtifactsView(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back to the list", show=False),
+        Binding("e", "outside('editor')", "Open in $EDITOR", show=False),
+        Binding("v", "outside('pager')", "Open in $PAGER", show=False),
     ]
 
     class Read(Message):
@@ -160,6 +166,22 @@ class ArtifactsView(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape goes back to the list from the preview; else it belongs to the screen."""
         return not self.files.has_focus if action == "back" else True
+
+    def action_outside(self, kind: str) -> None:
+        """Open the file under the cursor in the operator's editor or pager."""
+        from maestro_tui.console.shell_out import open_in_editor, open_in_pager
+
+        artifact, app = self._under_cursor(), cast("MaestroApp", self.app)
+        if artifact is None:
+            return
+        if kind == "editor" and app.read_only:
+            app.say("This console only reads; v shows the file in the pager.", severity="warning")
+            return
+        try:
+            (open_in_editor if kind == "editor" else open_in_pager)(app, self._workspace, artifact.path)
+        except MaestroError as error:
+            app.say(clean(error, 400), severity="warning")
+        self._read()
 
     def action_back(self) -> None:
         """From the preview to the list."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from maestro_tui.console.widgets.checkpoint_view import CheckpointView
     from maestro_tui.console.widgets.diff_view import DiffView
     from maestro_tui.console.widgets.log_view import LogView
+    from maestro_tui.console.widgets.plan_view import PlanView
     from maestro_tui.model.summary import AttemptSummary, SessionSummary
     from maestro_tui.store.detail import SessionDetail
 
@@ -46,6 +47,7 @@ TABS = (
     ("decisions", "Decisions"),
     ("events", "Events"),
     ("diff", "Diff"),
+    ("plan", "Plan"),
 )
 BREATH = 0.2
 """Seconds between two readings of a session that goes on changing."""
@@ -129,6 +131,7 @@ class SessionPane(Widget):
         from maestro_tui.console.widgets.diff_view import DiffView
         from maestro_tui.console.widgets.events_view import EventsView
         from maestro_tui.console.widgets.log_view import LogView
+        from maestro_tui.console.widgets.plan_view import PlanView
 
         yield LineStack(classes="nothing")
         yield LineStack(classes="head")
@@ -141,6 +144,7 @@ class SessionPane(Widget):
             yield DecisionsView(id="decisions")
             yield EventsView(id="events")
             yield DiffView(id="diff")
+            yield PlanView(id="plan")
         yield LineStack(classes="verdict")
 
     def on_mount(self) -> None:
@@ -214,6 +218,7 @@ class SessionPane(Widget):
             self.log_view.open(None)
         self._refresh_head()
         self._refresh_timeline()
+        self._show_plan()
         if other or old != summary:
             self._read()
 
@@ -381,6 +386,13 @@ class SessionPane(Widget):
         event.stop()
         name = (event.tab.id or "tab-log").removeprefix("tab-")
         self.query_one(ContentSwitcher).current = name
+        self._show_plan()
+
+    def _show_plan(self) -> None:
+        """The plan costs a reading of the session: it is made only while its tab is open."""
+        if self.tab == "plan" and self._summary is not None:
+            plan: PlanView = self.query_one("#plan")  # type: ignore[assignment]
+            plan.show(self._summary)
 
     def on_timeline_chosen(self, message: Timeline.Chosen) -> None:
         """Opens the log of the attempt that was chosen."""
