@@ -17,23 +17,17 @@ from maestro_tui.console.lines import about, fit
 from maestro_tui.console.timeline import Axis, Stretch
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
-SPANS = (
-    5 * MINUTE,
-    15 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    2 * HOUR,
-    4 * HOUR,
-    8 * HOUR,
-    16 * HOUR,
-    DAY,
-    3 * DAY,
-    7 * DAY,
-    30 * DAY,
-    90 * DAY,
+SPANS = tuple(
+    unit * count
+    for unit, counts in (
+        (MINUTE, (5, 10, 15, 30, 45)),
+        (HOUR, (1, 1.5, 2, 3, 4, 6, 8, 12)),
+        (DAY, (1, 2, 4, 7, 14, 30, 90)),
+    )
+    for count in counts
 )
 """The lengths of time that the wall can show."""
-WIDEST_FIT = 5
+WIDEST_FIT = SPANS.index(4 * HOUR)
 """Index in `SPANS` of the longest time that is chosen without being asked for."""
 RECENT = DAY
 """Seconds for which a failed or interrupted session is kept at the top, whatever time is shown."""
@@ -126,8 +120,8 @@ def fitted_zoom(rows: Iterable[FleetRow], now: float) -> int:
     limit = SPANS[WIDEST_FIT]
     earliest = now
     for row in rows:
-        summary = row.summary
-        if row.status in _LIVE or now - summary.updated_at <= limit:
+        summary = row.facts.summary
+        if row.facts.status in _LIVE or now - summary.updated_at <= limit:
             earliest = min(earliest, max(summary.created_at, now - limit))
     return next((index for index, span in enumerate(SPANS) if span >= now - earliest), WIDEST_FIT)
 
@@ -136,7 +130,7 @@ def select(rows: Iterable[FleetRow], start: float, end: float, now: float) -> Wa
     """The sessions that need attention, those that run, and those that worked between `start` and `end`."""
     pinned, others = [], []
     for row in rows:
-        summary, status = row.summary, row.status
+        summary, status = row.facts.summary, row.facts.status
         shown = summary.updated_at >= start and summary.created_at <= end
         if status in ("waiting", "silent") or (
             status in PINNED and (shown or now - summary.updated_at <= RECENT)

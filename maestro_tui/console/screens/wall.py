@@ -129,8 +129,9 @@ class WallScreen(Screen[None]):
             (replace(action, title="list") if action.id == "wall" else action, console.key_of(action))
             for action in keys_for(here, scene)
         ]
+        time_keys = _TIME_KEYS if self.main.view.rows else ()
         first = [one for one in keys if one[0].id in ("open", "wall")]
-        self.query_one(KeyBar).show([*first, *_TIME_KEYS, *(one for one in keys if one not in first)])
+        self.query_one(KeyBar).show([*first, *time_keys, *(one for one in keys if one not in first)])
 
     @on(WallStrips.Highlighted)
     def _highlighted(self) -> None:

@@ -9,7 +9,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.color import Color
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -23,6 +23,8 @@ from maestro_tui.console.wall import ASCII_SIGNS, COLOURLESS_SIGNS, SIGNS, SPANS
 from maestro_tui.console.widgets.palette import Palette, finished, palette
 
 _URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
+CHOOSE_EVERY = 10.0
+"""Seconds after which time alone changes which sessions are shown."""
 _LOUD = frozenset(["waiting", "failed"])
 LOUD, ALIVE, QUIET = 1.0, 0.42, 0.36
 """How strongly a strip is coloured when its column is full: what needs a person, what is open, what is done."""
@@ -73,6 +75,13 @@ class WallStrips(ScrollView, can_focus=True):
         self._usual: Usual = NO_USUAL
         self._fitted = 0
         self._pin_top = 0
+        self._chosen_at = float("-inf")
+        """When the rows of the wall were chosen last."""
+        self._axis: Axis | None = None
+        self._title_columns = 10
+        self._strips: dict[str, tuple[object, Strip]] = {}
+        self.rows_painted = 0
+        """Number of rows laid out anew so far; the tests hold key presses against it."""
 
     # ── What is shown ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,13 +98,19 @@ class WallStrips(ScrollView, can_focus=True):
 
     def set_view(self, view: FleetView, now: float, usual: Usual = NO_USUAL) -> None:
         """Show another state; the cursor stays with its session."""
+        if usual is not self._usual:
+            self._strips.clear()
         self._all, self._usual, self.now = view.rows, usual, now
         self._select()
 
     def tick(self, now: float) -> None:
-        """Let time pass."""
+        """Let time pass; which sessions stand on the wall is asked a few times a minute."""
         self.now = now
-        self._select()
+        if now - self._chosen_at >= CHOOSE_EVERY:
+            self._select()
+        else:
+            self._axis = None
+            self.refresh()
 
     def select(self, session_id: str) -> bool:
         """Put the cursor on a session; False when it is not on the wall."""
@@ -107,10 +122,12 @@ class WallStrips(ScrollView, can_focus=True):
 
     def _select(self) -> None:
         before, old = self.current, self.wall
+        self._chosen_at, self._axis = self.now, None
         if self.time.zoom is None:
             self._fitted = wall.fitted_zoom(self._all, self.now)
         end = self.time.end if self.time.end is not None else self.now
         self.wall = wall.select(self._all, end - self.span, end, self.now)
+        self._title_columns = column_width((row.title for row in self.wall.rows[:200]), 10, 24)
         place = self.wall.positions.get(before.session_id) if before is not None else None
         self.cursor = place if place is not None else min(self.cursor, max(0, len(self.wall.rows) - 1))
         if len(self.wall.rows) != len(old.rows) or self.wall.pinned != old.pinned:
@@ -150,10 +167,16 @@ class WallStrips(ScrollView, can_focus=True):
         if not self.wall.rows:
             return
         place = max(0, min(place, len(self.wall.rows) - 1))
-        moved, self.cursor = place != self.cursor, place
+        before, self.cursor = self.cursor, place
+        tops = self._pin_top, int(self.scroll_y)
         self._keep_visible()
-        self.refresh()
-        if moved:
+        if tops != (self._pin_top, int(self.scroll_y)):
+            self.refresh()
+        else:
+            for y in range(self.size.height):
+                if self._place_at(y) in (before, place):
+                    self.refresh(Region(0, y, self.size.width, 1))
+        if before != place:
             self.post_message(self.Highlighted())
 
     def action_move(self, step: int) -> None:
@@ -189,6 +212,7 @@ class WallStrips(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
+        self._axis = None
         self._fit_scroll()
         self._keep_visible()
 
@@ -215,13 +239,19 @@ class WallStrips(ScrollView, can_focus=True):
     def _columns(self) -> tuple[int, int, int]:
         """Widths of the session's name, the strip and the words at the right."""
         wide = self.size.width >= 100
-        title = column_width((row.title for row in self.wall.rows[:200]), 10, 24 if wide else 16)
-        words = 18 if wide else 14
+        title, words = min(self._title_columns, 24 if wide else 16), 18 if wide else 14
         return title, max(8, self.size.width - 3 - title - 2 - 2 - words), words
 
     def axis(self) -> Axis:
         """The time axis as it is shown now."""
-        return wall.axis(self.span, self.time.end, self.now, self._columns()[1])
+        if self._axis is None:
+            self._axis = wall.axis(self.span, self.time.end, self.now, self._columns()[1])
+        return self._axis
+
+    def notify_style_update(self) -> None:
+        """Another theme: nothing painted before is valid."""
+        super().notify_style_update()
+        self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
@@ -252,9 +282,36 @@ class WallStrips(ScrollView, can_focus=True):
         )
 
     def _row_line(self, place: int, base: Style) -> Strip:
-        row, colours = self.wall.rows[place], palette(self)
-        title, _, words = self._columns()
+        row, scale = self.wall.rows[place], self.axis()
+        title, _, room = self._columns()
+        words = time_words(row, self.now, self._usual if room >= 18 else NO_USUAL)
         at_cursor, marked = place == self.cursor, row.session_id in self.marked
+        # Within a third of a column the moment makes no difference.
+        moment = int(self.now / scale.per_column * 3)
+        look = (row, scale, moment, words, at_cursor, marked, self.has_focus, self.size.width, title)
+        known = self._strips.get(row.session_id)
+        if known is not None and known[0] == look:
+            return known[1]
+        self.rows_painted += 1
+        said = fit(words, room)
+        strip = self._laid_out(row, scale, title, said, base, at_cursor=at_cursor, marked=marked)
+        if len(self._strips) > 500:
+            self._strips.clear()
+        self._strips[row.session_id] = (look, strip)
+        return strip
+
+    def _laid_out(
+        self,
+        row: FleetRow,
+        scale: Axis,
+        title: int,
+        words: str,
+        base: Style,
+        *,
+        at_cursor: bool,
+        marked: bool,
+    ) -> Strip:
+        colours = palette(self)
         ground = base
         if at_cursor:
             ground = base + colours.cursor(self.has_focus)
@@ -269,12 +326,11 @@ class WallStrips(ScrollView, can_focus=True):
             Segment("  ", ground),
         ]
         signs = ASCII_SIGNS if self.ascii_only else COLOURLESS_SIGNS if colours.ansi else SIGNS
-        pieces = wall.strip(row, self.axis(), self.now, self._usual, signs)
+        pieces = wall.strip(row, scale, self.now, self._usual, signs)
         segments += [Segment(piece.text, self._style(piece, ground, colours)) for piece in pieces]
-        usual = self._usual if words >= 18 else NO_USUAL
         quiet = row.status not in _URGENT and row.status != "running"
         said = ground + colours.style("muted") if quiet else ground
-        segments.append(Segment("  " + fit(time_words(row, self.now, usual), words), said))
+        segments.append(Segment("  " + words, said))
         return Strip(segments).crop_extend(0, self.size.width, ground)
 
     def _style(self, piece: Piece, ground: Style, colours: Palette) -> Style:
