@@ -107,6 +107,9 @@ async def draw(demo: Demo, size: str) -> list[Path]:
         await press("n")
         await shot("launch")
         await press("escape")
+        await press("w")
+        await shot("wall")
+        await press("escape")
         await press("question_mark")
         await shot("help")
     return made
