@@ -9,9 +9,11 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from maestro_tui.console.fleet import ago
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import Line, column_width, fit, line, short
+from maestro_tui.console.lines import Line, column_width, fit, line, short, wrap_words
 from maestro_tui.model.summary import Owner
 from maestro_tui.model.text import clean
 
@@ -27,8 +29,11 @@ _STATUS: Mapping[str, str] = {
 }
 
 
-def plan_lines(plan: Plan, width: int, ascii_only: bool = False) -> list[Line]:
-    """One line for each phase: sign, phase, action, reason, what it usually takes."""
+def plan_lines(plan: Plan, width: int, ascii_only: bool = False, *, whole: bool = False) -> list[Line]:
+    """One line for each phase: sign, phase, action, reason, what it usually takes.
+
+    With `whole` a reason that is too long for its column stands below its phase instead of being cut.
+    """
     names = column_width([one.phase for one in plan.phases], 8, max(10, width // 4))
     ends = [_usual(one) for one in plan.phases]
     tail = column_width(ends, 0, 24)
@@ -38,16 +43,21 @@ def plan_lines(plan: Plan, width: int, ascii_only: bool = False) -> list[Line]:
     for one, end in zip(plan.phases, ends, strict=True):
         status = "waiting" if one.approval else _STATUS.get(one.action.value, "pending")
         runs = one.action.value == "run"
+        reason = _reason(one)
+        below = whole and cell_len(reason) > room
         out.append(
             line(
                 one.phase,
                 (glyph(status, ascii_only) + " ", COLOURS.get(status, "muted")),
                 (fit(one.phase, names) + "  ", "bold" if runs else ""),
                 (fit(one.action.value, actions) + "  ", "" if runs else "muted"),
-                (fit(_reason(one), room), "" if runs else "muted"),
+                (fit("" if below else reason, room), "" if runs else "muted"),
                 ("  " + end.rjust(tail) if tail else "", "muted"),
             )
         )
+        if below:
+            words = wrap_words(reason, max(10, width - 4))
+            out += [line((one.phase, n), ("    " + part, "muted")) for n, part in enumerate(words)]
     return out
 
 

@@ -330,3 +330,16 @@ async def test_hostile_words_in_these_sheets_neither_crash_nor_act(keys: tuple[s
             await opened(pilot, "enter")
         painted = app.export_screenshot()
         assert not NEVER_RAW & set(painted) - {"\r"} and app.is_running
+
+
+async def test_what_is_too_long_for_a_sheet_scrolls_by_key_while_a_button_has_the_focus() -> None:
+    snapshot = fleet(*(session(f"s-{number:03d}", "failed") for number in range(60)))
+    app = console(snapshot)
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await opened(pilot, "asterisk", "P")
+        focused, shown = app.focused, sheet.query_one(".list")
+        assert isinstance(focused, Button) and shown.scroll_y == 0
+        await pilot.press("pagedown", "down")
+        assert shown.scroll_y > 5 and app.focused is focused
+        await pilot.press("up", "up")
+        assert shown.scroll_y == 0

@@ -52,6 +52,8 @@ class Sheet(ModalScreen[None]):
         Binding("escape", "close", "Close", show=False),
         Binding("right", "app.focus_next", "Next button", show=False),
         Binding("left", "app.focus_previous", "Previous button", show=False),
+        Binding("down,pagedown", "scroll_list(1)", "Scroll down", show=False),
+        Binding("up,pageup", "scroll_list(-1)", "Scroll up", show=False),
     ]
     AUTO_FOCUS = "#no"
     TITLE_WORDS = ""
@@ -111,6 +113,11 @@ class Sheet(ModalScreen[None]):
     def action_close(self) -> None:
         """Close without doing anything."""
         self.leave()
+
+    def action_scroll_list(self, step: int) -> None:
+        """Scroll what is too long for the sheet, wherever the focus is."""
+        for one in self.query(".list"):
+            one.scroll_relative(y=step * max(1, one.size.height - 1), animate=False)
 
     def leave(self) -> None:
         """Close this sheet if it is still the one that is open."""

@@ -74,7 +74,7 @@ class PlanView(SearchView):
         if plan is None or summary is None:
             return []
         app = cast("MaestroApp", self.app)
-        lines = plan_words.plan_lines(plan, width, app.ascii_only)
+        lines = plan_words.plan_lines(plan, width, app.ascii_only, whole=True)
         said = [
             "" if plan.runs else "Nothing would run: all that was asked for is committed.",
             plan_words.total_words(plan) if plan.runs else "",
