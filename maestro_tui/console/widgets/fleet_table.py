@@ -32,6 +32,7 @@ from maestro_tui.console.fleet import (
 )
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import fit, fit_right, shorten_middle
+from maestro_tui.console.place import Place, follow, in_sight
 from maestro_tui.console.widgets.palette import palette
 
 _URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
@@ -141,23 +142,12 @@ class FleetTable(ScrollView, can_focus=True):
         return True
 
     def _anchor(self, old: FleetView, recall: bool) -> None:
-        rows = self.view.rows
-        here = None
-        if not old.loading and self.cursor < len(old.rows):
-            here = old.rows[self.cursor].session_id
-        if self.chosen is None or self.chosen not in self.view.known:
-            self.chosen = here
-        # Only the operator's own change of the filter may take the cursor back to a session that was hidden.
-        wanted = self.chosen if recall and self.chosen in self.view.positions else here
-        place = self.view.positions.get(wanted) if wanted is not None else None
-        if place is None:
-            place = min(self.cursor, max(0, len(rows) - 1))
-        offset = self.cursor - int(self.scroll_y)
-        moved = place - self.cursor
-        self.cursor = place
-        if moved and self.scroll_y > 0:
-            self._scroll_top(place - offset, len(rows))
-        self._keep_visible(len(rows))
+        top = int(self.scroll_y)
+        before = Place(self.cursor, top, self.chosen)
+        after = follow(before, old, self.view, self.size.height, recall=recall)
+        self.cursor, self.chosen = after.cursor, after.chosen
+        if after.top != top:
+            self._scroll_top(after.top, len(self.view.rows))
 
     def _refresh_changed(self, old: FleetView) -> None:
         top = int(self.scroll_y)
@@ -181,14 +171,9 @@ class FleetTable(ScrollView, can_focus=True):
             self.post_message(self.Highlighted(row.session_id))
 
     def _keep_visible(self, total: int) -> None:
-        height = self.size.height
-        if height <= 0:
-            return
-        top = int(self.scroll_y)
-        if self.cursor < top:
-            self._scroll_top(self.cursor, total)
-        elif self.cursor >= top + height:
-            self._scroll_top(self.cursor - height + 1, total)
+        top = in_sight(self.cursor, int(self.scroll_y), self.size.height, total)
+        if top != int(self.scroll_y):
+            self._scroll_top(top, total)
 
     def _scroll_top(self, top: int, total: int) -> None:
         self.virtual_size = Size(self.size.width, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from maestro_tui.console import plan_words
@@ -43,7 +44,7 @@ class PlanView(SearchView):
             self._plan, self._problem = None, ""
         self._summary, self._state = summary, state
         self.refresh_lines()
-        self.run_worker(self._make(summary), group="plan", exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._make, summary), group="plan", exclusive=True, exit_on_error=False)
 
     async def _make(self, summary: SessionSummary) -> None:
         app = cast("MaestroApp", self.app)
