@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -26,6 +26,9 @@ from maestro_tui.options import (
     verbose_option,
     workspace_option,
 )
+
+if TYPE_CHECKING:
+    from maestro_tui.model.plan import Plan
 
 CANCELLED, HELD, BAD_INPUT, FAILED = 130, 4, 2, 1
 
@@ -151,7 +154,7 @@ def run(
         workspace=workspace or ".",
         phases=_names(phases) if phases is not None else None,
         start_from=start_from,
-        inputs=dict(_pair(text) for text in inputs),
+        inputs=_pairs(inputs),
         pause_after=tuple(name for part in pause_after for name in _names(part)),
         session_id=session_id,
     )
@@ -201,9 +204,12 @@ def resume(
     if dry_run:
         print_plan(runner.plan(session, from_phase=from_phase), as_json, plan_document)
         return
-    if not as_json:
-        print_plan(runner.plan(session, from_phase=from_phase), False, plan_document, err=True)
-    stopped = drive(runner.resume(session, from_phase), progress)
+
+    def tell(plan: Plan) -> None:
+        if not as_json:
+            print_plan(plan, False, plan_document, err=True)
+
+    stopped = drive(runner.resume(session, from_phase, on_plan=tell), progress)
     finish(session_document(runner, session), as_json, stopped, exit_code)
 
 
@@ -341,13 +347,17 @@ def verify(ctx: click.Context, session: str | None, checkpoint_dir: str | None, 
     default=None,
     help="Where to put the sample (default: a new temporary folder).",
 )
+@directory
 @click.option("--headless", is_flag=True, help="No console, even on a terminal.")
-def demo(folder: str | None, headless: bool) -> None:
+@click.pass_context
+def demo(ctx: click.Context, folder: str | None, checkpoint_dir: str | None, headless: bool) -> None:
     """Run real sessions on a small sample project; one fails half-way, is mended, and resumes."""
     from maestro_tui.demo import run_demo
 
     interactive = not headless and sys.stdin.isatty() and sys.stdout.isatty()
-    root, started = run_demo(Path(folder) if folder else None, interactive=interactive)
+    named = checkpoint_dir or ctx.find_root().params.get("checkpoint_dir")
+    kept_in = root_of(ctx, checkpoint_dir) if named else None
+    root, started = run_demo(Path(folder) if folder else None, kept_in, interactive=interactive)
     if not interactive:
         return
     try:
@@ -376,6 +386,15 @@ def _requirement(text: str) -> str:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = [_pair(text) for text in texts]
+    if len(dict(pairs)) < len(pairs):
+        raise InputError(
+            "--input names one phase twice; each can be provided from one file only. Nothing was run."
+        )
+    return dict(pairs)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -27,13 +27,13 @@ RELEASE_REQUIREMENT = "Release 1.4.0 with notes that name every module"
 class Demo:
     """The sample in a folder of its own, with the sessions that run on it."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, root: Path | None = None) -> None:
         if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(
                 f"{clean(str(folder), 200)} is not an empty folder; name a new one. Nothing was changed."
             )
         self.base = (folder or Path(tempfile.mkdtemp(prefix="maestro-demo-"))).absolute()
-        self.root = self.base / ".maestro"
+        self.root = root or self.base / ".maestro"
         # A workspace for each session: what is measured in one is not the other's doing.
         self.folder, self.release_folder = self.base / "tally", self.base / "tally-release"
         for copy in (self.folder, self.release_folder):
@@ -123,9 +123,11 @@ class Demo:
         _say(f"Done. Look around: maestro-tui --checkpoint-dir {self.root}")
 
 
-def run_demo(folder: Path | None, *, interactive: bool) -> tuple[Path, list[subprocess.Popen[bytes]]]:
+def run_demo(
+    folder: Path | None, root: Path | None, *, interactive: bool
+) -> tuple[Path, list[subprocess.Popen[bytes]]]:
     """Set the sample up and run it; with a console to come, the sessions run in processes of their own."""
-    demo = Demo(folder)
+    demo = Demo(folder, root)
     if interactive:
         click.echo(
             f"The sample is in {demo.folder}. 'invoices' will fail at testing; mend it in another terminal:"

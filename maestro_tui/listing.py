@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.summary import SessionStatus, SessionSummary
+from maestro_tui.model.summary import PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, format_bytes, format_duration
 
 SIGNS = {
@@ -61,10 +61,10 @@ def list_document(sessions: Iterable[SessionSummary]) -> list[dict[str, Any]]:
             "phases": [
                 {
                     "phase": phase.name,
-                    "status": phase.status,
+                    "status": "pending" if _dead(session, phase) else phase.status,
                     "attempt": phase.attempt,
                     "stale": phase.stale is not None,
-                    "reason": phase.stale or ("waits for approval" if phase.waiting else None),
+                    "reason": _reason(session, phase),
                     "duration_seconds": _seconds(phase.started_at, phase.finished_at),
                     "error": phase.error,
                 }
@@ -75,6 +75,17 @@ def list_document(sessions: Iterable[SessionSummary]) -> list[dict[str, Any]]:
     ]
 
 
+def _dead(session: SessionSummary, phase: PhaseSummary) -> bool:
+    """True for a phase whose attempt began and whose runner is gone."""
+    return session.status == SessionStatus.INTERRUPTED and phase.status == "running"
+
+
+def _reason(session: SessionSummary, phase: PhaseSummary) -> str | None:
+    if _dead(session, phase):
+        return f"attempt {phase.attempt} was interrupted"
+    return phase.stale or ("waits for approval" if phase.waiting else None)
+
+
 def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
     """A line for each session, for people."""
     if not sessions:
@@ -83,7 +94,10 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
     now = time.time()
     width = min(60, max(len(session.session_id) for session in sessions))
     for session in sessions:
-        strip = "".join("⚑" if phase.waiting else SIGNS.get(phase.status, "?") for phase in session.phases)
+        strip = "".join(
+            "⚑" if phase.waiting else "⊘" if _dead(session, phase) else SIGNS.get(phase.status, "?")
+            for phase in session.phases
+        )
         where = session.current.name if session.current is not None else ""
         age = format_duration(now - session.updated_at)
         yield (

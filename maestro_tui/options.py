@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from maestro_tui.model.errors import InputError
+from maestro_tui.model.text import clean
+
 DIRECTORY_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
 
 
@@ -30,7 +33,12 @@ def directory(command: Callable[..., Any]) -> Callable[..., Any]:
 def root_of(ctx: click.Context, own: str | None) -> Path:
     """The directory named after the command, else before it, else the default."""
     chosen = own or ctx.find_root().params.get("checkpoint_dir") or default_root()
-    return Path(chosen).expanduser().absolute()
+    root = Path(chosen).expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise InputError(
+            f"The checkpoint directory {clean(str(root), 200)} is not a folder. Nothing was changed."
+        )
+    return root
 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")

@@ -56,6 +56,13 @@ class Progress:
                 paths = [clean(path, 60) for path in data.get("paths", [])]
                 more = f" and {data['count'] - 3} more" if data.get("count", 0) > 3 else ""
                 self._say("›", f"{phase} · {', '.join(paths[:3])}{more}")
+            case "quality_checked":
+                table = data.get("quality", {})
+                told = [
+                    f"{clean(n, 40)} {'not measured' if v is None else f'{v:g}'}" for n, v in table.items()
+                ]
+                if told:
+                    self._say("›", f"{phase} · {' · '.join(told)}")
             case "phase_committed":
                 self._end(phase)
                 self._say("✓", f"{phase} {number} committed as {data.get('seq')} · {self._took(data)}")
@@ -88,7 +95,9 @@ class Progress:
                     f"cancelled; committed phases are safe · go on: maestro-tui resume {event.session_id}",
                 )
             case "session_completed":
-                self._say("✓", f"session {event.session_id} completed")
+                stale = ", ".join(clean(name, 64) for name in data.get("stale", []))
+                what = "the selected phases are completed" if data.get("selected") else "completed"
+                self._say("✓", f"session {event.session_id}: {what}{f' · stale: {stale}' if stale else ''}")
 
     def _took(self, data: Any) -> str:
         seconds = data.get("duration_seconds")
@@ -153,7 +162,7 @@ def plan_lines(plan: Plan) -> list[str]:
         attempt = f" #{planned.attempt}" if planned.attempt and planned.attempt > 1 else ""
         notes = "".join(
             [
-                "  stops for your approval" if planned.approval else "",
+                "  runs, then waits for your approval" if planned.approval else "",
                 "  then stops for review" if planned.pause else "",
                 "  goes stale" if planned.goes_stale else "",
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from maestro_tui.store.journal import read_events
 
 JOURNAL = "journal.jsonl"
 _OUTCOMES = frozenset(["phase_committed", "phase_failed", "phase_cancelled"])
+
+
+_LOG = re.compile(r"(.+)\.(\d{1,6})\.log\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +27,10 @@ class BegunAttempts:
 def begun_attempts(session_dir: Path) -> BegunAttempts:
     """Fold the journal. Damaged records are passed over; the commits remain the truth about outcomes."""
     path = session_dir / JOURNAL
+    # A lost journal must not let a number be used twice: the logs of the attempts are there too.
+    highest = _logged(session_dir / "logs")
     if not path.exists():
-        return BegunAttempts({}, {})
-    highest: dict[str, int] = {}
+        return BegunAttempts(highest, {})
     unfinished: dict[str, int] = {}
     for event in read_events(path).events:
         if event.phase is None or event.attempt is None:
@@ -36,3 +41,14 @@ def begun_attempts(session_dir: Path) -> BegunAttempts:
         elif event.type in _OUTCOMES and unfinished.get(event.phase) == event.attempt:
             del unfinished[event.phase]
     return BegunAttempts(highest, unfinished)
+
+
+def _logged(folder: Path) -> dict[str, int]:
+    """Phase → highest attempt that has a log."""
+    highest: dict[str, int] = {}
+    if folder.is_dir():
+        for entry in folder.iterdir():
+            found = _LOG.match(entry.name)
+            if found is not None:
+                highest[found[1]] = max(highest.get(found[1], 0), int(found[2]))
+    return highest

@@ -10,8 +10,9 @@ from pathlib import Path
 from maestro_tui.model.context import ContractCheck, Gate, GateVerdict
 from maestro_tui.model.workflow import Phase
 
-RATIOS = ("contract", "tests", "coverage")
-"""Measured ratios that make up `quality` when no performer measured it directly."""
+RATIOS = ("tests", "coverage")
+"""Measured ratios that make up `quality` when no performer measured it directly. That files are there is
+the contract's affair: it says nothing of how good they are."""
 
 _SKIPPED_FOLDERS = frozenset([".git", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox"])
 
@@ -94,7 +95,8 @@ def _is_delivered(path: Path) -> bool:
 def measure_quality(
     contract: ContractCheck, metrics: Mapping[str, float | None], failed_work: bool
 ) -> dict[str, float | None]:
-    """The table of measured metrics. `quality` is what a performer measured, else the mean of the ratios."""
+    """The table of measured metrics. `quality` is what a performer measured, else the mean of the ratios; None
+    when there are none."""
     table: dict[str, float | None] = dict(metrics)
     if contract.deliverables:
         table["contract"] = round(len(contract.fulfilled) / len(contract.deliverables), 4)

@@ -295,7 +295,11 @@ class Drive:
         elif stopped or any(planned.action in (Action.RUN, Action.BLOCKED) for planned in made.phases):
             self._journal.event("session_paused", data={"reason": "asked phases are done"})
         else:
-            self._journal.event("session_completed", data={"phases": len(results)})
+            stale = [planned.phase for planned in made.phases if planned.stale]
+            selected = situation.head.context.scope is not None
+            self._journal.event(
+                "session_completed", data={"phases": len(results), "selected": selected, "stale": stale}
+            )
 
     async def _stop(self) -> None:
         """Cancel what runs and wait until every child has ended and every outcome is committed."""

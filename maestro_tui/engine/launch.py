@@ -56,7 +56,7 @@ def first_context(
         raise InputError("The requirement is empty; say what must be true when the work is done.")
     if len(requirement) > REQUIREMENT_LIMIT:
         raise InputError(f"The requirement is longer than {REQUIREMENT_LIMIT:,} characters.")
-    session_id = launch.session_id or new_session_id(requirement, now)
+    session_id = launch.session_id if launch.session_id is not None else new_session_id(requirement, now)
     problem = session_id_problem(session_id)
     if problem:
         raise InputError(f"{clean(session_id, 80)!r} is no session id: {problem}. Nothing was run.")

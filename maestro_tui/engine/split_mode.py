@@ -17,13 +17,13 @@ from maestro_tui.model.context import (
     GateVerdict,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import InputError, PlanError
+from maestro_tui.model.errors import HeldError, InputError, PlanError
 from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.plan import plan as make_plan
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.lease import Hold, hold_phase, hold_session
+from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
 
 Approve = Callable[[Workflow, str], None]
 """Called with a workflow and its source before anything of it runs; raises to refuse."""
@@ -183,23 +183,30 @@ class TeamExecutionEngineV2SplitMode:
         *,
         plan_hash: str | None = None,
         reason: str = "",
+        on_plan: Callable[[Plan], None] | None = None,
     ) -> TeamExecutionContext:
         """Go on after the last committed phase; failed and interrupted phases are tried again.
 
         `from_phase` runs that phase and all that depends on it again. `edits` maps phases to changed outputs,
         recorded under the operator's name before anything runs. `plan_hash` refuses to run when the session
-        has changed since that plan was made. A finished session is left as it is.
+        has changed since that plan was made; `on_plan` hears what will run. A finished session is left as it is.
         """
         request = Request(kind="rerun_from", phase=from_phase) if from_phase else Request()
-        situation = self.situation(session_id)
-        made = situation.plan(request)
-        self._same_plan(situation, request, plan_hash)
-        self.allow_session(session_id)
-        self.team.check(situation.workflow, made.runs, situation.head.context.requirement)
+        self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
+            # Mended first: a plan from a damaged history would promise to run what is committed.
+            self.store.repair_views(session_id)
             if edits:
+                self._same_plan(self.situation(session_id), request, plan_hash)
                 decisions.edit(self, session_id, edits, hold, None, reason)
-            self._same_plan(self.situation(session_id), request, None if edits else plan_hash)
+            situation = self.situation(session_id)
+            made = situation.plan(request)
+            if not edits:
+                self._same_plan(situation, request, plan_hash)
+            self.allow_session(session_id)
+            self.team.check(situation.workflow, made.runs, situation.head.context.requirement)
+            if on_plan is not None:
+                on_plan(self._with_estimates(made, situation.workflow))
             return await self._drive(session_id, hold).run(request)
 
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
@@ -236,8 +243,11 @@ class TeamExecutionEngineV2SplitMode:
         elif phase is not None:
             request = Request(kind="phase", phase=phase)
         situation = self.situation(session_id)
-        made = situation.plan(request)
-        return self._with_estimates(made, situation.workflow)
+        name = situation.workflow.resolve(phase) if phase is not None else None
+        holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
+        if holder is not None:
+            raise HeldError(holder)
+        return self._with_estimates(situation.plan(request), situation.workflow)
 
     def plan_launch(self, launch: Launch) -> Plan:
         """What a launch would do; nothing is written. The session's id is made anew at the real launch."""
@@ -247,7 +257,8 @@ class TeamExecutionEngineV2SplitMode:
                 f"Session {launch.session_id!r} exists already in {self.store.root}; resume it or choose "
                 "another id. Nothing was run."
             )
-        return self._with_estimates(make_plan(context.workflow, context, Request()), context.workflow)
+        made = make_plan(context.workflow, context, Request()).model_copy(update={"request": "new session"})
+        return self._with_estimates(made, context.workflow)
 
     def _with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
         # Only plans that are shown need estimates, and a resume's first line should not wait for them.
@@ -297,11 +308,7 @@ class TeamExecutionEngineV2SplitMode:
 
     def situation(self, session_id: str, *, need_workspace: bool = True) -> Situation:
         """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone."""
-        if not self.store.exists(session_id):
-            raise InputError(
-                f"There is no session {clean(session_id, 80)!r} in {self.store.root}; "
-                "'maestro-tui list' shows those that are there."
-            )
+        self._require(session_id)
         head = self.store.head(session_id)
         context = head.context
         workspace = self._workspace or (Path(context.workspace) if context.workspace else Path.cwd())
@@ -329,6 +336,13 @@ class TeamExecutionEngineV2SplitMode:
         """Ask for approval of the workflow that a session would go on with. Raises to refuse."""
         situation = self.situation(session_id)
         self._allow(situation.workflow, situation.head.context.workflow_path or f"session {session_id}")
+
+    def _require(self, session_id: str) -> None:
+        if not self.store.exists(session_id):
+            raise InputError(
+                f"There is no session {clean(session_id, 80)!r} in {self.store.root}; "
+                "'maestro-tui list' shows those that are there."
+            )
 
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 

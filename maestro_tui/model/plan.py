@@ -49,6 +49,8 @@ class PlannedPhase(_Fact):
     reason: str
     attempt: int | None = None
     """The number that the new attempt will have, when the phase runs."""
+    recorded: bool = False
+    """True for a skip that is committed; a phase that was only not asked for stays open."""
     stale: str | None = None
     """Why the committed result is stale; None when it is not."""
     goes_stale: bool = False
@@ -148,6 +150,7 @@ def plan(
             action=action,
             reason=reason,
             attempt=begun + 1 if run else None,
+            recorded=result is not None and result.status == PhaseStatus.SKIPPED and result.done,
             stale=stale.get(name),
             goes_stale=bool(
                 not run
@@ -236,7 +239,7 @@ def _decide(
         elif planned.action == Action.RUN and planned.pause:
             return Action.BLOCKED, f"the session stops for review after {need}"
         elif planned.action == Action.RUN and planned.approval:
-            return Action.BLOCKED, f"needs {need}, which stops for your approval"
+            return Action.BLOCKED, f"needs {need}, which runs and then waits for your approval"
         elif planned.action == Action.SKIP and not _recorded_skip(planned):
             return Action.BLOCKED, f"needs {need}, which was not selected and has no result"
     return Action.RUN, _why_run(name, result, request, target, wanted, interrupted)
@@ -276,10 +279,7 @@ def _blocked_words(planned: PlannedPhase) -> str:
 
 
 def _recorded_skip(planned: PlannedPhase) -> bool:
-    return planned.action == Action.SKIP and planned.reason not in (
-        "not selected",
-        "not asked for; stays as it is",
-    )
+    return planned.action == Action.SKIP and planned.recorded
 
 
 def _renews(planned: PlannedPhase, context: TeamExecutionContext) -> bool:

@@ -11,7 +11,7 @@ STANDARD = "sdlc"
 
 @cache
 def sdlc() -> Workflow:
-    """Requirements → design → implementation → testing → deployment, with Maestro Hive's thresholds."""
+    """Requirements → design → implementation → testing → deployment, with Maestro Hive's thresholds for what must be there."""
     return Workflow(
         name=STANDARD,
         description="The five standard phases of software delivery",
@@ -19,27 +19,27 @@ def sdlc() -> Workflow:
             Phase(
                 name="requirements",
                 objective="Say what must be true when the work is done, as statements that can be tested",
-                threshold=0.75,
+                threshold={"contract": 0.75},
             ),
             Phase(
                 name="design",
                 objective="Map the structure of the code: modules, imports, layers, cycles and hot spots",
-                threshold=0.80,
+                threshold={"contract": 0.80},
             ),
             Phase(
                 name="implementation",
                 objective="Build the distributable packages of the project from its sources",
-                threshold=0.70,
+                threshold={"contract": 0.70},
             ),
             Phase(
                 name="testing",
                 objective="Run the project's own tests and count what passed and failed",
-                threshold=0.85,
+                threshold={"contract": 0.85},
             ),
             Phase(
                 name="deployment",
                 objective="Install the built package into a clean environment and smoke-test it",
-                threshold=0.90,
+                threshold={"contract": 0.90},
             ),
         ),
     )

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from maestro_tui.model.errors import WorkflowError
 from maestro_tui.model.text import clean, name_problem
@@ -95,9 +103,9 @@ class Phase(_Noun):
     """Glob patterns, relative to the workspace; each must match a file that the attempt left there."""
     threshold: float | dict[str, float] | None = None
     """A number judges the phase's quality; a table judges one metric each. Scores run from 0 to 1."""
-    approval: bool = False
+    approval: StrictBool = False
     timeout_seconds: float | None = Field(default=None, gt=0)
-    retries: int = Field(default=0, ge=0, le=100)
+    retries: int = Field(default=0, ge=0, le=100, strict=True)
 
     @field_validator("deliverables")
     @classmethod
@@ -365,7 +373,12 @@ _REASONS = {
 def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> tuple[str, str]:
     problem = error.errors(include_url=False)[0]
     place = _place(problem["loc"], data)
-    key = next((str(part) for part in reversed(problem["loc"]) if isinstance(part, str)), "")
+    # The location of a union ends in the kind that was tried, which is no key of the file.
+    known_keys = {*Workflow.model_fields, *Phase.model_fields, *Persona.model_fields}
+    names = [part for part in problem["loc"] if isinstance(part, str)]
+    key = next((name for name in reversed(names) if name in known_keys), names[-1] if names else "")
+    if problem["type"] == "extra_forbidden":
+        key = names[-1]
     if problem["type"] == "value_error":
         return place, clean(str(problem["ctx"]["error"]), 400).rstrip(".")
     reason = _REASONS.get(problem["type"], clean(problem["msg"], 200).lower().rstrip("."))

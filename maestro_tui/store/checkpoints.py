@@ -20,6 +20,7 @@ from maestro_tui.store.history_files import (
     commit_numbers,
     commit_path,
     gap_lines,
+    has_views,
     place_of,
     view_path,
 )
@@ -73,7 +74,7 @@ class CheckpointStore:
         return self.root / session_id
 
     def session_ids(self) -> list[str]:
-        """Ids of all folders that hold a history; links are not followed. Raises `StoreError`."""
+        """Ids of all folders that hold a history or what is left of one; links are not followed. Raises `StoreError`."""
         try:
             with os.scandir(self.root) as entries:
                 found = [
@@ -81,7 +82,7 @@ class CheckpointStore:
                     for entry in entries
                     if entry.is_dir(follow_symlinks=False)
                     and session_id_problem(entry.name) is None
-                    and durable.is_folder(f"{entry.path}/{HISTORY}")
+                    and (durable.is_folder(f"{entry.path}/{HISTORY}") or has_views(Path(entry.path)))
                 ]
         except FileNotFoundError:
             return []
@@ -92,8 +93,9 @@ class CheckpointStore:
         return sorted(found)
 
     def exists(self, session_id: str) -> bool:
-        """True when the session has a commit, intact or not."""
-        return bool(commit_numbers(self.session_dir(session_id)))
+        """True when the session has a commit, intact or not, or a view that is left of one."""
+        folder = self.session_dir(session_id)
+        return bool(commit_numbers(folder)) or has_views(folder)
 
     # ── Reading ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,6 +130,11 @@ class CheckpointStore:
 
     def _head_of(self, session_id: str, numbers: list[int]) -> tuple[Checkpoint, tuple[str, ...]]:
         if not numbers:
+            if has_views(self.session_dir(session_id)):
+                raise DamagedFile(
+                    f"Session {session_id} has lost its history; 'maestro-tui resume {session_id}' brings back what "
+                    "its checkpoint_….json files still hold. Nothing was changed."
+                )
             raise InputError(
                 f"There is no session {clean(session_id, 80)!r} in {durable.shown(self.root)}. Nothing was run."
             )
@@ -205,6 +212,8 @@ class CheckpointStore:
         with CommitLock(folder):
             # The folders may be left over from a process that died before it had synced them.
             try:
+                if has_views(folder):
+                    raise FileExistsError
                 durable.write_new(commit_path(folder, 0), data)
             except FileExistsError:
                 raise InputError(

@@ -18,6 +18,7 @@ from typing import Any
 
 from maestro_tui.model.summary import AttemptSummary, PersonaSpan
 from maestro_tui.model.text import clean
+from maestro_tui.store.journal import breaks_off
 
 CHUNK = 8 * 1024 * 1024
 LINE_LIMIT = 64 * 1024 * 1024
@@ -60,7 +61,6 @@ class JournalFold:
         self._offset = 0
         self._bad = 0
         self._first_bad: int | None = None
-        self._maybe_sealed = False
         self.runners = 0
         """How often a runner took the session."""
         self.last_at: float | None = None
@@ -140,14 +140,13 @@ class JournalFold:
             size = len(line)
             body = line[:-1]
             if not _intact(body):
-                self._bad += 1
-                self._first_bad = offset if self._first_bad is None else self._first_bad
-                self._maybe_sealed = True
+                # A line that breaks off is what a dead runner leaves, as often as it dies: that is no damage.
+                if not breaks_off(body):
+                    self._bad += 1
+                    self._first_bad = offset if self._first_bad is None else self._first_bad
             else:
                 at = body.find(b'"type":"') + 8
                 kind = body[at : body.find(b'"', at)]
-                if self._maybe_sealed:
-                    self._seal(kind)
                 if kind in _DECIDING:
                     record = _record(body)
                     if record is not None:
@@ -157,14 +156,6 @@ class JournalFold:
         if last is not None and (record := _record(last)) is not None:
             self.last_at = _moment(record.get("at")) or self.last_at
             self.last_words = event_words(record)
-
-    def _seal(self, kind: bytes) -> None:
-        """The torn last line of a runner that died is no damage: the next runner sealed it and says so."""
-        self._maybe_sealed = False
-        if kind == b"runner_acquired":
-            self._bad -= 1
-            if self._bad == 0:
-                self._first_bad = None
 
     def _take(self, record: Mapping[str, Any]) -> None:
         kind, at = record["type"], _moment(record.get("at")) or 0.0

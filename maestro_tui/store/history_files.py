@@ -43,6 +43,15 @@ def commit_numbers(folder: Path) -> list[int]:
     return sorted(number for name in names if (number := commit_number(name)) is not None)
 
 
+def has_views(folder: Path) -> bool:
+    """True when checkpoints are there as views: all that is left of a session whose history was lost."""
+    try:
+        names = durable.names_in(folder)
+    except OSError:
+        return False
+    return any(name.startswith(VIEW_PREFIX) and name.endswith(".json") for name in names)
+
+
 def commit_number(name: str) -> int | None:
     """The number of a commit by its file's name; None for a name that no commit has (`00001.json` too)."""
     if not _NUMBER.match(name) or (name[0] == "0" and len(name) > len("0000.json")):

@@ -228,7 +228,7 @@ def read_events(path: Path, offset: int = 0) -> JournalPart:
                 elif line:
                     bad += 1
                     if bad <= _MOST_DAMAGE:
-                        broken = _breaks_off(line)
+                        broken = breaks_off(line)
                         told = "breaks off" if broken else "is not as it was written"
                         damage.append(f"{name}: the record at byte {place} {told}; passed over")
                         if broken:
@@ -246,7 +246,7 @@ def read_events(path: Path, offset: int = 0) -> JournalPart:
     return JournalPart(events, place, damage, torn)
 
 
-def _breaks_off(line: bytes) -> bool:
+def breaks_off(line: bytes) -> bool:
     """True for the beginning of a record: what a killed writer leaves, and with zeros after it a power loss."""
     begun = line.rstrip(b"\0")
     if not (begun.startswith(_START) or _START.startswith(begun)):

@@ -31,7 +31,7 @@ from maestro_tui.store.runner_file import (
     write_lease,
 )
 
-__all__ = ["LEASE", "Hold", "hold_phase", "hold_session", "read_owner", "take_over"]
+__all__ = ["LEASE", "Hold", "held_by", "hold_phase", "hold_session", "read_owner", "take_over"]
 
 Clock = Callable[[], float]
 
@@ -245,6 +245,20 @@ def _hold(
         for lock in locks:
             lock.free()
         raise
+
+
+def held_by(session_dir: Path, phase: str | None, now: float) -> str | None:
+    """Who keeps a session (or one phase of it) from being run, as `hold_…` would say it; None when nobody does.
+
+    Takes no lock: an answer for plans, which the locks then decide.
+    """
+    lease = read_lease(session_dir)
+    alive = [holder for holder in lease.holders if is_alive(holder) is not False]
+    if not alive:
+        return None
+    if phase is not None and lease.mode == "shared" and not any(phase in holder.phases for holder in alive):
+        return None
+    return _who_holds(session_dir, phase if lease.mode == "shared" else None, now)
 
 
 def _who_holds(session_dir: Path, phase: str | None, now: float) -> str:

@@ -169,7 +169,9 @@ def repair_views(store: CheckpointStore, session_id: str) -> None:
     Takes the commit lock; nothing that is the only copy of something is removed. Raises `StoreError`.
     """
     folder = store.session_dir(session_id)
+    durable.make_dir(folder / "locks")
     with CommitLock(folder):
+        durable.make_dir(folder / HISTORY)
         durable.sweep(folder / HISTORY)
         durable.sweep(folder)
         _bring_back(store, session_id, folder)

@@ -44,6 +44,15 @@ CASES = {
     "workflow missing": (["run", "x", "--workflow", "nowhere.toml"], "no workflow file nowhere.toml"),
     "workflow name unknown": (["run", "x", "--workflow", "payments"], "no workflow called 'payments'"),
     "untrusted commands": (["run", "x"], "not trusted yet"),
+    "input twice": (
+        ["run", "x", "--input", "design=a", "--input", "design=b", "--trust"],
+        "names one phase twice",
+    ),
+    "empty session id": (["run", "x", "--session-id", "", "--trust"], "is no session id"),
+    "checkpoint directory that is a file": (
+        ["run", "x", "--checkpoint-dir", "maestro.toml", "--trust"],
+        "is not a folder",
+    ),
     "unknown session": (["resume", "nobody"], "no session 'nobody'"),
     "bad session id": (["resume", "../x"], "is no session id"),
     "show unknown": (["show", "nobody"], "no session 'nobody'"),
@@ -110,6 +119,12 @@ BROKEN_WORKFLOWS = {
         'name="w"\n[[phases]]\nname="a"\napproval="yes please"',
         "'approval' must be true or false",
     ),
+    "infinite threshold": ('name="w"\n[[phases]]\nname="a"\nthreshold=inf', "'threshold'"),
+    "approval as a number": (
+        'name="w"\n[[phases]]\nname="a"\napproval=1',
+        "'approval' must be true or false",
+    ),
+    "retries as a truth": ('name="w"\n[[phases]]\nname="a"\nretries=true', "'retries'"),
     "unknown performer": (
         'name="w"\n[[phases]]\nname="a"\n[[phases.personas]]\nname="p"\nperformer="wizard"',
         "wizard",

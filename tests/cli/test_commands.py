@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,83 @@ def test_list_imports_neither_textual_nor_pydantic(project: Project) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "s1" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_nothing_measured_is_called_so_and_is_no_quality(tmp_path: Path) -> None:
+    project = Project(tmp_path / "p", {"a": []}, {"a": 'deliverables = ["maestro.toml"]\nthreshold = 0.9'})
+    document = project.json("run", "x", "--session-id", "s1", "--trust", code=1)
+    assert document["phases"][0]["quality"] == {"contract": 1.0, "quality": None}
+    assert "not measured" in document["phases"][0]["error"]
+
+
+def test_an_empty_workspace_completes_with_nothing_measured(tmp_path: Path, project: Project) -> None:
+    (tmp_path / "empty").mkdir()
+    document = project.json("run", "x", "--workflow", "sdlc", "--workspace", str(tmp_path / "empty"), code=0)
+    assert {entry["quality"]["quality"] for entry in document["phases"]} == {None}
+    assert document["phases"][3]["quality"]["tests"] is None
+
+
+def test_a_selection_in_the_middle_runs_and_what_it_leaves_out_is_recorded(project: Project) -> None:
+    document = project.json("run", "x", "--session-id", "s1", "--phases", "testing", "--trust", code=0)
+    assert [entry["status"] for entry in document["phases"]] == ["skipped", "skipped", "completed"]
+    assert document["phases"][0]["reason"] == "not selected"
+    assert [project.runs(phase) for phase in PHASES] == [0, 0, 1]
+
+
+def test_a_session_whose_history_was_lost_is_brought_back_from_its_checkpoints(project: Project) -> None:
+    project.order("testing", exit=1)
+    project.json("run", "x", "--session-id", "s1", "--trust", code=1)
+    for path in (project.root / "s1" / "history").iterdir():
+        path.unlink()
+    (project.root / "s1" / "history").rmdir()
+    assert project.call("verify").returncode == 1
+    shown = project.call("show", "s1")
+    assert shown.returncode == 1
+    assert "has lost its history" in shown.stderr
+    again = project.call("run", "y", "--session-id", "s1", "--trust")
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    project.clear("testing")
+    done = project.call("resume", "s1")
+    assert done.returncode == 0, done.stderr
+    assert "reuse" in done.stderr
+    assert [project.runs(phase) for phase in PHASES] == [1, 1, 2]
+
+
+def test_a_lost_newest_commit_is_brought_back_before_the_plan_is_told(project: Project) -> None:
+    project.json("run", "x", "--session-id", "s1", "--phases", "requirements,design", "--trust", code=0)
+    (project.root / "s1" / "history" / "0002.json").unlink()
+    done = project.call("resume", "s1")
+    assert done.returncode == 0
+    assert [line.split()[2] for line in done.stderr.splitlines()[1:4]] == ["reuse", "reuse", "run"]
+    assert [project.runs(phase) for phase in PHASES] == [1, 1, 1]
+
+
+def test_an_attempt_number_is_not_used_again_when_the_journal_is_lost(project: Project) -> None:
+    project.order("design", exit=1)
+    project.json("run", "x", "--session-id", "s1", "--trust", code=1)
+    (project.root / "s1" / "journal.jsonl").unlink()
+    project.clear("design")
+    assert project.json("resume", "s1", code=0)["phases"][1]["attempt"] == 2
+
+
+def test_a_session_that_runs_is_not_planned_as_if_it_were_interrupted(project: Project) -> None:
+    project.order("design", wait_for="go")
+    process = subprocess.Popen(
+        project.command("run", "x", "--session-id", "s1", "--trust"),
+        cwd=project.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not (project.folder / "at-design").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # polling another process
+    for words in (["resume", "s1"], ["resume", "s1", "--dry-run"], ["phase", "s1", "testing", "--dry-run"]):
+        refused = project.call(*words)
+        assert refused.returncode == 4
+        assert str(process.pid) in refused.stderr
+        assert "interrupted" not in refused.stdout + refused.stderr
+    (project.folder / "go").touch()
+    assert process.wait(60) == 0

@@ -44,7 +44,8 @@ def test_a_deliverable_is_a_regular_file_with_content_that_matches(
 
 def test_quality_is_the_mean_of_what_was_measured_unless_it_was_measured_itself() -> None:
     contract = ContractCheck(deliverables=("a", "b"), fulfilled=("a",), missing=("b",))
-    assert measure_quality(contract, {"tests": 1.0}, False)["quality"] == 0.75
+    assert measure_quality(contract, {"tests": 1.0, "coverage": 0.5}, False)["quality"] == 0.75
+    assert measure_quality(contract, {}, False) == {"contract": 0.5, "quality": None}
     assert measure_quality(contract, {"quality": 0.2}, False)["quality"] == 0.2
     assert measure_quality(ContractCheck(), {"tests": None}, False) == {"tests": None, "quality": None}
 
