@@ -58,13 +58,19 @@ def main() -> None:
                 with hold_session(store.session_dir(name)) as hold:
                     journal = Journal(store.session_dir(name) / "journal.jsonl", name)
                     terminal.settle(0.4, 3)
-                    phase = store.head(name).workflow.order[0]
-                    for attempt, failed in ((number, True), (number + 1, False)):
+                    head = store.head(name)
+                    phase = head.workflow.order[0]
+                    before = head.context.phase_results.get(phase)
+                    attempt = before.attempt if before is not None else 0
+                    # Each commit shows: the phase's sign turns from done to failed and back.
+                    good = before is not None and before.status == PhaseStatus.FAILED
+                    for failed in (not good, good):
+                        attempt += 1
                         terminal.forget()
                         began = time.perf_counter()
                         commit(store, journal, name, phase, attempt, failed, hold)
                         written = time.perf_counter()
-                        painted = terminal.wait_for(name, 20)
+                        painted = terminal.wait_for(name[:8], 20)
                         seen.append(painted - written)
                         whole.append(painted - began)
                         terminal.settle(0.25, 2)

@@ -6,6 +6,7 @@ python -m tests.bench.first_paint [--fleet DIR] [--count N] [--runs N] [--huge N
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import statistics
 import tempfile
@@ -17,6 +18,7 @@ from tests.bench.make_fleet import fleet, make_new_sessions
 from tests.bench.terminal import Terminal, bare, console
 
 ALLOWANCE = 0.120
+_ROW = re.compile(r"[sn]-\d{5,6}-")
 
 
 def bare_paint(home: Path, rows: int) -> float:
@@ -37,7 +39,7 @@ def console_paint(home: Path, root: Path, count: int) -> tuple[float, float, flo
 
 def _full(text: str) -> bool:
     """True once the list's lines hold sessions down to the last line of the screen."""
-    return text.count("-waiting") + text.count("-new") + text.count("-damaged") >= 30
+    return len(set(_ROW.findall(text))) >= 30
 
 
 def measure(root: Path, count: int, runs: int, home: Path) -> None:
@@ -45,12 +47,13 @@ def measure(root: Path, count: int, runs: int, home: Path) -> None:
     index = root / "index.json"
     console_paint(home, root, count)
     kept = _wait_for_index(root, home, count)
-    bares, framed, full, fresh_framed, fresh_rows, fresh_all = [], [], [], [], [], []
+    bares, framed, rowed, full, fresh_framed, fresh_rows, fresh_all = [], [], [], [], [], [], []
     for _ in range(runs):
         bares.append(bare_paint(home, 100))
         index.write_bytes(kept)
-        frame, _rows, every = console_paint(home, root, count)
+        frame, rows, every = console_paint(home, root, count)
         framed.append(frame)
+        rowed.append(rows)
         full.append(every)
     for _ in range(max(2, runs // 4)):
         index.unlink(missing_ok=True)
@@ -61,12 +64,13 @@ def measure(root: Path, count: int, runs: int, home: Path) -> None:
     index.write_bytes(kept)
     figures.line("bare app, DataTable of 100 rows", bares)
     figures.line("console, index: header, list, keys", framed, bares)
+    figures.line("console, index: full picture, every line a session", rowed, bares)
     figures.line(f"console, index: all {count:,} sessions listed", full, bares)
     figures.line("console, no index: header, list, keys", fresh_framed, bares)
     figures.line("console, no index: a screen full of rows", fresh_rows, bares)
     figures.line(f"console, no index: all {count:,} sessions read", fresh_all, bares)
     base = statistics.median(bares)
-    for name, samples in (("first picture", framed), ("full picture of the fleet, index present", full)):
+    for name, samples in (("header, list and keys", framed), ("full picture", rowed)):
         over = statistics.median(samples) - base
         figures.aim(f"{name} ≤ bare + {1e3 * ALLOWANCE:.0f} ms: bare {1e3 * over:+.0f} ms", over <= ALLOWANCE)
 

@@ -67,29 +67,30 @@ def main() -> None:
     figures.head(f"key to paint, {asked.count:,} sessions, 120×40")
     chance = random.Random(3)
     down, bare_downs, typed, bare_typed = [], [], [], []
-    with tempfile.TemporaryDirectory() as home, fleet(asked.count, asked.fleet) as root:
-        with (
-            Terminal(console(root), Path(home)) as ours,
-            Terminal(bare("100"), Path(home)) as table,
-            Terminal(bare("100", "filter"), Path(home)) as narrowed,
-        ):
-            ours.wait_for(f"{asked.count:,} sessions", 600)
-            for terminal in (ours, table, narrowed):
-                terminal.settle(1.0, 20)
-            while len(down) < asked.keys:
-                down += cursor_down(ours, "▌", BATCH)
-                table.press("\x1b[1;5H")
-                table.settle(0.2, 2)
-                for _ in range(3):
-                    table.press("\x1b[5~")
-                    table.settle(0.1, 1)
-                bare_downs += bare_down(table, 0, BATCH)
-            ours.press("/")
-            ours.settle(0.3, 3)
-            while len(typed) < asked.keys:
-                first = chance.sample("0123456789", 3)
-                typed += filtering(ours, f"{asked.count:,}", ["".join(first)])
-                bare_typed += filtering(narrowed, "100", ["".join(first[:2]) + first[0]])
+    with (
+        tempfile.TemporaryDirectory() as home,
+        fleet(asked.count, asked.fleet) as root,
+        Terminal(console(root), Path(home)) as ours,
+        Terminal(bare("100"), Path(home)) as table,
+        Terminal(bare("100", "filter"), Path(home)) as narrowed,
+    ):
+        ours.wait_for(f"{asked.count:,} sessions", 600)
+        for terminal in (ours, table, narrowed):
+            terminal.settle(1.0, 20)
+        while len(down) < asked.keys:
+            down += cursor_down(ours, "▌", BATCH)
+            table.press("\x1b[1;5H")
+            table.settle(0.2, 2)
+            for _ in range(3):
+                table.press("\x1b[5~")
+                table.settle(0.1, 1)
+            bare_downs += bare_down(table, 0, BATCH)
+        ours.press("/")
+        ours.settle(0.3, 3)
+        while len(typed) < asked.keys:
+            first = chance.sample("123456789", 3)
+            typed += filtering(ours, f"{asked.count:,}", ["".join(first)])
+            bare_typed += filtering(narrowed, "100", ["".join(first)])
     figures.line("bare DataTable of 100 rows: down", bare_downs)
     figures.line("console: down", down, bare_downs)
     figures.line("bare table of 100 rows with a filter: keystroke", bare_typed)

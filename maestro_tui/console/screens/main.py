@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -48,6 +49,8 @@ VAST = 160
 """From this width on the list has room for requirement, age and owner."""
 PANE_AFTER = 0.3
 """Seconds after which the inspector comes when no session is read yet; the list's first rows go before it."""
+SHOW_AFTER = 0.05
+"""Seconds that the cursor stands still before the inspector follows: laying it out must not hold up the cursor."""
 USUAL_EVERY = 60.0
 """Seconds between two looks at how long phases usually take."""
 
@@ -88,6 +91,7 @@ class MainScreen(Screen[None]):
         self._phase_of: str | None = None
         self._usual_at = float("-inf")
         self._pane: Widget | None = None
+        self._following: Timer | None = None
         self._shown: SessionSummary | None = None
 
     @property
@@ -300,6 +304,15 @@ class MainScreen(Screen[None]):
 
     @on(FleetTable.Highlighted)
     def _highlighted(self) -> None:
+        if self.app.is_headless:
+            self._show_current()
+        elif self._following is None:
+            self._following = self.set_timer(SHOW_AFTER, self._follow)
+        else:
+            self._following.reset()
+
+    def _follow(self) -> None:
+        self._following = None
         self._show_current()
 
     @on(FleetTable.Opened)
