@@ -16,6 +16,7 @@ from maestro_tui.store.checkpoints import CheckpointStore, commit_path
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_phase, hold_session, take_over
 from maestro_tui.store.runner_file import LEASE
+from maestro_tui.store.summaries import read_summary
 from tests.crash.scene import SESSION, Scene, clock, outcome
 
 Check = Callable[[Scene], Iterator[str]]
@@ -166,6 +167,23 @@ def a_changed_record_is_passed_over(scene: Scene) -> Iterator[str]:
         yield "it was believed"
 
 
+def dying_again_and_again_is_no_damage(scene: Scene) -> Iterator[str]:
+    """Each death may leave a line that breaks off; none of them is shown as damage."""
+    scene.begun("requirements")
+    path = scene.folder() / "journal.jsonl"
+    for part in (0.3, 0.6, 0.9):
+        journal = Journal(path, SESSION, clock=clock, seal=True)
+        before = path.stat().st_size
+        journal.append("phase_started", phase="design", attempt=1, data={"reason": {"first": "time"}})
+        journal.close()
+        os.truncate(path, before + int((path.stat().st_size - before) * part))
+    journal = Journal(path, SESSION, clock=clock, seal=True)
+    journal.append("gate_decided", phase="requirements", attempt=1)
+    journal.close()
+    yield from read_summary(scene.folder(), clock()).damage
+    yield from scene.store.verify(SESSION)
+
+
 def no_file_is_synced_again_after_a_failed_sync(scene: Scene) -> Iterator[str]:
     """The kernel forgets what it could not write: a second fsync would lie."""
     scene.begun("requirements")
@@ -221,6 +239,7 @@ CHECKS: tuple[Check, ...] = (
     what_others_committed_is_kept,
     a_record_is_one_write,
     a_changed_record_is_passed_over,
+    dying_again_and_again_is_no_damage,
     no_file_is_synced_again_after_a_failed_sync,
     short_writes_are_continued,
     the_lease_is_never_half_there,
