@@ -59,7 +59,9 @@ class Progress:
             case "quality_checked":
                 table = data.get("quality", {})
                 told = [
-                    f"{clean(n, 40)} {'not measured' if v is None else f'{v:g}'}" for n, v in table.items()
+                    f"{clean(name, 40)} {'not measured' if value is None else f'{value:g}'}"
+                    for name, value in table.items()
+                    if name != "quality" or value is not None
                 ]
                 if told:
                     self._say("›", f"{phase} · {' · '.join(told)}")

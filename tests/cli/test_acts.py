@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.sessions import Project, line
+from tests.waiting import wait_until
 
 PHASES = ("a", "b", "c")
 
@@ -90,10 +90,7 @@ def test_doctor_tells_who_holds_a_stopped_session_and_a_takeover_is_recorded(pro
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not (project.folder / "at-b").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # polling another process
+    wait_until((project.folder / "at-b").exists, "the phase began")
     os.kill(process.pid, signal.SIGSTOP)
     found = project.json("doctor", "s1", code=0)
     assert found["owner"]["pid"] == process.pid

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.sessions import Project, line
+from tests.waiting import wait_until
 
 PHASES = ("requirements", "design", "testing")
 
@@ -226,10 +226,7 @@ def test_a_session_that_runs_is_not_planned_as_if_it_were_interrupted(project: P
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while not (project.folder / "at-design").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # polling another process
+    wait_until((project.folder / "at-design").exists, "the phase began")
     for words in (["resume", "s1"], ["resume", "s1", "--dry-run"], ["phase", "s1", "testing", "--dry-run"]):
         refused = project.call(*words)
         assert refused.returncode == 4

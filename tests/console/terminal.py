@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Event
 
 
 class Terminal:
@@ -72,7 +73,7 @@ class Terminal:
             if wanted(shown) if callable(wanted) else wanted in shown:
                 return shown
             assert time.monotonic() < deadline, f"never shown: {wanted}\n{shown}"
-            time.sleep(0.05)  # polling another process
+            Event().wait(0.05)
 
     def close(self) -> None:
         """End the terminal and what runs in it."""

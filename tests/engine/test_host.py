@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,13 +12,7 @@ from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError
 from maestro_tui.store.checkpoints import CheckpointStore
 from tests.sessions import Project, line
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        threading.Event().wait(0.02)
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from maestro_tui import (
     Workflow,
 )
 from tests.sessions import Project, line
+from tests.waiting import wait_until
 
 SDLC = ("requirements", "design", "implementation", "testing", "deployment")
 
@@ -33,13 +33,6 @@ def project(tmp_path: Path) -> Project:
 
 def engine_of(project: Project) -> TeamExecutionEngineV2SplitMode:
     return TeamExecutionEngineV2SplitMode(project.root, Workflow.load(project.file), project.folder)
-
-
-def wait_until(condition, what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.02)  # polling another process
 
 
 async def test_a_batch_completes_every_phase_and_hands_on_what_was_made(project: Project) -> None:
@@ -359,20 +352,18 @@ def test_an_outside_dag_orchestrator_drives_the_phases_from_separate_processes(t
     sorter.prepare()
     running: dict[str, subprocess.Popen[bytes]] = {}
     together = 0
-    deadline = time.monotonic() + 90
     while sorter.is_active():
         for name in sorter.get_ready():
             running[name] = subprocess.Popen(
                 [sys.executable, "-c", node, str(project.root), str(project.folder), name]
             )
         together = max(together, len(running))
-        ended = [name for name, process in running.items() if process.poll() is not None]
-        for name in ended:
+        wait_until(
+            lambda: any(process.poll() is not None for process in running.values()), "a node ended", 90
+        )
+        for name in [name for name, process in running.items() if process.poll() is not None]:
             assert running.pop(name).returncode == 0, name
             sorter.done(name)
-        if not ended:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)  # polling other processes
     assert together == 2
     shown = project.json("show", "dag", code=0)
     assert shown["status"] == "completed"
@@ -387,8 +378,8 @@ async def test_the_second_runner_of_a_phase_is_refused_with_who_holds_it(project
     project.order("requirements", wait_for="go")
     engine = engine_of(project)
     first = asyncio.create_task(engine.execute_phase("requirements", "x", session_id="s1"))
-    while not (project.folder / "at-requirements").exists():
-        await asyncio.sleep(0.02)
+    began = (project.folder / "at-requirements").exists
+    await asyncio.to_thread(wait_until, began, "requirements began")
     with pytest.raises(HeldError, match=str(os.getpid())):
         await engine.execute_phase("requirements", session_id="s1")
     with pytest.raises(HeldError, match=str(os.getpid())):
