@@ -78,6 +78,8 @@ def main() -> None:
         for terminal in (ours, table, narrowed):
             terminal.settle(1.0, 20)
         while len(down) < asked.keys:
+            ours.press("g")
+            ours.settle(0.2, 2)
             down += cursor_down(ours, "▌", BATCH)
             table.press("\x1b[1;5H")
             table.settle(0.2, 2)

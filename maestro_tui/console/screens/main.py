@@ -185,7 +185,10 @@ class MainScreen(Screen[None]):
         self.query_one(FilterBar).show(self.view, order, len(self.marked))
         self._show_words("#filter-problem", self.query_now.problem, "phase-failed")
         self._show_words("#problem", self.view.problem, "phase-failed")
-        self._show_current()
+        row = self.table.current
+        if self.app.is_headless or not self._shown or not row or row.session_id == self._shown.session_id:
+            self._show_current()
+        # Otherwise the list has said that its cursor stands elsewhere, and the inspector follows.
 
     def _show_words(self, selector: str, sentence: str | None, colour: str) -> None:
         words = self.query_one(selector, Words)
