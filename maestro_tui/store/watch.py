@@ -30,10 +30,12 @@ class Pace:
     """Small looks at what no event tells: a moved root, and a part of each of the rounds below."""
     runners: float = 1.0
     """Every held session is looked at within this time: is its runner alive, has its log grown?"""
-    session: float = 0.1
+    session: float = 0.25
     """A session that is written all the time is read again this often."""
     post: float = 0.03
     """Snapshots are this far apart."""
+    post_busy: float = 0.25
+    """While news come without a pause the distance grows to this: showing a snapshot costs more than reading one."""
     cycle: float = 8.0
     """Every session's files are looked at within this time, whatever the events say."""
     cycle_blind: float = 1.0
@@ -84,6 +86,7 @@ class _Watcher:
         """How far the reconciling look has come in `_names`."""
         self._news = False
         self._posted_at = 0.0
+        self._post_gap = self._pace.post
         self._indexed_at = 0.0
         self._unsaved = False
 
@@ -221,7 +224,7 @@ class _Watcher:
         moment = time.monotonic()
         ends = [moment + self._pace.tick, *self._due.values()]
         if self._news:
-            ends.append(self._posted_at + self._pace.post)
+            ends.append(self._posted_at + self._post_gap)
         changed, listing = self._notices.take(max(0.0, min(ends) - moment))
         if listing:
             self._list()
@@ -231,7 +234,10 @@ class _Watcher:
                 self._due[name] = max(moment, self._read_at.get(name, 0.0) + self._pace.session)
 
     def _post_news(self) -> None:
-        if self._news and time.monotonic() - self._posted_at >= self._pace.post:
+        since = time.monotonic() - self._posted_at
+        if self._news and since >= self._post_gap:
+            busy = since < 2 * self._post_gap + self._pace.tick
+            self._post_gap = min(1.5 * self._post_gap, self._pace.post_busy) if busy else self._pace.post
             self._send(loading=False)
 
     def _send(self, loading: bool) -> None:

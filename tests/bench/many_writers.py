@@ -105,7 +105,7 @@ def presses(terminal: Terminal, seconds: float) -> list[float]:
         pressed = terminal.press(key)
         out.append(terminal.wait_for("▌", 10) - pressed)
         key = "\x1b[A" if key == "\x1b[B" else "\x1b[B"
-        read_until(terminal, 0.05)
+        read_until(terminal, 0.15)
     return out
 
 
