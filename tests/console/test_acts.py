@@ -196,7 +196,7 @@ async def test_cancel_of_what_another_process_runs_says_what_stops_with_it() -> 
         sheet = await opened(pilot, "x")
         assert isinstance(sheet, KillSheet)
         words = "\n".join(block.words for block in sheet.query("Block"))  # type: ignore[attr-defined]
-        assert "runs 1 more, which stop with it" in words and "invoices" in words and "stays" in words
+        assert "runs 1 more, which stops with it" in words and "invoices" in words and "stays" in words
         await pilot.press("enter")
         assert host.calls == [] and len(app.screen_stack) == 1
 

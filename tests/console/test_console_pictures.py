@@ -138,3 +138,44 @@ def test_quit(snap_compare: Compare, size: tuple[int, int]) -> None:
 def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
     """The keys in groups."""
     assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("question_mark"))
+
+
+def test_much_room(snap_compare: Compare) -> None:
+    """From 160 columns on each row also tells its age, its requirement and who runs it."""
+    assert snap_compare(own(busy_fleet()), terminal_size=(160, 40), run_before=keys("j"))
+
+
+@SIZES
+def test_skip(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Where the phase stands, who goes on without it, the line for the reason; the focus is on Cancel."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("j", "K", "enter"))
+
+
+@SIZES
+def test_fork(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The commits, the newest first and under the cursor."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("j", "F"))
+
+
+@SIZES
+def test_prune(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Two of eight marked sessions go, each on one line; that nothing brings them back; the focus is on Cancel."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("asterisk", "P"))
+
+
+@SIZES
+def test_doctor(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Who holds it and cannot be seen, what is damaged, what resume would do, the way to take it over."""
+    app = own(busy_fleet())
+    held = {"pid": 5_220, "host": "build-9", "user": "ann", "here": False, "alive": None}
+    found = app._host.found  # type: ignore[union-attr]
+    found["owner"] = held | {"heartbeat_seconds_ago": 900.0, "phases": ["testing"]}
+    found["damage"] = ["history/0003.json is damaged: digest does not match; 0002.json is used"]
+    assert snap_compare(app, terminal_size=size, run_before=keys("j", "j", "D"))
+
+
+@SIZES
+def test_kill(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Which process is stopped, what else it runs, and that the session stays resumable."""
+    app = console(busy_fleet())
+    assert snap_compare(app, terminal_size=size, run_before=keys("j", "j", "j", "j", "x"))

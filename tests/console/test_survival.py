@@ -91,6 +91,21 @@ def test_the_place_belongs_to_the_session_whatever_happens_to_the_list(
             assert place.top <= max(0, len(rows) - height)
 
 
+def test_only_the_operators_own_filter_takes_the_cursor_back_to_a_hidden_session() -> None:
+    both = fleet(session("a", "failed", written=9), session("b", "failed", written=5))
+    query = parse("status:failed")
+    first = project(both, query, now=NOW)
+    place = Place(first.positions["a"], 0, "a")
+    hidden = project(fleet(session("a", "running"), both.sessions["b"]), query, now=NOW)
+    place = follow(place, first, hidden, 10)
+    assert hidden.rows[place.cursor].session_id == "b" and place.chosen == "a"
+    again = project(both, query, now=NOW)
+    stays = follow(place, hidden, again, 10)
+    assert again.rows[stays.cursor].session_id == "b"
+    back = follow(place, hidden, again, 10, recall=True)
+    assert again.rows[back.cursor].session_id == "a"
+
+
 @given(st.integers(0, 500), st.integers(-50, 500), st.integers(1, 60), st.integers(1, 500))
 def test_the_cursor_is_always_in_sight_and_nothing_scrolls_without_need(
     cursor: int, top: int, height: int, total: int

@@ -35,7 +35,8 @@ class HelpScreen(Sheet):
     def on_resize(self, event: events.Resize) -> None:
         """Break the lines anew."""
         block = self.query_one("#keys", Block)
-        block.show(self._text(max(30, block.size.width)))
+        # Two columns less: the scrollbar takes them as soon as the text is longer than the sheet.
+        block.show(self._text(max(30, block.size.width - 2)))
 
     def _text(self, width: int) -> Text:
         styles, console = palette(self), self.console

@@ -57,7 +57,7 @@ class KillSheet(ActSheet):
         current = self.session.current
         text = Text(
             f"pid {owner.pid} of {clean(owner.user, 60) or 'unknown'} on this computer, "
-            f"running since {ago(now - owner.started_at)}, last sign of life {ago(now - owner.heartbeat_at)} ago"
+            f"running for {ago(now - owner.started_at)}, last sign of life {ago(now - owner.heartbeat_at)} ago"
         )
         if current is not None:
             text.append(f"\nunder way: {current.name}", styles.style("muted"))
@@ -71,7 +71,7 @@ class KillSheet(ActSheet):
         ]
         if others:
             text.append(
-                f"\nThe same process runs {len(others)} more, which stop with it:",
+                f"\nThe same process runs {len(others)} more, which stop{'s' if len(others) == 1 else ''} with it:",
                 styles.style("phase-waiting"),
             )
             for name in others:
