@@ -8,10 +8,18 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from maestro_tui.model.errors import DamagedFile, FencedError, HeldError, InputError, MaestroError
+from maestro_tui.model.errors import (
+    DamagedFile,
+    FencedError,
+    HeldError,
+    InputError,
+    MaestroError,
+    StoreError,
+)
 from maestro_tui.model.text import clean, format_duration, name_problem
 from maestro_tui.store import durable
 from maestro_tui.store.locks import COMMIT, CommitLock, FileLock
@@ -72,8 +80,14 @@ class Hold:
             lease = read_lease(session_dir)
             others = self._beside(lease)
             self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
-            self._seen = write_lease(session_dir, Lease(self.epoch, mode, (*others, own)), synced=True)
-            """The lease's bytes when it was last found in order."""
+            try:
+                self._seen = write_lease(session_dir, Lease(self.epoch, mode, (*others, own)), synced=True)
+                """The lease's bytes when it was last found in order."""
+            except StoreError:
+                # It may stand there although it could not be made safe; nobody holds the session by it.
+                with suppress(StoreError):
+                    write_lease(session_dir, Lease(self.epoch, mode, others), synced=False)
+                raise
 
     def _beside(self, lease: Lease) -> tuple[Holder, ...]:
         """The holders that go on beside this one: runners of other phases that have not died."""

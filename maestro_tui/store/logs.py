@@ -36,10 +36,13 @@ class PhaseLog:
         durable.make_dir(path.parent)
         with durable.told("open the log", path):
             self._fd = os.open(path, _OPEN, 0o600)
-            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            try:
+                if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                    raise StoreError(f"{durable.shown(path)} is in the way: it is not a regular file.")
+                os.fchmod(self._fd, 0o600)
+            except BaseException:
                 os.close(self._fd)
-                raise StoreError(f"{durable.shown(path)} is in the way: it is not a regular file.")
-            os.fchmod(self._fd, 0o600)
+                raise
         self._lock = threading.Lock()
         self._parts: list[bytes] = []
         self._size = 0
