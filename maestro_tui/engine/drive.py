@@ -27,6 +27,7 @@ from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, plan
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
@@ -95,11 +96,11 @@ class Drive:
         Raises `PlanError` when the one phase that was asked for cannot run, `FencedError` when another
         runner took the session over, `StoreError` when a commit could not be written.
         """
-        self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
-        if started:
-            self._journal.event("session_started", data={"workflow": self._situation().workflow.name})
         beat = asyncio.create_task(self._beat())
         try:
+            self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
+            if started:
+                self._journal.event("session_started", data={"workflow": self._situation().workflow.name})
             request = self._persist(request).model_copy(update={"widen": False})
             await self._loop(request)
         except asyncio.CancelledError:
@@ -191,7 +192,9 @@ class Drive:
         sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number)
         try:
             sink.event("phase_started", reason=planned.reason)
-            scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with durable.told("make the folder", scratch):
+                durable.enter_dir(scratch.parent)
+                durable.enter_dir(scratch)
             attempt = Attempt(
                 context=situation.head.context,
                 workflow=situation.workflow,
@@ -215,6 +218,9 @@ class Drive:
                 error=PhaseError(kind="cancelled", message="cancelled by the operator", log=log_path.name),
             )
             self._commit(name, result, situation.workflow, sink.close())
+            raise
+        except BaseException:
+            sink.close()
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
