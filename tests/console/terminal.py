@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import subprocess
@@ -64,6 +65,12 @@ class Terminal:
     def screen(self) -> str:
         """What the terminal shows now."""
         return self._tmux("capture-pane", "-p", "-t", "t")
+
+    def look_of(self, words: str) -> str:
+        """The colours and styles in which these words stand on the screen; empty when they do not."""
+        shown = self._tmux("capture-pane", "-p", "-e", "-t", "t")
+        found = re.search(r"((?:\x1b\[[0-9;]*m)+) *" + re.escape(words), shown)
+        return found[1] if found else ""
 
     def wait_for(self, wanted: str | Callable[[str], bool], seconds: float = 30) -> str:
         """The screen once it holds `wanted`; fails with the last screen when it never does."""

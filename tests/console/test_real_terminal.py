@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -125,3 +126,84 @@ def test_sigterm_restores_the_terminal_and_leaves_the_session_resumable(
     terminal.wait_for("back-42")
     [listed] = project.json("list", code=0)
     assert listed["status"] == "cancelled"
+
+
+EDITOR = """
+import json, pathlib, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: print("interrupted, going on", flush=True))
+print("the editor has the terminal", flush=True)
+while not pathlib.Path("leave").exists():
+    time.sleep(0.02)
+path = pathlib.Path(sys.argv[1])
+outputs = json.loads(path.read_text())
+path.write_text(json.dumps({**outputs, "said": "edited by hand"}))
+"""
+
+
+def test_an_output_is_edited_in_the_real_editor_and_the_later_phase_receives_it(
+    tmp_path: Path, open_terminal: Callable[..., Terminal]
+) -> None:
+    project = Project(tmp_path / "shop", line(*PHASES), {"design": "approval = true"})
+    TrustBook().remember(Workflow.load(project.file), str(project.file))
+    editor = project.folder / "editor"
+    editor.write_text(f"#!{sys.executable}\n{EDITOR}")
+    editor.chmod(0o700)
+    assert project.call("run", "A shop", "--session-id", "edit-me").returncode == 3
+    terminal = open_terminal(["env", "-u", "VISUAL", f"EDITOR={editor}", *project.command()], project.folder)
+    terminal.wait_for("edit-me")
+    terminal.press("a")
+    terminal.wait_for("Review design")
+    terminal.wait_for("outputs")
+    terminal.press("e")
+    terminal.wait_for("the editor has the terminal")
+    terminal.press("C-c")
+    terminal.wait_for("interrupted, going on")
+    (project.folder / "leave").touch()
+    terminal.wait_for(lambda shown: "Record this edit" in shown and "edited by hand" in shown)
+    terminal.press("c")
+    terminal.type("says it better")
+    unfocused = terminal.look_of("Record it")
+    terminal.press("Enter")
+    terminal.wait_for(lambda _: terminal.look_of("Record it") != unfocused)
+    terminal.press("Enter")
+    terminal.wait_for(lambda shown: "Record this edit" not in shown and "Review design" in shown)
+    terminal.wait_for("as of now")
+    terminal.press("y")
+    terminal.wait_for(lambda shown: "completed" in shown and "Review" not in shown)
+    assert (
+        "edited by hand"
+        in (project.folder / "testing.txt").read_text() + project.call("show", "edit-me", "--json").stdout
+    )
+    terminal.press("q")
+
+
+def test_what_another_process_runs_is_stopped_by_key_and_stays_resumable(
+    project: Project, open_terminal: Callable[..., Terminal]
+) -> None:
+    import subprocess
+
+    terminal = open_terminal(project.command(), project.folder)
+    project.order("design", wait_for="go")
+    process = subprocess.Popen(
+        project.command("run", "elsewhere", "--session-id", "other"),
+        cwd=project.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    at_design = project.folder / "at-design"
+    terminal.wait_for(lambda _: at_design.exists())
+    terminal.wait_for(f"pid {process.pid}")
+    terminal.press("x")
+    terminal.wait_for(f"Stop pid {process.pid}, which runs other?")
+    terminal.press("y")
+    assert process.wait(60) == 130
+    terminal.wait_for(lambda shown: "Stop pid" not in shown and "cancelled" in shown)
+    (project.folder / "go").touch()
+    terminal.press("r")
+    terminal.wait_for("Resume other")
+    terminal.wait_for("run ")
+    terminal.press("y")
+    terminal.wait_for(lambda shown: "completed" in shown and "Resume" not in shown)
+    assert project.runs("requirements") == 1
+    terminal.press("q")
