@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -170,10 +171,10 @@ def test_an_output_is_edited_in_the_real_editor_and_the_later_phase_receives_it(
     terminal.wait_for("as of now")
     terminal.press("y")
     terminal.wait_for(lambda shown: "completed" in shown and "Review" not in shown)
-    assert (
-        "edited by hand"
-        in (project.folder / "testing.txt").read_text() + project.call("show", "edit-me", "--json").stdout
-    )
+    context = json.loads((project.root / "edit-me" / "checkpoint_testing.json").read_text())["context"]
+    assert context["phase_results"]["testing"]["outputs"]["saw"]["design"]["said"] == "edited by hand"
+    [edit] = context["edits"]
+    assert edit["reason"] == "says it better" and edit["by"] and edit["at"]
     terminal.press("q")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from maestro_tui.console import plan_words
 from maestro_tui.console.lines import Line, line, wrap_words
@@ -44,7 +45,8 @@ class PlanView(SearchView):
             self._plan, self._problem = None, ""
         self._summary, self._state = summary, state
         self.refresh_lines()
-        self.run_worker(partial(self._make, summary), group="plan", exclusive=True, exit_on_error=False)
+        make: Callable[[], Coroutine[Any, Any, None]] = partial(self._make, summary)
+        self.run_worker(make, group="plan", exclusive=True, exit_on_error=False)
 
     async def _make(self, summary: SessionSummary) -> None:
         app = cast("MaestroApp", self.app)
