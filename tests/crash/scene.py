@@ -126,8 +126,10 @@ class Work:
 def put(path: Path, data: bytes) -> None:
     """Write a file as programs do: no sync."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.write(fd, data)
-    os.close(fd)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
 
 
 def engine_of(root: Path, workspace: Path, work: Work) -> TeamExecutionEngineV2SplitMode:
