@@ -69,7 +69,7 @@ def main() -> None:
         Terminal(console(root, "-f", "running"), Path(home)) as terminal,
     ):
         terminal.wait_for(f"{asked.count:,} sessions", 600)
-        terminal.settle(2.0, 15)
+        terminal.settle(0.6, 8)
         quiet = presses(terminal, 5.0)
         idle = share(terminal, 5.0)
         writer = subprocess.Popen(

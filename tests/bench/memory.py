@@ -33,7 +33,7 @@ def main() -> None:
                 (root / "index.json").unlink(missing_ok=True)
             with Terminal(console(root), home) as terminal:
                 terminal.wait_for(f"{asked.count:,} sessions", 600)
-                terminal.settle(2.0, 10)
+                terminal.settle(0.7, 5)
                 (opened if number else fresh).append(terminal.memory())
                 for key in "\x1b[B" * 20:
                     terminal.press(key)
