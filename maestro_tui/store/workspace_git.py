@@ -148,11 +148,15 @@ class GitRecord:
                 env=_environment(None), stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60,
                 umask=0o077,
             )  # fmt: skip
+            # Git syncs nothing here, and an empty HEAD or config would make the repository useless for good.
+            for part in ("HEAD", "config", "refs", "objects", "."):
+                _sync(fresh / part)
             try:
                 fresh.rename(self.path)
             except OSError:
                 if not (self.path / "HEAD").exists():
                     raise
+            _sync(self.path.parent)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -207,10 +211,14 @@ def _sync_folders(repository: Path, ref: str) -> None:
         folder = folder.parent
     for folder in folders:
         try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+            _sync(folder)
         except FileNotFoundError:
             continue  # git keeps it elsewhere (packed refs)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
