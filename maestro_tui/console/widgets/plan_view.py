@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
+
+from textual.worker import Worker
 
 from maestro_tui.console import plan_words
 from maestro_tui.console.lines import Line, line, wrap_words
@@ -45,8 +46,10 @@ class PlanView(SearchView):
             self._plan, self._problem = None, ""
         self._summary, self._state = summary, state
         self.refresh_lines()
-        make: Callable[[], Coroutine[Any, Any, None]] = partial(self._make, summary)
-        self.run_worker(make, group="plan", exclusive=True, exit_on_error=False)
+        # Not the coroutine itself: it would never be awaited when a newer one takes its place at once.
+        self._making: Worker[None] = self.run_worker(
+            partial(self._make, summary), group="plan", exclusive=True, exit_on_error=False
+        )
 
     async def _make(self, summary: SessionSummary) -> None:
         app = cast("MaestroApp", self.app)
