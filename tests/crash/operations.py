@@ -325,21 +325,22 @@ def record(operation: Operation, top: Path) -> Recorded:
         earlier: list[object] = []
         with promises_noted(earlier.append):
             operation.prepare(scene)
-        before = _commits(scene)
+        before = commits_of(scene)
         recording = Recording(top)
         scene.told = recording.tell
         with promises_noted(recording.tell), recording.running():
             operation.run(scene)
     if replayed(recording.base, recording.ops).digest() != recording.as_it_is().digest():
         raise AssertionError(f"{operation.name}: the recording has missed a change")
-    known = _commits(scene)
+    known = commits_of(scene)
     for place, contents in before.items():
         known.setdefault(place, set()).update(contents)
     shutil.rmtree(top)
     return Recorded(operation, recording.base, tuple(earlier), tuple(recording.ops), known, str(top))
 
 
-def _commits(scene: Scene) -> dict[tuple[str, int], set[bytes]]:
+def commits_of(scene: Scene) -> dict[tuple[str, int], set[bytes]]:
+    """Session and number of each commit that is there, as history or as view → its bytes."""
     out: dict[tuple[str, int], set[bytes]] = {}
     for folder in sorted(scene.root.glob("*/history")):
         for path in folder.glob("*.json"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -17,9 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.disk import CrashState, crash_states
-from tests.crash.operations import OPERATIONS, Operation, Recorded, record
+from maestro_tui.store.journal import Journal
+from maestro_tui.store.lease import hold_session
+from tests.crash.disk import CrashState, crash_states, replayed
+from tests.crash.facts import promises_noted
+from tests.crash.operations import OPERATIONS, Operation, Recorded, commits_of, record
+from tests.crash.recording import Recording
 from tests.crash.recovery import problems_after
+from tests.crash.scene import SESSION, Scene, clock, same_every_time
 
 EACH = 96
 """States of one moment at most."""
@@ -27,6 +33,11 @@ EACH_WITH_ENGINE = 14
 """The same for whole sessions: they have ten times as many moments, and many changes pending at each."""
 ENGINE_EVERY = 12
 """Of the states of a whole session every so many are taken up by the real engine, the others by the store."""
+
+
+RECOVERIES = 12
+"""Recoveries that are broken off themselves, of one operation."""
+EACH_RECOVERY = 10
 
 
 @dataclass
@@ -59,7 +70,9 @@ def examine(recorded: Recorded, *, part: int = 0, parts: int = 1, each: int | No
     for number, state in enumerate(states_of(recorded, each)):
         if number % parts != part:
             continue
-        engine = recorded.operation.with_engine and number // parts % ENGINE_EVERY == 0
+        engine = (
+            each != EACH_RECOVERY and recorded.operation.with_engine and number // parts % ENGINE_EVERY == 0
+        )
         out.states.add(state.disk.digest())
         out.recovered += 1
         out.by_engine += engine
@@ -67,6 +80,60 @@ def examine(recorded: Recorded, *, part: int = 0, parts: int = 1, each: int | No
             out.problems[problem] += 1
             out.first.setdefault(problem, f"after {state.after} operations, {state.what}")
     return out
+
+
+def record_recovery(recorded: Recorded, state: CrashState) -> Recorded | None:
+    """The recovery of a state, itself recorded to be broken off; None when there is no session to recover."""
+    top = Path(recorded.top)
+    state.disk.write_to(top)
+    try:
+        scene = Scene(top)
+        if not scene.store.exists(SESSION):
+            return None
+        with same_every_time():
+            recording = Recording(top)
+            with promises_noted(recording.tell), recording.running():
+                recover(scene)
+        if replayed(recording.base, recording.ops).digest() != recording.as_it_is().digest():
+            raise AssertionError(
+                f"{recorded.operation.name}: the recording of its recovery has missed a change"
+            )
+        known = {place: set(contents) for place, contents in recorded.known.items()}
+        for place, contents in commits_of(scene).items():
+            known.setdefault(place, set()).update(contents)
+    finally:
+        shutil.rmtree(top)
+    return Recorded(
+        recorded.operation, recording.base, state.facts, tuple(recording.ops), known, recorded.top
+    )
+
+
+def recover(scene: Scene) -> None:
+    """What each runner does before it goes on."""
+    with hold_session(scene.folder(), clock=clock) as hold:
+        scene.store.repair_views(SESSION)
+        journal = Journal(scene.folder() / "journal.jsonl", SESSION, clock=clock, seal=True)
+        journal.append("runner_acquired", data={"epoch": hold.epoch})
+        journal.close()
+
+
+def examine_recoveries(recorded: Recorded, count: int = RECOVERIES, each: int = EACH_RECOVERY) -> Examined:
+    """Break the recovery of some of an operation's states off at every step, and recover again."""
+    out = Examined()
+    states = list(states_of(recorded))
+    for state in states[:: max(1, len(states) // count)]:
+        again = record_recovery(recorded, state)
+        if again is not None:
+            _add(examine(again, each=each), out)
+    return out
+
+
+def _add(one: Examined, to: Examined) -> None:
+    to.states |= one.states
+    to.recovered += one.recovered
+    to.by_engine += one.by_engine
+    to.problems.update(one.problems)
+    to.first = one.first | to.first
 
 
 @contextmanager
@@ -86,7 +153,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--only", default="", help="operations whose name holds this")
     asked = parser.parse_args(words)
     every: set[bytes] = set()
-    recovered = by_engine = bad = 0
+    recovered = by_engine = broken_off = bad = 0
     begun = time.monotonic()
     with in_memory() as folder:
         for operation in chosen(asked.only):
@@ -101,9 +168,16 @@ def main(words: list[str]) -> int:
             )
             if result.problems:
                 print(result.sentence())
+            if not operation.prunes:
+                second = examine_recoveries(record(operation, folder / "top"))
+                broken_off += second.recovered
+                every |= second.states
+                bad += sum(second.problems.values())
+                if second.problems:
+                    print(second.sentence())
     print(
-        f"{len(every):,} distinct states, {recovered:,} recoveries ({by_engine:,} of them by the engine), "
-        f"{bad} problems, {time.monotonic() - begun:.0f} s"
+        f"{len(every):,} distinct states; {recovered:,} recoveries ({by_engine:,} of them by the engine) and "
+        f"{broken_off:,} after a recovery that was broken off itself; {bad} problems, {time.monotonic() - begun:.0f} s"
     )
     return 1 if bad else 0
 
