@@ -12,9 +12,10 @@ from unittest import mock
 
 from maestro_tui.model.errors import FencedError, HeldError, MaestroError, StoreError
 from maestro_tui.store import locks
-from maestro_tui.store.checkpoints import CheckpointStore, commit_path
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.journal import Journal, read_events
-from maestro_tui.store.lease import hold_phase, hold_session, take_over
+from maestro_tui.store.lease import Hold, hold_phase, hold_session, take_over
 from maestro_tui.store.runner_file import LEASE
 from maestro_tui.store.summaries import read_summary
 from tests.crash.scene import SESSION, Scene, clock, outcome
@@ -65,7 +66,8 @@ def a_late_runner_is_fenced(scene: Scene) -> Iterator[str]:
 def a_second_driver_is_refused(scene: Scene) -> Iterator[str]:
     """Two drivers never have one session, two runners never one phase."""
     scene.begun("requirements")
-    for take in (hold_session, lambda folder: hold_phase(folder, "design")):
+    takes: tuple[Callable[[Path], Hold], ...] = (hold_session, lambda folder: hold_phase(folder, "design"))
+    for take in takes:
         with take(scene.folder()):
             try:
                 take(scene.folder()).release()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from maestro_tui.model.events import SYNCED_TYPES
-from maestro_tui.store.checkpoints import CheckpointStore, commit_path
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.workspace import Workspace

@@ -11,9 +11,9 @@ from typing import Any
 
 CALLS = (
     "open", "write", "fsync", "fdatasync", "link", "rename", "replace", "unlink", "remove", "mkdir", "rmdir",
-    "ftruncate", "chmod", "fchmod", "close",
+    "ftruncate", "chmod", "fchmod",
 )  # fmt: skip
-"""What changes something on disk, or makes it safe, or (close) gives locks back."""
+"""What changes something on disk or makes it safe."""
 
 _open, _write, _close = os.open, os.write, os.close
 

@@ -30,7 +30,8 @@ from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import workspace as workspace_store
-from maestro_tui.store.checkpoints import CheckpointStore, commit_path
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.summaries import read_summary
 from tests.crash.facts import Committed, promises_noted

@@ -17,6 +17,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -24,15 +25,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.performers.port import PerformerResult, Port, Task
-from maestro_tui.store.checkpoints import CheckpointStore, commit_numbers, commit_path
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.history_files import commit_numbers, commit_path
 from maestro_tui.store.summaries import read_summary
-from tests.crash.failpoint import Failpoint
+from tests.crash.failpoint import Failpoint, kill_me
 from tests.crash.power_loss import in_memory
 from tests.crash.scene import put, without_git
 
@@ -302,6 +305,25 @@ class CommandVictim(Victim):
         return found
 
 
+class NewbornVictim(CommandVictim):
+    """Dies in the very moment in which a command was born, before anybody else knows of it."""
+
+    def work(self) -> None:
+        """As an operator does; the first command lives long."""
+        real = subprocess._fork_exec  # type: ignore[attr-defined]
+
+        def fork_exec(*words: Any) -> int:
+            born: int = real(*words)
+            if "sleep 60" in str(words[0]):
+                kill_me()
+            return born
+
+        subprocess._fork_exec = fork_exec  # type: ignore[attr-defined]
+        toml = self.workspace / "maestro.toml"
+        toml.write_text(toml.read_text().replace(json.dumps(_COMMAND), json.dumps("sleep 60")))
+        super().work()
+
+
 # ── Campaigns ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -336,6 +358,13 @@ def by_chance(top: Path, tally: Tally, count: int, seed: int, kind: Callable[[Pa
         victim.finish()
 
 
+def newborn(top: Path, tally: Tally) -> None:
+    """Kill once between the birth of a command and its entry into the list of those that are ended."""
+    victim = NewbornVictim(top / "victim", tally)
+    victim.run(None)
+    victim.inspect()
+
+
 def main(words: Sequence[str]) -> int:
     """Kill as asked; 1 when anything was lost, ran again, was left behind or did not come to its end."""
     parser = argparse.ArgumentParser(
@@ -344,6 +373,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--sweep", action="store_true", help="at every call of a run")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="kills at calls by chance")
     parser.add_argument("--commands", type=int, default=0, metavar="N", help="kills of runs with commands")
+    parser.add_argument("--newborn", action="store_true", help="once, when a command was just born")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(words)
@@ -353,6 +383,8 @@ def main(words: Sequence[str]) -> int:
         try:
             if asked.sweep:
                 sweep(top, tally)
+            if asked.newborn:
+                newborn(top, tally)
             by_chance(top, tally, asked.count, asked.seed, Victim)
             by_chance(top, tally, asked.commands, asked.seed, CommandVictim)
         except MaestroError as error:

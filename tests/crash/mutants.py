@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -239,7 +240,7 @@ def _record_checksum_not_checked() -> Patch:
 
     def parse(line: bytes) -> Any:
         rest = b"00000000" + line[len(journal._START) + 8 :]
-        crc = journal.zlib.crc32(journal._START + rest)
+        crc = zlib.crc32(journal._START + rest)
         return real(journal._START + f"{crc:08x}".encode() + rest[8:])
 
     return mock.patch.object(journal, "_parse", parse)

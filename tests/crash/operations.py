@@ -287,7 +287,7 @@ OPERATIONS = (
         damaged=True,
     ),
     Operation("prune", _finished, _prune, ("prune_sessions", "finish_pruning"), prunes=True),
-    Operation("skip a phase", lambda s: (_files(s), s.begun("requirements")), _skip, _COMMIT),
+    Operation("skip a phase", _with_files, _skip, _COMMIT),
     Operation("write a log", lambda s: s.begun("requirements"), _log, ("PhaseLog.write", "PhaseLog.close")),
     Operation(
         "snapshot the workspace without git",

@@ -35,7 +35,7 @@ ENGINE_EVERY = 12
 """Of the states of a whole session every so many are taken up by the real engine, the others by the store."""
 
 
-RECOVERIES = 12
+RECOVERIES = 8
 """Recoveries that are broken off themselves, of one operation."""
 EACH_RECOVERY = 10
 
@@ -90,7 +90,8 @@ def record_recovery(recorded: Recorded, state: CrashState) -> Recorded | None:
         scene = Scene(top)
         if not scene.store.exists(SESSION):
             return None
-        with same_every_time():
+        # Not the names that the operation itself used: its temporary files may still lie there.
+        with same_every_time(1 << 20):
             recording = Recording(top)
             with promises_noted(recording.tell), recording.running():
                 recover(scene)

@@ -14,7 +14,8 @@ from maestro_tui.model.context import DONE
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.store import prune
 from maestro_tui.store import workspace as workspace_store
-from maestro_tui.store.checkpoints import CheckpointStore, commit_numbers, commit_path, view_path
+from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.history_files import commit_numbers, commit_path, view_path
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_session

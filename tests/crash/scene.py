@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.context import Gate, PhaseResult, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
-from maestro_tui.store import checkpoints, workspace_git
+from maestro_tui.store import checkpoints
 from maestro_tui.store.checkpoints import Change, CheckpointStore
 from maestro_tui.store.lease import Hold, hold_session
 
@@ -142,9 +143,9 @@ def engine_of(root: Path, workspace: Path, work: Work) -> TeamExecutionEngineV2S
 
 
 @contextmanager
-def same_every_time() -> Iterator[None]:
+def same_every_time(first: int = 1) -> Iterator[None]:
     """Names and times come out equal at each run, so that equal states are recognised as equal."""
-    numbers = itertools.count(1)
+    numbers = itertools.count(first)
     with (
         mock.patch.object(secrets, "token_hex", lambda size=32: f"{next(numbers):0{2 * size}x}"),
         mock.patch.object(checkpoints, "_now", lambda: MOMENT),
@@ -155,5 +156,5 @@ def same_every_time() -> Iterator[None]:
 @contextmanager
 def without_git() -> Iterator[None]:
     """As on a computer that has no git: files are hashed all the same."""
-    with mock.patch.object(workspace_git.shutil, "which", lambda *_: None):
+    with mock.patch.object(shutil, "which", lambda *_: None):
         yield

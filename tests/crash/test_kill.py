@@ -35,7 +35,7 @@ def campaign(*words: str) -> dict[str, Any]:
 
 def test_killed_before_each_call_and_within_each_write() -> None:
     facts = campaign("--sweep")
-    assert facts["kills"] >= 300
+    assert facts["kills"] >= 240
     assert facts["kills"] == facts["sessions"] - 2, (
         "each session was killed once, but the two that came to their end"
     )
@@ -46,8 +46,23 @@ def test_killed_before_each_call_and_within_each_write() -> None:
 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_killed_again_and_again_at_calls_by_chance(seed: str) -> None:
-    assert campaign("--count", "320", "--seed", seed)["kills"] == 320
+    assert campaign("--count", "380", "--seed", seed)["kills"] == 380
 
 
 def test_runs_with_commands_killed_at_calls_and_moments_by_chance() -> None:
     assert campaign("--commands", "60")["kills"] == 60
+
+
+@pytest.mark.xfail(strict=True, reason="a command is entered into the guard's list a moment after its birth")
+def test_a_command_that_was_just_born_is_not_left_behind() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.crash.kill", "--json", "--newborn"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    facts = json.loads(done.stdout)
+    if facts["kills"] != 1:
+        pytest.fail(f"nothing was killed: {facts}", pytrace=False)
+    assert facts["orphans"] == 0

@@ -35,7 +35,11 @@ def _first_problem(mutant: Mutant) -> str | None:
             return next(iter(problems_of(mutant.check, folder / "top")), None)
         operation = next(one for one in OPERATIONS if one.name == mutant.operation)
         recorded = record(operation, folder / "top")
-        found = (problem for state in states_of(recorded, 24) for problem in problems_after(recorded, state))
+        found = (
+            problem
+            for state in states_of(recorded, 8 if operation.with_engine else 24)
+            for problem in problems_after(recorded, state)
+        )
         return next(islice(found, 1), None)
 
 
