@@ -21,6 +21,7 @@ from maestro_tui.store.history_files import (
     commit_path,
     gap_lines,
     has_views,
+    is_begun,
     place_of,
     view_path,
 )
@@ -83,6 +84,7 @@ class CheckpointStore:
                     if entry.is_dir(follow_symlinks=False)
                     and session_id_problem(entry.name) is None
                     and (durable.is_folder(f"{entry.path}/{HISTORY}") or has_views(Path(entry.path)))
+                    and is_begun(Path(entry.path))
                 ]
         except FileNotFoundError:
             return []

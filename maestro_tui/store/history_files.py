@@ -59,6 +59,22 @@ def commit_number(name: str) -> int | None:
     return int(name[: -len(".json")])
 
 
+def is_begun(folder: Path) -> bool:
+    """True for a folder with a commit, or with what a session leaves behind when its commits are gone.
+
+    A folder without any of these is left from a creation that was broken off: there never was a session.
+    """
+    try:
+        if commit_numbers(folder):
+            return True
+        names = durable.names_in(folder)
+    except (StoreError, OSError):
+        return True  # It cannot be listed: whoever looks closer will say so.
+    return any(
+        name == "journal.jsonl" or (name.startswith(VIEW_PREFIX) and name.endswith(".json")) for name in names
+    )
+
+
 def gap_lines(numbers: list[int]) -> list[str]:
     """One line for each gap in the numbers of a history."""
     out = []
