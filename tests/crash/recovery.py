@@ -117,7 +117,8 @@ def _commits_as_promised(
 
 def _can_begin(scene: Scene, session: str) -> Iterator[str]:
     """What is left of a session that was never acknowledged is no session, and in nobody's way."""
-    if session in {summary.session_id for summary in read_all(scene.root, clock())}:
+    listed = {summary.session_id for summary in read_all(scene.root, clock())}
+    if session in listed or session in scene.store.session_ids():
         yield f"{session}: it is listed though it has no commit"
     scene.store.create(context(session, scene.workspace))
     if scene.store.head(session).seq != 0:
