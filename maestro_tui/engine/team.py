@@ -327,7 +327,14 @@ class _PersonaPort(Port):
     def emit(self, type: str, **data: Any) -> None:
         self._sink.event(type, persona=self._persona, **data)
 
-    async def ask(self, question: str, options: Sequence[str], default: str) -> str:
+    def spend(self, usage: Usage) -> None:
+        self._sink.event(
+            "usage_reported", persona=self._persona, **usage.model_dump(mode="json", exclude_none=True)
+        )
+
+    async def ask(
+        self, question: str, options: Sequence[str], default: str, timeout: float | None = None
+    ) -> str:
         """Nobody is asked yet: the default is taken, and the journal says so."""
         self._sink.event(
             "question_answered", persona=self._persona, question=clean(question), answer=default, by="default"

@@ -44,25 +44,42 @@ ALIASES: Mapping[str, str] = {
 WORKFLOW_FILE = "maestro.toml"
 FILE_LIMIT = 1_000_000
 
+_WITHOUT_ARGV = frozenset(["toolbox", "llm", "hive"])
+
 
 class _Noun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Budget(_Noun):
+    """What may be spent at most; a limit that is left out does not limit."""
+
+    seconds: float | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0, strict=True)
+    """Input and output tokens together."""
+    cost_usd: float | None = Field(default=None, gt=0)
+
+
 class Persona(_Noun):
     """Who is needed in a phase, and the performer that carries the work out.
 
-    `performer` is `toolbox` (built-in tools, no AI) or `command` (with `argv`, or `shell` for a shell line).
+    `performer` is `toolbox` (built-in tools, no AI), `command` (with `argv`, or `shell` for a shell line),
+    `agent_cli`, `acp`, `llm`, `hive`, or the name of an entry point in the group `maestro_tui.performers`.
     """
 
     name: str
     description: str = ""
     performer: str = "toolbox"
+    instructions: str = ""
+    """What an agent or model is told beyond the phase's objective."""
     argv: tuple[str, ...] = ()
     shell: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The performer's own settings (`agent`, `model`, `base_url`, …); each performer checks its own."""
     env: tuple[str, ...] = ()
     """Names of environment variables that the command may see beyond the standard few."""
     timeout_seconds: float | None = Field(default=None, gt=0)
+    budget: Budget | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -83,11 +100,24 @@ class Persona(_Noun):
                 raise ValueError("a command must not contain NUL characters")
             if self.argv and not self.argv[0].strip():
                 raise ValueError("the first word of argv is empty; it must name a program")
-        elif self.argv or self.shell is not None:
+        elif self.shell is not None or (self.argv and self.performer in _WITHOUT_ARGV):
             raise ValueError(
                 f'argv and shell belong to performer = "command", not to "{clean(self.performer)}"'
             )
+        if self.options and self.performer in ("toolbox", "command"):
+            raise ValueError(f'performer = "{self.performer}" has no options')
         return self
+
+    @property
+    def starts(self) -> str | None:
+        """What carrying this persona out would start or call, in one clean line; None for the toolbox."""
+        if self.performer == "toolbox":
+            return None
+        if self.performer == "command":
+            return clean(self.shell if self.shell is not None else json.dumps(list(self.argv)), 400)
+        named = [f"{key}={json.dumps(value)}" for key, value in sorted(self.options.items())]
+        words = [self.performer, *([json.dumps(list(self.argv))] if self.argv else []), *named]
+        return clean(" ".join(words), 400)
 
 
 class Phase(_Noun):
@@ -248,14 +278,13 @@ class Workflow(_Noun):
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The commands that this workflow would start, one readable line each; empty when it names none."""
-        out = []
-        for phase in self.phases:
-            for persona in phase.personas:
-                if persona.performer == "command":
-                    line = persona.shell if persona.shell is not None else json.dumps(list(persona.argv))
-                    out.append(f"{phase.name}/{persona.name}: {clean(line, 400)}")
-        return tuple(out)
+        """What this workflow would start (commands, agents, models), one readable line each; empty when nothing."""
+        return tuple(
+            f"{phase.name}/{persona.name}: {persona.starts}"
+            for phase in self.phases
+            for persona in phase.personas
+            if persona.starts is not None
+        )
 
     def content_hash(self) -> str:
         """SHA-256 (hex) over the whole definition: what an operator trusts."""

@@ -26,7 +26,13 @@ class Task:
     """An existing empty folder of this persona and attempt alone, outside the workspace."""
     context: Mapping[str, Any]
     """What `$MAESTRO_CONTEXT` holds: session_id, phase, attempt, requirement, outputs {phase: {…}},
-    decisions [], artifacts []; JSON values only."""
+    decisions [], artifacts []; JSON values only. With `feedback` when the phase runs again (verdict, error or
+    comments, earlier outputs and diff), with `draft` and `comments` where personas collaborate."""
+    role: Literal["work", "comment", "revise"] = "work"
+    """`work` does the task; in a collaboration `comment` reviews a colleague's draft and changes no file,
+    `revise` takes the comments up."""
+    own_folder: str | None = None
+    """Folder of this persona, relative to the workspace, when personas work in parallel: it writes there only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class PerformerResult:
     """JSON values; later phases receive them whole."""
     decisions: Sequence[Decision] = ()
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """None means not measured. `quality`, `contract`, `tests`, `coverage` are ratios from 0 to 1."""
+    """None means not measured. `quality`, `contract`, `tests`, `coverage`, `schema` are ratios from 0 to 1,
+    `lint_findings` is a count. A score that an agent or model gives is `opinion`, never any of these."""
     summary: str = ""
     usage: Usage = field(default_factory=Usage)
     failure: str | None = None
@@ -53,12 +60,22 @@ class Port(Protocol):
     def emit(self, type: str, **data: Any) -> None:
         """A fact for the journal."""
 
-    async def ask(self, question: str, options: Sequence[str], default: str) -> str:
-        """Ask the operator and wait for the answer; `default` when nobody can be asked."""
+    def spend(self, usage: Usage) -> None:
+        """What this persona has spent so far in this try, in all; the engine holds it against the budgets."""
+
+    async def ask(
+        self, question: str, options: Sequence[str], default: str, timeout: float | None = None
+    ) -> str:
+        """Ask the operator and wait for the answer; `default` when nobody can be asked or `timeout` (seconds)
+        is over."""
 
 
 class PerformerFailed(MaestroError):
-    """The work could not be done. `kind` is `exit`, `timeout`, `result` or `performer`."""
+    """The work could not be done. `kind` is `exit`, `timeout`, `result` or `performer`.
+
+    `retry_after` is the wait in seconds that the other side asked for; `retry=False` says that another try
+    cannot help (a wrong key, a missing program). `usage` is what the failed try has spent.
+    """
 
     def __init__(
         self,
@@ -66,10 +83,16 @@ class PerformerFailed(MaestroError):
         *,
         kind: Literal["exit", "timeout", "result", "performer"] = "performer",
         tail: Sequence[str] = (),
+        retry: bool = True,
+        retry_after: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.tail = tuple(tail)
+        self.retry = retry
+        self.retry_after = retry_after
+        self.usage = usage or Usage()
 
 
 class Performer(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from maestro_tui.model.context import Usage
 from maestro_tui.model.workflow import Persona, Phase
 from maestro_tui.performers.port import PerformerResult, Task
 from maestro_tui.performers.registry import performer_for
@@ -21,6 +22,7 @@ class RememberingPort:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.spent: list[Usage] = []
 
     def line(self, text: str, stream: Literal["out", "err"] = "out") -> None:
         self.lines.append((stream, text))
@@ -28,7 +30,12 @@ class RememberingPort:
     def emit(self, type: str, **data: Any) -> None:
         self.events.append((type, data))
 
-    async def ask(self, question: str, options: Sequence[str], default: str) -> str:
+    def spend(self, usage: Usage) -> None:
+        self.spent.append(usage)
+
+    async def ask(
+        self, question: str, options: Sequence[str], default: str, timeout: float | None = None
+    ) -> str:
         return default
 
     @property
