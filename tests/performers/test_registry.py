@@ -33,7 +33,7 @@ def test_every_persona_of_the_catalogue_has_a_tool_and_every_standard_phase_has_
         (Persona(name="test_enginer"), "did you mean 'test_engineer'"),
         (Persona(name="poet"), "The toolbox has no persona 'poet'"),
         (Persona(name="x", performer="comand"), "did you mean 'command'"),
-        (Persona(name="x", performer="magic"), "There are toolbox and command"),
+        (Persona(name="x", performer="magic"), "There are toolbox, command, agent_cli, acp, llm and hive"),
     ],
 )
 def test_an_unknown_name_is_a_sentence(persona: Persona, words: str) -> None:
