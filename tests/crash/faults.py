@@ -76,7 +76,7 @@ _SPOILT_RECORD = re.compile(r"journal\.jsonl: the record at byte \d+ ")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The n-th call of a run fails (and with `for_good` each later one that may fail so)."""
+    """The first call from the n-th on that may fail so does (and with `for_good` each later one)."""
 
     number: int
     kind: str
@@ -133,8 +133,9 @@ class Refusing:
         fault = self._fault
         if fault is None or len(self.calls) < fault.number:
             return None
-        if len(self.calls) == fault.number:
-            return fault.kind
+        if not self.refused:
+            # A heartbeat may come in between and shift the numbers: the first call that may answer so does.
+            return fault.kind if name in KINDS[fault.kind] else None
         if fault.kind == _SHORT_THEN_FULL:
             return "ENOSPC" if name == "write" else None
         changes = name != "open" or words[1] & (os.O_CREAT | os.O_TRUNC)
