@@ -12,8 +12,9 @@ from typing import Any
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from maestro_tui.model.context import PhaseResult, TeamExecutionContext, UtcTime
+from maestro_tui.model.context import PhaseResult, TeamExecutionContext
 from maestro_tui.model.errors import DamagedFile
+from maestro_tui.model.facts import UtcTime
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.model.workflow import Workflow
 

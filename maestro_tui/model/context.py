@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field
 
-from maestro_tui.model.workflow import Workflow
-
-
-def _utc_z(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-UtcTime = Annotated[AwareDatetime, PlainSerializer(_utc_z, return_type=str)]
-"""A moment; written as `2026-11-22T14:25:30.123Z`."""
+from maestro_tui.model.facts import UtcTime
+from maestro_tui.model.policy import BreakerState, Budget, BudgetRaise
+from maestro_tui.model.workflow import Mode, Workflow
 
 
 class PhaseStatus(StrEnum):
@@ -51,6 +44,8 @@ class Artifact(_Fact):
     change: Literal["new", "changed", "deleted", "provided"] = "new"
     phase: str
     attempt: int = 1
+    persona: str | None = None
+    """Who wrote it, where personas worked in folders of their own or one after the other."""
 
 
 class Decision(_Fact):
@@ -64,6 +59,8 @@ class Decision(_Fact):
     score: float | None = None
     decided_by: str
     at: UtcTime | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+    """The choice as data, where words are not enough (classification, blueprint)."""
 
 
 class Usage(_Fact):
@@ -94,6 +91,10 @@ class ContractCheck(_Fact):
     deliverables: tuple[str, ...] = ()
     fulfilled: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
+    """A sentence for each broken promise: whose, which file, what was found instead."""
+    schemas: tuple[int, int] | None = None
+    """How many files satisfied their schema, of how many; None when no schema was asked for."""
 
 
 GateVerdict = Literal["passed", "failed", "waiting", "approved", "rejected", "pushed_back"]
@@ -122,6 +123,7 @@ class PhaseError(_Fact):
         "gate",
         "rejected",
         "performer",
+        "budget",
         "store",
         "cancelled",
         "internal",
@@ -169,10 +171,14 @@ class PhaseResult(_Fact):
 
 
 class Edit(_Fact):
-    """A person's change of a phase's outputs between phases; later phases become stale."""
+    """A person's change of a phase's outputs or artifacts between phases; later phases become stale."""
 
     phase: str
-    outputs: dict[str, Any]
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    artifacts: tuple[Artifact, ...] = ()
+    """Files as they are after the edit."""
+    contract: ContractCheck | None = None
+    """The phase's contract, checked again after the edit."""
     by: str
     at: UtcTime
     reason: str = ""
@@ -185,6 +191,16 @@ class Lineage(_Fact):
     seq: int
     sha256: str
     how: Literal["fork", "import"] = "fork"
+
+
+class BlueprintChoice(_Fact):
+    """A person's word on who works on a phase and how; None leaves that part to the team."""
+
+    personas: tuple[str, ...] | None = None
+    mode: Mode | None = None
+    by: str
+    at: UtcTime
+    reason: str = ""
 
 
 class TeamExecutionContext(_Fact):
@@ -206,7 +222,16 @@ class TeamExecutionContext(_Fact):
     session_decisions: tuple[Decision, ...] = ()
     edits: tuple[Edit, ...] = ()
     lineage: Lineage | None = None
+    team: str | None = None
+    """The team that was asked for (`claude`, `llm:MODEL`, …); it works where the workflow names no persona."""
+    blueprints: dict[str, BlueprintChoice] = Field(default_factory=dict)
     usage: Usage = Usage()
+    spent: dict[str, Usage] = Field(default_factory=dict)
+    """Phase → what all its attempts have spent, for budgets."""
+    raises: tuple[BudgetRaise, ...] = ()
+    breakers: dict[str, BreakerState] = Field(default_factory=dict)
+    pushed_back: dict[str, int] = Field(default_factory=dict)
+    """Phase → how often it was pushed back."""
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -234,13 +259,36 @@ class TeamExecutionContext(_Fact):
                 outputs.update(edit.outputs)
         return outputs
 
+    def artifacts_of(self, name: str) -> tuple[Artifact, ...]:
+        """A phase's artifacts with the operator's edits applied."""
+        result = self.phase_results.get(name)
+        artifacts = {artifact.path: artifact for artifact in (result.artifacts if result else ())}
+        for edit in self.edits:
+            if edit.phase == name:
+                artifacts.update({artifact.path: artifact for artifact in edit.artifacts})
+        return tuple(artifacts.values())
+
+    def budget_of(self, phase: str | None, budget: Budget | None) -> Budget | None:
+        """A phase's budget (None: the session's) with what was added to it by recorded raises."""
+        if budget is None:
+            return None
+        return budget.plus(one.more for one in self.raises if one.phase == phase)
+
+    def with_spent(self, name: str, usage: Usage) -> TeamExecutionContext:
+        """The context with usage added to the phase's and to the total."""
+        return self.model_copy(
+            update={
+                "usage": self.usage.plus(usage),
+                "spent": {**self.spent, name: self.spent.get(name, Usage()).plus(usage)},
+            }
+        )
+
     def with_result(self, name: str, result: PhaseResult) -> TeamExecutionContext:
         """The context with one phase's result put in its place, and its usage added to the total."""
-        return self.model_copy(
+        return self.with_spent(name, result.usage).model_copy(
             update={
                 "phase_results": {**self.phase_results, name: result},
                 "current_phase": name,
                 "rerun": tuple(other for other in self.rerun if other != name),
-                "usage": self.usage.plus(result.usage),
             }
         )

@@ -19,6 +19,9 @@ def inputs_of(workflow: Workflow, context: TeamExecutionContext, name: str) -> d
     """Component → SHA-256 (hex): `requirement`, `definition`, and `needs:<phase>` for each direct need."""
     phase = workflow.phase(name)
     inputs = {"requirement": _hash(context.requirement), "definition": phase.definition_hash()}
+    choice = context.blueprints.get(name)
+    if choice is not None:
+        inputs["blueprint"] = _hash([choice.personas, choice.mode])
     for need in phase.needs:
         result = context.phase_results.get(need)
         if result is None:
@@ -28,7 +31,7 @@ def inputs_of(workflow: Workflow, context: TeamExecutionContext, name: str) -> d
                 "attempt": result.attempt,
                 "status": result.status,
                 "outputs": context.outputs_of(need),
-                "artifacts": sorted([artifact.path, artifact.sha256] for artifact in result.artifacts),
+                "artifacts": sorted([one.path, one.sha256] for one in context.artifacts_of(need)),
             }
         )
     return inputs
@@ -64,6 +67,9 @@ def _because(component: str, context: TeamExecutionContext, name: str) -> str:
         return "the requirement changed"
     if component == "definition":
         return "its definition changed"
+    if component == "blueprint":
+        choice = context.blueprints.get(name)
+        return f"its blueprint was changed by {choice.by}" if choice else "its blueprint is the team's again"
     need = component.partition(":")[2]
     result = context.phase_results.get(need)
     own = context.phase_results[name]

@@ -6,23 +6,18 @@ import difflib
 import hashlib
 import heapq
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
 
+from maestro_tui.model.contract import Contract, inside_the_workspace
 from maestro_tui.model.errors import WorkflowError
+from maestro_tui.model.policy import RETRY_DELAY_SECONDS, Breaker, Budget
 from maestro_tui.model.text import clean, name_problem
+
+Mode = Literal["sequential", "parallel", "collaborative"]
 
 ALIASES: Mapping[str, str] = {
     "requirement_analysis": "requirements",
@@ -42,22 +37,12 @@ ALIASES: Mapping[str, str] = {
 """Maestro Hive's other names of the five standard phases (shared formats: REQUIREMENTS, ticket 3158)."""
 
 WORKFLOW_FILE = "maestro.toml"
-FILE_LIMIT = 1_000_000
 
 _WITHOUT_ARGV = frozenset(["toolbox", "llm", "hive"])
 
 
 class _Noun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Budget(_Noun):
-    """What may be spent at most; a limit that is left out does not limit."""
-
-    seconds: float | None = Field(default=None, gt=0)
-    tokens: int | None = Field(default=None, gt=0, strict=True)
-    """Input and output tokens together."""
-    cost_usd: float | None = Field(default=None, gt=0)
 
 
 class Persona(_Noun):
@@ -127,26 +112,35 @@ class Phase(_Noun):
     objective: str = ""
     needs: tuple[str, ...] = ()
     personas: tuple[Persona, ...] = ()
-    mode: Literal["sequential", "parallel"] | None = None
+    mode: Mode | None = None
     """How its personas work; None lets the team decide."""
+    rounds: int = Field(default=1, ge=1, le=5, strict=True)
+    """In collaborative mode: how often the colleagues comment and the draft is revised."""
     deliverables: tuple[str, ...] = ()
     """Glob patterns, relative to the workspace; each must match a file that the attempt left there."""
+    contracts: tuple[Contract, ...] = ()
+    """Promises beyond that: with schema, provider, consumers and acceptance criteria."""
+    outputs_schema: dict[str, Any] | None = None
+    """A JSON schema that the phase's outputs must satisfy."""
     threshold: float | dict[str, float] | None = None
-    """A number judges the phase's quality; a table judges one metric each. Scores run from 0 to 1."""
+    """A number judges the phase's quality; a table judges one metric each, at least. Scores run from 0 to 1."""
+    limits: dict[str, float] = Field(default_factory=dict)
+    """Metrics that may be at most so high: `lint_findings = 0`."""
     approval: StrictBool = False
+    max_iterations: int | None = Field(default=None, ge=1, strict=True)
+    """How often the phase may be pushed back; None does not limit it."""
     timeout_seconds: float | None = Field(default=None, gt=0)
     retries: int = Field(default=0, ge=0, le=100, strict=True)
+    retry_delay_seconds: float = Field(default=RETRY_DELAY_SECONDS, ge=0)
+    """Before the second try; it doubles with each."""
+    budget: Budget | None = None
+    """For all attempts of the phase together."""
+    breaker: Breaker | None = None
 
     @field_validator("deliverables")
     @classmethod
     def _inside_the_workspace(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            path = PurePosixPath(pattern)
-            if not pattern or path.is_absolute() or ".." in path.parts or "\0" in pattern:
-                raise ValueError(
-                    f"deliverable {clean(pattern)!r} must be a pattern relative to the workspace, without '..'"
-                )
-        return patterns
+        return tuple(inside_the_workspace(pattern) for pattern in patterns)
 
     @field_validator("threshold")
     @classmethod
@@ -164,7 +158,26 @@ class Phase(_Noun):
         double = _first_double(persona.name for persona in self.personas)
         if double is not None:
             raise ValueError(f"two personas are called {double!r}")
+        double = _first_double(contract.name for contract in self.contracts)
+        if double is not None:
+            raise ValueError(f"two contracts are called {double!r}")
+        names = [persona.name for persona in self.personas]
+        for contract in self.contracts:
+            if contract.provider is not None and names and contract.provider not in names:
+                raise ValueError(
+                    f"contract {clean(contract.name, 80)!r} is owed by {clean(contract.provider, 80)!r}, which is no "
+                    f"persona of this phase{did_you_mean(contract.provider, names)}"
+                )
         return self
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """All that it must deliver: its own deliverables and those of its contracts."""
+        return tuple(
+            dict.fromkeys(
+                (*self.deliverables, *(glob for contract in self.contracts for glob in contract.deliverables))
+            )
+        )
 
     def definition_hash(self) -> str:
         """SHA-256 (hex) over what this phase is; a change makes its committed result stale."""
@@ -179,12 +192,23 @@ class Workflow(_Noun):
     name: str
     description: str = ""
     phases: tuple[Phase, ...]
+    personas: tuple[Persona, ...] = ()
+    """Who may be chosen for phases that name no persona of their own."""
+    advisor: Persona | None = None
+    """The model (performer `llm`) that answers the team's own questions; None leaves them to rules."""
+    budget: Budget | None = None
+    """For the whole session."""
 
     @model_validator(mode="after")
     def _graph(self) -> Self:
         _check_name(self.name, "workflow")
         if not self.phases:
             raise ValueError("it has no phases; add at least one [[phases]] table with a name")
+        if self.advisor is not None and self.advisor.performer != "llm":
+            raise ValueError('the advisor must have performer = "llm"')
+        double = _first_double(persona.name for persona in self.personas)
+        if double is not None:
+            raise ValueError(f"two personas are called {double!r}")
         double = _first_double(phase.name for phase in self.phases)
         if double is not None:
             raise ValueError(f"two phases are called {double!r}; names must be unique")
@@ -214,7 +238,7 @@ class Workflow(_Noun):
         if resolved not in names:
             raise ValueError(
                 f"phase {phase!r} needs {clean(need)!r}, which is not a phase of this workflow"
-                f"{_did_you_mean(need, names)}"
+                f"{did_you_mean(need, names)}"
             )
         if resolved == phase:
             raise ValueError(f"phase {phase!r} needs itself")
@@ -252,7 +276,7 @@ class Workflow(_Noun):
             return alias
         raise WorkflowError(
             f"Workflow {self.name!r} has no phase {clean(name, 80)!r}"
-            f"{_did_you_mean(name, self.names)} Its phases are: {', '.join(self.names)}."
+            f"{did_you_mean(name, self.names)} Its phases are: {', '.join(self.names)}."
         )
 
     def phase(self, name: str) -> Phase:
@@ -279,18 +303,17 @@ class Workflow(_Noun):
     @property
     def commands(self) -> tuple[str, ...]:
         """What this workflow would start (commands, agents, models), one readable line each; empty when nothing."""
-        return tuple(
-            f"{phase.name}/{persona.name}: {persona.starts}"
-            for phase in self.phases
-            for persona in phase.personas
-            if persona.starts is not None
-        )
+        named = [(f"{phase.name}/{one.name}", one) for phase in self.phases for one in phase.personas]
+        named += [(f"any phase/{one.name}", one) for one in self.personas]
+        named += [(f"advisor/{self.advisor.name}", self.advisor)] if self.advisor is not None else []
+        return tuple(f"{place}: {one.starts}" for place, one in named if one.starts is not None)
 
     def content_hash(self) -> str:
         """SHA-256 (hex) over the whole definition: what an operator trusts."""
+        others = self.model_dump(mode="json", exclude_defaults=True, exclude={"description", "phases"})
         return _digest(
             {
-                "name": self.name,
+                **others,
                 "phases": [
                     {**phase.model_dump(mode="json", exclude_defaults=True), "needs": list(phase.needs)}
                     for phase in self.phases
@@ -301,37 +324,16 @@ class Workflow(_Noun):
     @classmethod
     def load(cls, path: str | Path) -> Workflow:
         """Read a workflow from a TOML file. Raises `WorkflowError` with file, place and reason."""
-        file = Path(path)
-        shown = clean(str(file), 300)
-        try:
-            if not file.is_file():
-                raise WorkflowError(f"There is no workflow file {shown}; nothing was run.")
-            with file.open("rb") as stream:
-                raw = stream.read(FILE_LIMIT + 1)
-        except OSError as error:
-            raise WorkflowError(f"Cannot read the workflow file {shown}: {error.strerror}.") from error
-        if len(raw) > FILE_LIMIT:
-            raise WorkflowError(f"{shown} is larger than {FILE_LIMIT:,} bytes; that is no workflow file.")
-        try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise WorkflowError(f"{shown} is not UTF-8 text (byte {error.start}).") from error
-        return cls.parse(text, shown)
+        from maestro_tui.model.workflow_file import load
+
+        return load(path)
 
     @classmethod
     def parse(cls, text: str, source: str = "workflow") -> Workflow:
         """A workflow from TOML text; `source` names it in errors. Raises `WorkflowError`."""
-        try:
-            data = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise WorkflowError(f"{source} is not valid TOML: {clean(str(error), 200)}.") from error
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            place, reason = _first_problem(error, data)
-            line = _line_of(text, error, data)
-            where = f"{source}:{line}" if line else source
-            raise WorkflowError(f"{where}: {place}{reason}. Nothing was run.") from error
+        from maestro_tui.model.workflow_file import parse
+
+        return parse(text, source)
 
 
 def _check_name(name: str, kind: str) -> None:
@@ -371,7 +373,7 @@ def _find_cycle(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
     return []
 
 
-def _did_you_mean(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(names), 1)
     return f"; did you mean {close[0]!r}?" if close else "."
 
@@ -379,87 +381,3 @@ def _did_you_mean(name: str, names: Iterable[str]) -> str:
 def _digest(data: object) -> str:
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-_REASONS = {
-    "extra_forbidden": "is not a known key",
-    "missing": "is missing",
-    "string_type": "must be text in quotes",
-    "tuple_type": "must be a list",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "model_type": "must be a table",
-    "model_attributes_type": "must be a table",
-    "dict_type": "must be a number or a table of numbers",
-}
-
-
-def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> tuple[str, str]:
-    problem = error.errors(include_url=False)[0]
-    place = _place(problem["loc"], data)
-    # The location of a union ends in the kind that was tried, which is no key of the file.
-    known_keys = {*Workflow.model_fields, *Phase.model_fields, *Persona.model_fields}
-    names = [part for part in problem["loc"] if isinstance(part, str)]
-    key = next((name for name in reversed(names) if name in known_keys), names[-1] if names else "")
-    if problem["type"] == "extra_forbidden":
-        key = names[-1]
-    if problem["type"] == "value_error":
-        return place, clean(str(problem["ctx"]["error"]), 400).rstrip(".")
-    reason = _REASONS.get(problem["type"], clean(problem["msg"], 200).lower().rstrip("."))
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"])
-        return (
-            place,
-            f"{clean(key, 80)!r} {reason}{_did_you_mean(key, known).rstrip('.')} (known: {', '.join(known)})",
-        )
-    return place, f"{clean(key, 80)!r} {reason}"
-
-
-def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = (
-        Persona if "personas" in loc[:-1] else Phase if "phases" in loc[:-1] else Workflow
-    )
-    return list(model.model_fields)
-
-
-def _place(loc: tuple[int | str, ...], data: Mapping[str, Any]) -> str:
-    parts: list[str] = []
-    node: Any = data
-    for index, part in enumerate(loc):
-        node = node[part] if _has(node, part) else None
-        if isinstance(part, int) and index and loc[index - 1] in ("phases", "personas"):
-            kind = str(loc[index - 1])[:-1]
-            name = node.get("name") if isinstance(node, dict) else None
-            parts.append(f"{kind} {part + 1}" + (f" ({clean(name, 80)!r})" if isinstance(name, str) else ""))
-    return ", ".join(parts) + ": " if parts else ""
-
-
-def _has(node: Any, part: int | str) -> bool:
-    if isinstance(node, dict):
-        return part in node
-    return isinstance(node, list) and isinstance(part, int) and part < len(node)
-
-
-def _line_of(text: str, error: ValidationError, data: Mapping[str, Any]) -> int | None:
-    """The line of the table that holds the first problem: tables of one kind appear in the file in order."""
-    loc = error.errors(include_url=False)[0]["loc"]
-    if len(loc) < 2 or loc[0] != "phases" or not isinstance(loc[1], int):
-        return None
-    seen = -1
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip().replace(" ", "").startswith("[[phases]]"):
-            seen += 1
-            if seen == loc[1]:
-                key = str(loc[-1])
-                for offset, later in enumerate(text.splitlines()[number:], number + 1):
-                    if later.strip().replace(" ", "").startswith("[[phases]]"):
-                        break
-                    if later.strip().split("=", 1)[0].strip() == key:
-                        return offset
-                return number
-    return None

@@ -55,22 +55,25 @@ def _inputs_now(
     phase: dict[str, Any], context: dict[str, Any], results: Mapping[str, dict[str, Any]]
 ) -> dict[str, str]:
     inputs = {"requirement": _hash(context["requirement"]), "definition": _definition(phase)}
+    choice = (context.get("blueprints") or {}).get(phase["name"])
+    if choice is not None:
+        inputs["blueprint"] = _hash([choice["personas"], choice["mode"]])
     for need in phase["needs"]:
         result = results.get(need)
         if result is None:
             continue
         outputs = dict(result["outputs"])
+        files = {artifact["path"]: artifact["sha256"] for artifact in result["artifacts"]}
         for edit in context["edits"]:
             if edit["phase"] == need:
                 outputs.update(edit["outputs"])
+                files.update({one["path"]: one["sha256"] for one in edit.get("artifacts") or ()})
         inputs[f"needs:{need}"] = _hash(
             {
                 "attempt": result["attempt"],
                 "status": result["status"],
                 "outputs": outputs,
-                "artifacts": sorted(
-                    [artifact["path"], artifact["sha256"]] for artifact in result["artifacts"]
-                ),
+                "artifacts": sorted([path, sha256] for path, sha256 in files.items()),
             }
         )
     return inputs
