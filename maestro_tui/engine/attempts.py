@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from maestro_tui.model.context import Usage
 from maestro_tui.store.journal import read_events
 
 JOURNAL = "journal.jsonl"
@@ -41,6 +44,36 @@ def begun_attempts(session_dir: Path) -> BegunAttempts:
         elif event.type in _OUTCOMES and unfinished.get(event.phase) == event.attempt:
             del unfinished[event.phase]
     return BegunAttempts(highest, unfinished)
+
+
+def lost_spending(
+    session_dir: Path, unfinished: Mapping[str, int], recovered: Mapping[str, int]
+) -> dict[str, tuple[int, Usage]]:
+    """Phase → the attempt that was broken off and what it had spent, as far as the journal tells.
+
+    `recovered` names the attempts whose spending was added before.
+    """
+    wanted = {name: number for name, number in unfinished.items() if recovered.get(name, 0) < number}
+    if not wanted:
+        return {}
+    last: dict[str, dict[tuple[str | None, str, int], Usage]] = {}
+    for event in read_events(session_dir / JOURNAL).events:
+        if event.type != "usage_reported" or event.phase is None or wanted.get(event.phase) != event.attempt:
+            continue
+        one_try = (event.persona, str(event.data.get("step")), int(event.data.get("attempt_try") or 0))
+        known = {key: event.data[key] for key in Usage.model_fields if key in event.data}
+        try:
+            # Each event of one try tells the whole of that try.
+            last.setdefault(event.phase, {})[one_try] = Usage.model_validate(known)
+        except ValidationError:
+            continue
+    found: dict[str, tuple[int, Usage]] = {}
+    for name, tries in last.items():
+        total = Usage()
+        for usage in tries.values():
+            total = total.plus(usage)
+        found[name] = (wanted[name], total)
+    return found
 
 
 def _logged(folder: Path) -> dict[str, int]:

@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from maestro_tui.model.context import Decision
+from maestro_tui.model.context import BlueprintChoice, Decision
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import ALIASES, Persona, Phase
-from maestro_tui.performers.toolbox.catalogue import CATALOGUE, ToolPersona
+from maestro_tui.model.workflow import ALIASES, Mode, Persona, Phase
+from maestro_tui.performers.toolbox.catalogue import CATALOGUE
 
 KEEP_RATIO = 0.25
 """A persona joins the team when its score is at least this part of the best one's."""
@@ -28,21 +29,155 @@ class Blueprint:
     """The team of a phase: its personas in order, how they work, what they promise, and why they."""
 
     personas: tuple[Persona, ...]
-    mode: str
-    """`sequential` or `parallel`."""
+    mode: Mode
     promises: tuple[str, ...]
     """Deliverables (globs) that the personas promise beyond the phase's own."""
     decision: Decision
 
 
-def choose(phase: Phase, requirement: str) -> Blueprint:
-    """The blueprint of a phase: the personas it names, else toolbox personas chosen by rules.
+def choose(
+    phase: Phase,
+    requirement: str,
+    *,
+    pool: Sequence[Persona] = (),
+    override: BlueprintChoice | None = None,
+    classification: Mapping[str, Any] | None = None,
+) -> Blueprint:
+    """The blueprint of a phase: the operator's word, else the personas it names, else personas chosen by rules.
 
     The rules are BM25 (Robertson and Zaragoza 2009, k1 1.2, b 0.75) of the phase's name and objective over
-    the personas' descriptions. Raises `InputError` when no persona fits.
+    the descriptions of the workflow's `pool`, or of the toolbox when there is none. `classification` is the
+    session's (type, complexity, parallelizability) and decides how a chosen team works. Raises `InputError`
+    when no persona fits, or the operator named one that does not exist.
     """
+    if override is not None:
+        return _as_overridden(phase, requirement, pool, override)
     if phase.personas:
-        return _as_written(phase)
+        return blueprint_of(
+            phase,
+            phase.personas,
+            phase.mode or "sequential",
+            rationale="The workflow names the personas of this phase.",
+            decided_by="workflow",
+        )
+    if pool:
+        return _from_pool(phase, requirement, pool, classification or {})
+    return _from_toolbox(phase, requirement)
+
+
+def candidates_of(phase: Phase, pool: Sequence[Persona]) -> tuple[Persona, ...]:
+    """Who could work on a phase: its own personas, the workflow's, then the toolbox."""
+    tools = [Persona(name=tool.name, description=tool.description) for tool in CATALOGUE]
+    named = {one.name: one for one in (*tools, *pool, *phase.personas)}
+    first = [one.name for one in (*phase.personas, *pool)]
+    return tuple(named[name] for name in dict.fromkeys((*first, *named)))
+
+
+def blueprint_of(
+    phase: Phase,
+    personas: Sequence[Persona],
+    mode: Mode,
+    *,
+    rationale: str,
+    decided_by: str,
+    alternatives: Sequence[str] = (),
+    score: float | None = None,
+    label: str = "",
+) -> Blueprint:
+    """A blueprint with its decision."""
+    catalogue = {tool.name: tool for tool in CATALOGUE}
+    promises = tuple(
+        glob
+        for persona in personas
+        if persona.performer == "toolbox" and persona.name in catalogue
+        for glob in catalogue[persona.name].deliverables
+    )
+    names = ", ".join(persona.name for persona in personas)
+    return Blueprint(
+        personas=tuple(personas),
+        mode=mode,
+        promises=promises,
+        decision=Decision(
+            phase=phase.name,
+            about="blueprint",
+            choice=f"{label}{mode}: {names}",
+            rationale=rationale,
+            alternatives=tuple(alternatives),
+            score=score,
+            decided_by=decided_by,
+        ),
+    )
+
+
+def _as_overridden(
+    phase: Phase, requirement: str, pool: Sequence[Persona], word: BlueprintChoice
+) -> Blueprint:
+    everyone = {one.name: one for one in candidates_of(phase, pool)}
+    if word.personas is not None:
+        unknown = [name for name in word.personas if name not in everyone]
+        if unknown:
+            raise InputError(
+                f"Nobody is called {clean(unknown[0], 80)!r} who could work on {phase.name!r}; there are "
+                f"{', '.join(everyone)}. Nothing was run in it."
+            )
+        personas: Sequence[Persona] = [everyone[name] for name in word.personas]
+        usual = phase.mode or "sequential"
+    else:
+        base = choose(phase, requirement, pool=pool)
+        personas, usual = base.personas, base.mode
+    return blueprint_of(
+        phase,
+        personas,
+        word.mode or usual,
+        rationale=word.reason or "asked for by the operator",
+        decided_by=word.by,
+        alternatives=[name for name in everyone if name not in {one.name for one in personas}],
+    )
+
+
+def _from_pool(
+    phase: Phase, requirement: str, pool: Sequence[Persona], classification: Mapping[str, Any]
+) -> Blueprint:
+    by_name = {one.name: one for one in pool}
+    scored = bm25(f"{phase.name} {phase.objective}", {one.name: one.description for one in pool})
+    best = max(score for score, _ in scored.values())
+    if best <= 0:
+        raise InputError(
+            f"None of the workflow's personas ({', '.join(by_name)}) has a word in common with phase "
+            f"{phase.name!r} and its objective {clean(phase.objective, 120)!r}. Name its personas, or describe them "
+            "better. Nothing was run in it."
+        )
+    extra = bm25(requirement, {name: by_name[name].description for name in scored})
+    ranked = sorted(scored, key=lambda name: (-scored[name][0], -extra[name][0], name))
+    chosen = [name for name in ranked if scored[name][0] >= KEEP_RATIO * best]
+    mode, why = _mode(phase, len(chosen), classification)
+    return blueprint_of(
+        phase,
+        [by_name[name] for name in chosen],
+        mode,
+        rationale=f"BM25 of the phase's name and objective over the personas' descriptions: {_scores(ranked, scored)}. {why}",
+        decided_by="rules",
+        alternatives=[name for name in ranked if name not in chosen],
+        score=round(best, 4),
+    )
+
+
+def _mode(phase: Phase, count: int, classification: Mapping[str, Any]) -> tuple[Mode, str]:
+    if phase.mode is not None:
+        return phase.mode, f"The workflow says {phase.mode}."
+    if count < 2:
+        return "sequential", "One persona works alone."
+    if classification.get("parallelizability") == "fully_parallel":
+        return "parallel", "Side by side: the requirement was classified as fully parallel."
+    if classification.get("complexity") in ("complex", "very_complex"):
+        return (
+            "collaborative",
+            f"Draft, comments, revision: the requirement is {classification['complexity']}.",
+        )
+    return "sequential", "One after the other: nothing speaks for another way."
+
+
+def _from_toolbox(phase: Phase, requirement: str) -> Blueprint:
     kind = ALIASES.get(phase.name, phase.name)
     fitting = [persona for persona in CATALOGUE if kind in persona.phases]
     scored = bm25(
@@ -59,48 +194,23 @@ def choose(phase: Phase, requirement: str) -> Blueprint:
     extra = bm25(requirement, {name: by_name[name].description for name in scored})
     ranked = sorted(scored, key=lambda name: (-scored[name][0], -extra[name][0], name))
     chosen = [name for name in ranked if scored[name][0] >= KEEP_RATIO * best]
-    tools: list[ToolPersona] = [tool for tool in CATALOGUE if tool.name in chosen]
-    words = "; ".join(
+    tools = [tool for tool in CATALOGUE if tool.name in chosen]
+    return blueprint_of(
+        phase,
+        [Persona(name=tool.name, description=tool.description) for tool in tools],
+        phase.mode or "sequential",
+        rationale=f"BM25 of the phase's name and objective over the personas' descriptions: {_scores(ranked, scored)}",
+        decided_by="rules",
+        alternatives=[tool.name for tool in CATALOGUE if tool.name not in chosen],
+        score=round(best, 4),
+        label="toolbox, ",
+    )
+
+
+def _scores(ranked: Sequence[str], scored: Mapping[str, tuple[float, Sequence[str]]]) -> str:
+    return "; ".join(
         f"{name} {scored[name][0]:.2f} ({', '.join(scored[name][1]) or 'no word in common'})"
         for name in ranked
-    )
-    mode = phase.mode or "sequential"
-    return Blueprint(
-        personas=tuple(Persona(name=tool.name, description=tool.description) for tool in tools),
-        mode=mode,
-        promises=tuple(glob for tool in tools for glob in tool.deliverables),
-        decision=Decision(
-            phase=phase.name,
-            about="blueprint",
-            choice=f"toolbox, {mode}: {', '.join(tool.name for tool in tools)}",
-            rationale=f"BM25 of the phase's name and objective over the personas' descriptions: {words}",
-            alternatives=tuple(tool.name for tool in CATALOGUE if tool.name not in chosen),
-            score=round(best, 4),
-            decided_by="rules",
-        ),
-    )
-
-
-def _as_written(phase: Phase) -> Blueprint:
-    mode = phase.mode or "sequential"
-    catalogue = {tool.name: tool for tool in CATALOGUE}
-    promises = tuple(
-        glob
-        for persona in phase.personas
-        if persona.performer == "toolbox" and persona.name in catalogue
-        for glob in catalogue[persona.name].deliverables
-    )
-    return Blueprint(
-        personas=phase.personas,
-        mode=mode,
-        promises=promises,
-        decision=Decision(
-            phase=phase.name,
-            about="blueprint",
-            choice=f"{mode}: {', '.join(persona.name for persona in phase.personas)}",
-            rationale="The workflow names the personas of this phase.",
-            decided_by="workflow",
-        ),
     )
 
 

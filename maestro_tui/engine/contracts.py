@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from maestro_tui.engine import schemas
 from maestro_tui.model.context import ContractCheck, Gate, GateVerdict
+from maestro_tui.model.contract import Contract
+from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Phase
 
 RATIOS = ("tests", "coverage")
@@ -17,15 +22,24 @@ the contract's affair: it says nothing of how good they are."""
 _SKIPPED_FOLDERS = frozenset([".git", "__pycache__", "node_modules", ".venv", "venv", ".tox", ".nox"])
 
 
-def check_contract(workspace: Path, deliverables: Iterable[str], changed: Iterable[str]) -> ContractCheck:
-    """Which deliverables (globs relative to the workspace) match a non-empty regular file that is there.
+def check_contract(
+    workspace: Path,
+    deliverables: Iterable[str],
+    changed: Iterable[str],
+    contracts: Sequence[Contract] = (),
+) -> ContractCheck:
+    """Which deliverables (globs relative to the workspace) match a non-empty regular file that is there, and
+    whether what `contracts` ask for beyond that is so.
 
     `changed` are the paths that this attempt left new or changed: they are looked at first, so that a large
     workspace is walked only for what is not among them.
     """
-    wanted = tuple(dict.fromkeys(deliverables))
+    promised = [glob for contract in contracts for glob in contract.deliverables]
+    wanted = tuple(dict.fromkeys((*deliverables, *promised)))
+    made = list(changed)
     open_ones = {pattern: _matcher(pattern) for pattern in wanted}
     fulfilled: list[str] = []
+    seen: list[str] = []
 
     def take(path: str) -> None:
         for pattern in [p for p, match in open_ones.items() if match(path)]:
@@ -33,24 +47,82 @@ def check_contract(workspace: Path, deliverables: Iterable[str], changed: Iterab
                 fulfilled.append(pattern)
                 del open_ones[pattern]
 
-    for path in changed:
+    for path in made:
         take(path)
     for pattern in list(open_ones):
         if not any(sign in pattern for sign in "*?["):
             take(pattern)
     if open_ones:
-        for folder, folders, files in os.walk(workspace):
-            folders[:] = [name for name in folders if name not in _SKIPPED_FOLDERS]
-            inside = Path(folder).relative_to(workspace)
-            for name in files:
-                take((inside / name).as_posix())
+        for path in _walk(workspace):
+            seen.append(path)
+            take(path)
             if not open_ones:
                 break
+    missing = tuple(pattern for pattern in wanted if pattern in open_ones)
+    violations = [_missing_sentence(pattern, contracts, [*made, *seen]) for pattern in missing]
+    good, checked = 0, 0
+    for contract in contracts:
+        if contract.json_schema is None:
+            continue
+        sentences, fine, count = _check_schema(workspace, contract)
+        violations += sentences
+        good, checked = good + fine, checked + count
     return ContractCheck(
         deliverables=wanted,
         fulfilled=tuple(pattern for pattern in wanted if pattern in fulfilled),
-        missing=tuple(pattern for pattern in wanted if pattern in open_ones),
+        missing=missing,
+        violations=tuple(violations),
+        schemas=(good, checked) if checked else None,
     )
+
+
+def _walk(workspace: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(workspace):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
+        inside = Path(folder).relative_to(workspace)
+        for name in sorted(files):
+            yield (inside / name).as_posix()
+
+
+def _missing_sentence(pattern: str, contracts: Sequence[Contract], found: Sequence[str]) -> str:
+    """Which file is missing, who owes it, and what is there under a similar name."""
+    owed = next((one for one in contracts if pattern in one.deliverables), None)
+    whose = "deliverable"
+    if owed is not None:
+        whose = f"contract {owed.name!r}" + (f", owed by {owed.provider}," if owed.provider else "") + ":"
+    wanted = pattern.rsplit("/", 1)[-1]
+    names: dict[str, str] = {}
+    for path in found:
+        names.setdefault(path.rsplit("/", 1)[-1], path)
+    stem = wanted.partition(".")[0]
+    close = [name for name in names if stem and "*" not in stem and name.partition(".")[0] == stem]
+    close = close or difflib.get_close_matches(wanted, list(names), n=2, cutoff=0.7)
+    instead = ", ".join(clean(names[name], 80) for name in close[:2])
+    return f"{whose} {pattern!r} is missing" + (f"; found instead: {instead}" if instead else "")
+
+
+def _check_schema(workspace: Path, contract: Contract) -> tuple[list[str], int, int]:
+    """Sentences about files that break the schema, how many satisfy it, and how many there are."""
+    assert contract.json_schema is not None
+    whose = f"contract {contract.name!r}" + (f", owed by {contract.provider}" if contract.provider else "")
+    matchers = [_matcher(pattern) for pattern in contract.deliverables]
+    files = [path for path in _walk(workspace) if any(match(path) for match in matchers)]
+    try:
+        validator = schemas.validator_of(contract.json_schema, workspace)
+    except schemas.BadSchema as error:
+        return [f"{whose}: {error}"], 0, max(1, len(files))
+    sentences = []
+    for path in files:
+        problems = schemas.problems_of_file(workspace / path, path, validator)
+        if problems:
+            more = (
+                f" and {len(problems) - schemas.PROBLEMS_TOLD} more"
+                if len(problems) > schemas.PROBLEMS_TOLD
+                else ""
+            )
+            told = "; ".join(problems[: schemas.PROBLEMS_TOLD])
+            sentences.append(f"{whose}: {clean(path, 120)} breaks its schema: {told}{more}")
+    return sentences, len(files) - len(sentences), len(files)
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:
@@ -100,10 +172,24 @@ def measure_quality(
     table: dict[str, float | None] = dict(metrics)
     if contract.deliverables:
         table["contract"] = round(len(contract.fulfilled) / len(contract.deliverables), 4)
+    if contract.schemas is not None:
+        table["schema"] = round(contract.schemas[0] / contract.schemas[1], 4)
     if table.get("quality") is None:
         measured = [value for name in RATIOS if (value := table.get(name)) is not None]
         table["quality"] = round(sum(measured) / len(measured), 4) if measured and not failed_work else None
     return table
+
+
+def check_outputs(phase: Phase, outputs: Mapping[str, Any], workspace: Path) -> list[str]:
+    """Sentences about what breaks the phase's `outputs_schema`; empty when it has none or all fits."""
+    if phase.outputs_schema is None:
+        return []
+    try:
+        validator = schemas.validator_of(phase.outputs_schema, workspace)
+    except schemas.BadSchema as error:
+        return [f"outputs: {error}"]
+    problems = schemas.problems_of(dict(outputs), validator)
+    return [f"outputs break their schema: {problem}" for problem in problems[: schemas.PROBLEMS_TOLD]]
 
 
 def judge(phase: Phase, contract: ContractCheck, quality: Mapping[str, float | None]) -> Gate:
@@ -111,7 +197,12 @@ def judge(phase: Phase, contract: ContractCheck, quality: Mapping[str, float | N
 
     A threshold that nothing was measured against is not met: not measured is never a pass.
     """
-    failures = [f"deliverable {pattern!r} is missing" for pattern in contract.missing]
+    failures = list(contract.violations)
+    failures += [
+        f"deliverable {pattern!r} is missing"
+        for pattern in contract.missing
+        if not any(repr(pattern) in sentence for sentence in contract.violations)
+    ]
     tests = quality.get("tests")
     if tests is not None and tests < 1:
         failures.append(f"tests: {tests:.1%} passed; a red suite never passes")
@@ -124,6 +215,12 @@ def judge(phase: Phase, contract: ContractCheck, quality: Mapping[str, float | N
             failures.append(f"{name} was not measured, and the gate asks for at least {limit:g}")
         elif value < limit:
             failures.append(f"{name} is {value:g}, and the gate asks for at least {limit:g}")
+    for name, most in phase.limits.items():
+        value = quality.get(name)
+        if value is None:
+            failures.append(f"{name} was not measured, and the gate allows at most {most:g}")
+        elif value > most:
+            failures.append(f"{name} is {value:g}, and the gate allows at most {most:g}")
     verdict: GateVerdict = "failed" if failures else "waiting" if phase.approval else "passed"
     return Gate(
         verdict=verdict, score=quality.get("quality"), threshold=phase.threshold, failures=tuple(failures)

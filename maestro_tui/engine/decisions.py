@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from maestro_tui.engine.attempts import JOURNAL
@@ -11,8 +10,8 @@ from maestro_tui.engine.drive import operator_name
 from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
+    BlueprintChoice,
     Decision,
-    Edit,
     GateVerdict,
     Lineage,
     PhaseError,
@@ -21,10 +20,11 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import PlanError
+from maestro_tui.model.policy import Budget, BudgetRaise
 from maestro_tui.model.text import clean, new_session_id
-from maestro_tui.model.workflow import Workflow
+from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.journal import Journal
-from maestro_tui.store.lease import Hold, hold_session
+from maestro_tui.store.lease import hold_session
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
@@ -48,6 +48,14 @@ def decide(
         )
     if verdict != "approved" and not reason.strip():
         raise PlanError("Say why: a rejection or a push back needs a reason.")
+    most = situation.workflow.phase(name).max_iterations
+    if verdict == "pushed_back" and most is not None:
+        times = situation.head.context.pushed_back.get(name, 0)
+        if times >= most:
+            raise PlanError(
+                f"Phase {name!r} of session {session_id} was pushed back {times} times, and its workflow allows "
+                f"{most} (max_iterations). Approve it, reject it, or edit its outputs; nothing was changed."
+            )
     author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
 
     def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
@@ -59,15 +67,18 @@ def decide(
         if verdict == "rejected":
             update["status"] = PhaseStatus.FAILED
             update["error"] = PhaseError(kind="rejected", message=f"rejected by {author}: {why}")
-        elif verdict == "pushed_back":
+        context = head.context
+        if verdict == "pushed_back":
             update["status"] = PhaseStatus.PENDING
-        return _with(head.context, name, result.model_copy(update=update)), None
+            times = {**context.pushed_back, name: context.pushed_back.get(name, 0) + 1}
+            context = context.model_copy(update={"pushed_back": times})
+        return _with(context, name, result.model_copy(update=update)), None
 
     attempt = results[name].attempt
     with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
         data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
-        _tell(engine, session_id, "gate_decided", name, attempt, data)
+        tell(engine, session_id, "gate_decided", name, attempt, data)
     return commit.context
 
 
@@ -103,45 +114,80 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
         attempt = situation.highest_attempts.get(name, 0)
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
         data = {"status": "skipped", "by": author, "reason": why, "seq": commit.seq}
-        _tell(engine, session_id, "phase_committed", name, attempt, data)
+        tell(engine, session_id, "phase_committed", name, attempt, data)
     return commit.context
 
 
-def edit(
+def raise_budget(
+    engine: Engine, session_id: str, phase: str | None, more: Budget, by: str | None, reason: str
+) -> TeamExecutionContext:
+    """Record that more may be spent. Raises `PlanError` when that budget does not exist or nothing is added."""
+    situation = engine.situation(session_id, need_workspace=False)
+    name = situation.workflow.resolve(phase) if phase is not None else None
+    budget = situation.workflow.phase(name).budget if name is not None else situation.workflow.budget
+    whose = f"phase {name!r}" if name is not None else "the session"
+    asked = [key for key in Budget.model_fields if getattr(more, key) is not None]
+    if not asked:
+        raise PlanError("Say what to add: seconds, tokens or cost. Nothing was changed.")
+    if budget is None or any(getattr(budget, key) is None for key in asked):
+        raise PlanError(
+            f"{whose[0].upper()}{whose[1:]} of {session_id} has no budget in {', '.join(asked)}, so there is nothing "
+            "to raise. Nothing was changed."
+        )
+    if not reason.strip():
+        raise PlanError("Say why: a raise is recorded with your name, the time and the reason.")
+    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    word = BudgetRaise(phase=name, more=more, by=author, at=now, reason=why)
+
+    def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
+        return head.context.model_copy(update={"raises": (*head.context.raises, word)}), None
+
+    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+        commit = engine.store.commit(session_id, "init", 0, add, hold=hold)
+        data = {
+            "more": more.model_dump(exclude_none=True),
+            "by": author,
+            "reason": why,
+            "seq": commit.seq,
+        }
+        tell(engine, session_id, "budget_raised", name, None, data)
+    return commit.context
+
+
+def choose_blueprint(
     engine: Engine,
     session_id: str,
-    edits: Mapping[str, Mapping[str, Any]],
-    hold: Hold,
+    phase: str,
+    personas: Sequence[str] | None,
+    mode: Mode | None,
     by: str | None,
     reason: str,
 ) -> TeamExecutionContext:
-    """Record changed outputs of committed phases; later phases become stale. The caller holds the session."""
+    """Record who is to work on a phase and how; with neither, take the earlier word back."""
     situation = engine.situation(session_id, need_workspace=False)
-    author, now = by or operator_name(), engine.team.now()
-    made: list[Edit] = []
-    for given, change in edits.items():
-        name = situation.workflow.resolve(given)
-        result = situation.head.context.phase_results.get(name)
-        if result is None or result.status not in (PhaseStatus.COMPLETED, PhaseStatus.PROVIDED):
-            raise PlanError(f"Phase {name!r} of session {session_id} has no committed outputs to edit.")
-        outputs = change["outputs"] if set(change) == {"outputs"} else change
-        if not isinstance(outputs, Mapping):
-            raise PlanError(f"The edit of {name!r} must be a table of outputs.")
-        try:
-            json.dumps(outputs, allow_nan=False, ensure_ascii=False).encode("utf-8")
-        except (ValueError, TypeError, RecursionError) as error:
-            raise PlanError(f"The edit of {name!r} is not JSON: {clean(error, 200)}.") from error
-        made.append(
-            Edit(phase=name, outputs=dict(outputs), by=author, at=now, reason=clean(reason, REASON_LIMIT))
+    name = situation.workflow.resolve(phase)
+    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    word = None
+    if personas is not None or mode is not None:
+        chosen = tuple(personas) if personas is not None else None
+        word = BlueprintChoice(personas=chosen, mode=mode, by=author, at=now, reason=why)
+
+    def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
+        others = {key: one for key, one in head.context.blueprints.items() if key != name}
+        blueprints = others if word is None else {**others, name: word}
+        context = head.context.model_copy(update={"blueprints": blueprints})
+        # Whoever is not there must be told now, not when the phase begins.
+        made = engine.team.blueprint(situation.workflow, situation.workflow.phase(name), context)
+        decision = made.decision.model_copy(
+            update={"decided_by": author, "at": now, "rationale": why or made.decision.rationale}
         )
+        return context.model_copy(update={"session_decisions": (*context.session_decisions, decision)}), None
 
-    def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
-        return head.context.model_copy(update={"edits": (*head.context.edits, *made)}), None
-
-    commit = engine.store.commit(session_id, "init", 0, add, hold=hold)
-    for one in made:
-        data = {"by": author, "keys": sorted(one.outputs), "reason": one.reason, "seq": commit.seq}
-        _tell(engine, session_id, "edits_applied", one.phase, None, data)
+    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+        commit = engine.store.commit(session_id, "init", 0, change, hold=hold)
+        told = commit.context.session_decisions[-1]
+        data = {"choice": told.choice, "decided_by": author, "reason": why, "seq": commit.seq}
+        tell(engine, session_id, "blueprint_selected", name, None, data)
     return commit.context
 
 
@@ -153,7 +199,7 @@ def descend(
     lineage = Lineage(session_id=commit.session_id, seq=commit.seq, sha256=commit.sha256, how=how)
     engine.store.create(commit.context.model_copy(update={"session_id": name, "lineage": lineage}))
     data = {"from": commit.session_id, "seq": commit.seq, "sha256": commit.sha256, "how": how}
-    _tell(engine, name, "forked", None, None, data)
+    tell(engine, name, "forked", None, None, data)
     return name
 
 
@@ -161,7 +207,7 @@ def _with(context: TeamExecutionContext, name: str, result: PhaseResult) -> Team
     return context.model_copy(update={"phase_results": {**context.phase_results, name: result}})
 
 
-def _tell(
+def tell(
     engine: Engine,
     session_id: str,
     type: str,
@@ -169,6 +215,7 @@ def _tell(
     attempt: int | None,
     data: Mapping[str, Any],
 ) -> None:
+    """Write one event about an act to the session's journal."""
     path = engine.store.session_dir(session_id) / JOURNAL
     journal = SessionJournal(Journal(path, session_id, clock=engine.team.clock, seal=True), engine.listeners)
     journal.event(type, phase=phase, attempt=attempt, data=data)

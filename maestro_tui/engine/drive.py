@@ -8,23 +8,27 @@ import shutil
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from maestro_tui.engine.attempts import JOURNAL
+from maestro_tui.engine.attempt import Attempt
+from maestro_tui.engine.attempts import JOURNAL, lost_spending
+from maestro_tui.engine.ledger import Ledger
+from maestro_tui.engine.receipts import REDONE_KINDS
 from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
-from maestro_tui.engine.team import Attempt, TeamExecutionEngineV2
+from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
     PhaseError,
     PhaseResult,
     PhaseStatus,
     TeamExecutionContext,
-    Usage,
 )
 from maestro_tui.model.errors import FencedError, MaestroError, PlanError, StoreError
 from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, plan
+from maestro_tui.model.policy import BreakerState
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
@@ -32,6 +36,7 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.logs import PhaseLog
+from maestro_tui.store.receipts import drop_receipts
 from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace import Workspace
 
@@ -55,6 +60,7 @@ class Situation:
     workspace: Path
     open_attempts: Mapping[str, int]
     highest_attempts: Mapping[str, int]
+    now: datetime
 
     def plan(self, request: Request) -> Plan:
         """The plan for a request from here."""
@@ -65,6 +71,7 @@ class Situation:
             basis=self.head.sha256,
             interrupted=self.open_attempts,
             attempts=self.highest_attempts,
+            now=self.now,
         )
 
 
@@ -89,6 +96,7 @@ class Drive:
         self._running: dict[str, asyncio.Task[PhaseResult]] = {}
         self._paused_at: set[str] = set()
         self._lost: MaestroError | None = None
+        self._ledger: Ledger
 
     async def run(self, request: Request, started: bool = False) -> TeamExecutionContext:
         """Run until nothing is ready; the last committed context. Cancelling stops all work, resumably.
@@ -101,7 +109,9 @@ class Drive:
             self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
             if started:
                 self._journal.event("session_started", data={"workflow": self._situation().workflow.name})
+            self._recover_spending()
             request = self._persist(request).model_copy(update={"widen": False})
+            self._ledger = Ledger(self._store.head(self._session_id).context)
             await self._loop(request)
         except asyncio.CancelledError:
             await self._stop()
@@ -139,6 +149,22 @@ class Drive:
         if update:
             self._commit_context(lambda head: head.model_copy(update=update))
         return request
+
+    def _recover_spending(self) -> None:
+        """What an attempt had spent when its runner died is in the journal only: it counts for the budgets."""
+        situation = self._situation()
+        context = situation.head.context
+        lost = lost_spending(self._dir, situation.open_attempts, context.recovered)
+        if not lost:
+            return
+
+        def change(head: TeamExecutionContext) -> TeamExecutionContext:
+            for name, (number, usage) in lost.items():
+                head = head.with_spent(name, usage)
+                head = head.model_copy(update={"recovered": {**head.recovered, name: number}})
+            return head
+
+        self._commit_context(change)
 
     def _commit_context(self, change: Callable[[TeamExecutionContext], TeamExecutionContext]) -> None:
         self._store.commit(
@@ -201,9 +227,13 @@ class Drive:
                 phase=situation.workflow.phase(name),
                 number=number,
                 workspace=Workspace(self._dir, situation.workspace, exclude=(self._store.root,)),
+                session_dir=self._dir,
                 scratch=scratch,
+                ledger=self._ledger,
+                now=self._team.now,
                 log_name=log_path.name,
                 feedback=_feedback(situation.head.context.phase_results.get(name)),
+                reusable=_reusable(name, situation),
                 foreign_globs=_foreign_globs(name, situation.workflow),
             )
             result = await self._outcome(attempt, sink)
@@ -214,7 +244,9 @@ class Drive:
                 attempt=number,
                 started_at=started,
                 finished_at=now,
-                usage=Usage(seconds=round((now - started).total_seconds(), 3)),
+                usage=self._ledger.of_attempt(name).model_copy(
+                    update={"seconds": round((now - started).total_seconds(), 3)}
+                ),
                 error=PhaseError(kind="cancelled", message="cancelled by the operator", log=log_path.name),
             )
             self._commit(name, result, situation.workflow, sink.close())
@@ -260,8 +292,10 @@ class Drive:
             context = head.context
             before = context.phase_results.get(name)
             if result.status == PhaseStatus.CANCELLED and before is not None and before.done:
-                return context.model_copy(update={"usage": context.usage.plus(result.usage)}), workflow
-            context = context.with_result(name, result)
+                return context.with_spent(name, result.usage), workflow
+            context = _with_breaker(
+                context.with_result(name, result), name, result, workflow, self._team.now()
+            )
             if context.scope is not None and name not in context.scope:
                 context = context.model_copy(update={"scope": (*context.scope, name)})
             return context, workflow
@@ -271,15 +305,29 @@ class Drive:
         except (StoreError, FencedError) as error:
             self._lost = error
             raise
+        self._ledger.close(name, result.usage)
+        if result.done:
+            # Nothing of it will be done again; until here a receipt may save a second payment.
+            drop_receipts(self._dir, name)
         data |= {"seq": commit.seq, "sha256": commit.sha256}
         waiting = result.gate is not None and result.gate.verdict == "waiting"
         kind = {
             PhaseStatus.COMPLETED: "phase_committed",
             PhaseStatus.CANCELLED: "phase_cancelled",
+            PhaseStatus.PENDING: "phase_cancelled",
         }.get(result.status, "phase_failed")
         self._journal.event(kind, phase=name, attempt=result.attempt, data=data)
         if waiting:
             self._journal.event("gate_waiting", phase=name, attempt=result.attempt, data={})
+        if result.error is not None and result.error.kind == "budget":
+            self._journal.event(
+                "budget_spent", phase=name, attempt=result.attempt, data={"reason": data["error"]}
+            )
+        state = commit.context.breakers.get(name)
+        if state is not None and state.opened_at is not None and result.status == PhaseStatus.FAILED:
+            self._journal.event(
+                "breaker_opened", phase=name, attempt=result.attempt, data={"failures": state.failures}
+            )
 
     def _close(self, situation: Situation, made: Plan, stopped: bool) -> None:
         """Say how this run ended."""
@@ -290,10 +338,13 @@ class Drive:
             for name, result in results.items()
             if result.gate is not None and result.gate.verdict == "waiting"
         ]
+        spent = [n for n, one in results.items() if one.error is not None and one.error.kind == "budget"]
         if failed:
             self._journal.event("session_failed", data={"phases": failed})
         elif waiting:
             self._journal.event("session_paused", data={"reason": "approval", "phases": waiting})
+        elif spent:
+            self._journal.event("session_paused", data={"reason": "budget", "phases": spent})
         elif self._paused_at:
             self._journal.event(
                 "session_paused", data={"reason": "review", "phases": sorted(self._paused_at)}
@@ -341,6 +392,30 @@ def _foreign_globs(own: str, workflow: Workflow) -> frozenset[str]:
     )
 
 
+def _reusable(name: str, situation: Situation) -> int | None:
+    """The attempt whose finished personas may stand: broken off, or failed for another reason than its work."""
+    if name in situation.open_attempts:
+        return situation.open_attempts[name]
+    result = situation.head.context.phase_results.get(name)
+    if result is None or result.done or result.error is None or result.error.kind in REDONE_KINDS:
+        return None
+    return result.attempt
+
+
+def _with_breaker(
+    context: TeamExecutionContext, name: str, result: PhaseResult, workflow: Workflow, now: datetime
+) -> TeamExecutionContext:
+    """The context with the phase's circuit breaker after one more attempt; nothing without one."""
+    breaker = workflow.phase(name).breaker if name in workflow.names else None
+    if breaker is None or result.status not in (PhaseStatus.COMPLETED, PhaseStatus.FAILED):
+        return context
+    state = context.breakers.get(name, BreakerState())
+    failed = result.status == PhaseStatus.FAILED
+    return context.model_copy(
+        update={"breakers": {**context.breakers, name: state.after(breaker, failed, now)}}
+    )
+
+
 def _feedback(result: PhaseResult | None) -> Mapping[str, Any] | None:
     """Why the phase runs again, for its performers."""
     if result is None:
@@ -354,5 +429,6 @@ def _feedback(result: PhaseResult | None) -> Mapping[str, Any] | None:
             "outputs": result.outputs,
         }
     if result.error is not None:
-        return {"verdict": "failed", "error": result.error.message, "attempt": result.attempt}
+        told = {"verdict": "failed", "kind": result.error.kind, "error": result.error.message}
+        return {**told, "attempt": result.attempt}
     return None

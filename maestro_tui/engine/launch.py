@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from maestro_tui.engine.classification import classify
 from maestro_tui.model.context import (
     Artifact,
     Decision,
@@ -103,7 +104,7 @@ def first_context(
         scope=scope,
         pause_after=_resolve_all(workflow, launch.pause_after) or (),
         phase_results={name: results[name] for name in workflow.order if name in results},
-        session_decisions=tuple(decisions),
+        session_decisions=(classify(requirement, now), *decisions),
     )
 
 

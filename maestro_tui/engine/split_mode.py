@@ -10,6 +10,7 @@ from maestro_tui.config import find_workflow
 from maestro_tui.engine import decisions
 from maestro_tui.engine.attempts import begun_attempts
 from maestro_tui.engine.drive import Drive, Situation
+from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, first_context
 from maestro_tui.engine.sinks import Listener
 from maestro_tui.engine.team import TeamExecutionEngineV2
@@ -20,8 +21,9 @@ from maestro_tui.model.context import (
 from maestro_tui.model.errors import HeldError, InputError, PlanError
 from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.plan import plan as make_plan
+from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Workflow
+from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
 
@@ -112,7 +114,7 @@ class TeamExecutionEngineV2SplitMode:
         workflow, path = self._find(launch.workflow or None, workspace)
         context = first_context(launch, workflow, path, workspace, self.team.now())
         self._allow(workflow, str(path or "the workflow"))
-        self.team.check(workflow, make_plan(workflow, context, Request()).runs, context.requirement)
+        self.team.check(workflow, make_plan(workflow, context, Request()).runs, context)
         return context
 
     def create(self, launch: Launch) -> str:
@@ -198,13 +200,13 @@ class TeamExecutionEngineV2SplitMode:
             self.store.repair_views(session_id)
             if edits:
                 self._same_plan(self.situation(session_id), request, plan_hash)
-                decisions.edit(self, session_id, edits, hold, None, reason)
+                edit(self, session_id, edits, hold, None, reason, {})
             situation = self.situation(session_id)
             made = situation.plan(request)
             if not edits:
                 self._same_plan(situation, request, plan_hash)
             self.allow_session(session_id)
-            self.team.check(situation.workflow, made.runs, situation.head.context.requirement)
+            self.team.check(situation.workflow, made.runs, situation.head.context)
             if on_plan is not None:
                 on_plan(self._with_estimates(made, situation.workflow))
             return await self._drive(session_id, hold).run(request)
@@ -288,6 +290,36 @@ class TeamExecutionEngineV2SplitMode:
         """
         return decisions.decide(self, session_id, phase, verdict, by, reason)
 
+    def raise_budget(
+        self,
+        session_id: str,
+        more: Budget,
+        *,
+        phase: str | None = None,
+        by: str | None = None,
+        reason: str = "",
+    ) -> TeamExecutionContext:
+        """Record that more may be spent, on the session or one phase; `resume` goes on. Raises `PlanError` when
+        there is no such budget."""
+        return decisions.raise_budget(self, session_id, phase, more, by, reason)
+
+    def choose_blueprint(
+        self,
+        session_id: str,
+        phase: str,
+        *,
+        personas: Sequence[str] | None = None,
+        mode: Mode | None = None,
+        by: str | None = None,
+        reason: str = "",
+    ) -> TeamExecutionContext:
+        """Record a person's word on who works on a phase and how; with neither, the team decides again.
+
+        A result that exists becomes stale; `resume(from_phase=…)` or `execute_phase` runs it anew. Raises
+        `InputError` when nobody is called so.
+        """
+        return decisions.choose_blueprint(self, session_id, phase, personas, mode, by, reason)
+
     def skip(
         self, session_id: str, phase: str, *, by: str | None = None, reason: str = ""
     ) -> TeamExecutionContext:
@@ -299,12 +331,17 @@ class TeamExecutionEngineV2SplitMode:
         session_id: str,
         edits: Mapping[str, Mapping[str, Any]],
         *,
+        files: Mapping[str, Sequence[str]] | None = None,
         by: str | None = None,
         reason: str = "",
     ) -> TeamExecutionContext:
-        """Record changed outputs of committed phases; what depends on them becomes stale. Nothing runs."""
+        """Record changed outputs of committed phases, and with `files` (phase → paths) artifacts that were changed
+        in the workspace by hand; what depends on them becomes stale. Nothing runs.
+
+        The phase's contract is checked again; `PlanError` says what an edit would break.
+        """
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
-            return decisions.edit(self, session_id, edits, hold, by, reason)
+            return edit(self, session_id, edits, hold, by, reason, files or {})
 
     def situation(self, session_id: str, *, need_workspace: bool = True) -> Situation:
         """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone."""
@@ -330,6 +367,7 @@ class TeamExecutionEngineV2SplitMode:
             workspace=workspace,
             open_attempts=unfinished,
             highest_attempts=begun.highest,
+            now=self.team.now(),
         )
 
     def allow_session(self, session_id: str) -> None:
@@ -379,7 +417,7 @@ class TeamExecutionEngineV2SplitMode:
                 "Nothing was run."
             )
         self.allow_session(situation.head.session_id)
-        self.team.check(situation.workflow, [name], situation.head.context.requirement)
+        self.team.check(situation.workflow, [name], situation.head.context)
 
     def _same_plan(self, situation: Situation, request: Request, plan_hash: str | None) -> None:
         if plan_hash is not None and situation.plan(request).hash != plan_hash:

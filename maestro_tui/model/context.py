@@ -84,6 +84,10 @@ class Usage(_Fact):
             cost_usd=add(self.cost_usd, other.cost_usd),
         )
 
+    def covering(self, later: Usage) -> Usage:
+        """These figures with the known ones of `later` in their place."""
+        return self.model_copy(update=later.model_dump(exclude_none=True))
+
 
 class ContractCheck(_Fact):
     """What the phase had to deliver, held against the files that are really there."""
@@ -228,6 +232,8 @@ class TeamExecutionContext(_Fact):
     usage: Usage = Usage()
     spent: dict[str, Usage] = Field(default_factory=dict)
     """Phase → what all its attempts have spent, for budgets."""
+    recovered: dict[str, int] = Field(default_factory=dict)
+    """Phase → newest interrupted attempt whose spending was read from the journal and added."""
     raises: tuple[BudgetRaise, ...] = ()
     breakers: dict[str, BreakerState] = Field(default_factory=dict)
     pushed_back: dict[str, int] = Field(default_factory=dict)

@@ -17,7 +17,7 @@ EVENT_TYPES = frozenset(
 SYNCED_TYPES = frozenset(
     """session_started phase_started phase_committed phase_failed phase_cancelled gate_waiting gate_decided
     runner_acquired runner_lost edits_applied forked session_paused session_failed session_cancelled
-    session_completed""".split()
+    session_completed usage_reported budget_raised""".split()
 )
 """Event types that are on disk (fdatasync) before the engine goes on."""
 

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from maestro_tui.model.context import PhaseResult, PhaseStatus, TeamExecutionContext
+from maestro_tui.model.context import PhaseResult, PhaseStatus, TeamExecutionContext, Usage
 from maestro_tui.model.errors import PlanError
 from maestro_tui.model.fingerprint import stale_reasons
+from maestro_tui.model.policy import spent_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 
@@ -117,12 +118,14 @@ def plan(
     interrupted: Mapping[str, int] | None = None,
     estimates: Mapping[str, Estimate] | None = None,
     attempts: Mapping[str, int] | None = None,
+    now: datetime | None = None,
 ) -> Plan:
     """The plan for a request. Pure.
 
     `workflow` is the one to run now, `context` the newest committed state, `basis` that commit's SHA-256.
     `interrupted` maps phases to an attempt that began and has no outcome, `attempts` to the highest attempt
-    number ever begun, `estimates` to what earlier runs took. Raises `PlanError` when the request names a
+    number ever begun, `estimates` to what earlier runs took; `now` says which circuit breakers are open
+    (None: none is looked at). Raises `PlanError` when the request names a
     phase that does not exist.
     """
     try:
@@ -143,6 +146,12 @@ def plan(
         action, reason = _decide(
             workflow, name, result, request, target, again, scope, decided, stale, interrupted or {}
         )
+        if action == Action.RUN:
+            stop = spent_words(workflow, context, name) or (
+                _breaker_words(workflow, context, name, now) if name != target else None
+            )
+            if stop is not None:
+                action, reason = Action.BLOCKED, stop
         run = action == Action.RUN
         begun = max((attempts or {}).get(name, 0), result.attempt if result and result.started_at else 0)
         decided[name] = PlannedPhase(
@@ -265,11 +274,34 @@ def _why_run(
         return f"pushed back by {result.gate.by or 'the operator'}: {clean(result.gate.reason or '', 120)}"
     if result.gate is not None and result.gate.verdict == "rejected":
         return f"rejected by {result.gate.by or 'the operator'}: {clean(result.gate.reason or '', 120)}"
+    if result.error is not None and result.error.kind == "budget":
+        return f"attempt {result.attempt} stopped at its budget, which was raised since"
     if result.status == PhaseStatus.FAILED and result.error is not None:
         return f"failed at attempt {result.attempt}: {clean(result.error.message, 160)}"
     if result.status == PhaseStatus.CANCELLED:
         return f"attempt {result.attempt} was cancelled"
     return f"{result.status} at attempt {result.attempt}"
+
+
+def spent_words(workflow: Workflow, context: TeamExecutionContext, name: str) -> str | None:
+    """Why the budgets let no attempt of this phase begin, with the command that raises them; None when they do."""
+    own = context.budget_of(name, workflow.phase(name).budget)
+    words = spent_of(own, context.spent.get(name, Usage()))
+    if words is not None:
+        return f"its budget is spent ({words}); maestro-tui raise {context.session_id} {name} allows more"
+    words = spent_of(context.budget_of(None, workflow.budget), context.usage)
+    if words is not None:
+        return f"the session's budget is spent ({words}); maestro-tui raise {context.session_id} allows more"
+    return None
+
+
+def _breaker_words(
+    workflow: Workflow, context: TeamExecutionContext, name: str, now: datetime | None
+) -> str | None:
+    breaker, state = workflow.phase(name).breaker, context.breakers.get(name)
+    if breaker is None or state is None or now is None:
+        return None
+    return state.blocks(breaker, now)
 
 
 def _blocked_words(planned: PlannedPhase) -> str:

@@ -1,0 +1,69 @@
+"""What a performer gets: everything that earlier phases left, whole, and what this phase has so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from maestro_tui.engine.attempt import Attempt
+from maestro_tui.model.context import PhaseStatus
+from maestro_tui.model.workflow import Phase
+
+
+def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:
+    """The context for one persona as JSON values, see `Task.context`."""
+    context = attempt.context
+    before = [name for name, result in context.results() if name != attempt.phase.name and result.done]
+    outputs = {
+        name: context.outputs_of(name)
+        for name in before
+        if context.phase_results[name].status != PhaseStatus.SKIPPED
+    }
+    if so_far:
+        outputs[attempt.phase.name] = dict(so_far)
+    others = [(name, result) for name, result in context.results() if name != attempt.phase.name]
+    decisions = [
+        *context.session_decisions,
+        *(one for _, result in others for one in result.decisions),
+    ]
+    data: dict[str, Any] = {
+        "session_id": context.session_id,
+        "phase": attempt.phase.name,
+        "objective": attempt.phase.objective,
+        "attempt": attempt.number,
+        "requirement": context.requirement,
+        "outputs": outputs,
+        "decisions": [one.model_dump(mode="json", exclude_defaults=True) for one in decisions],
+        "artifacts": [
+            one.model_dump(mode="json", exclude_none=True)
+            for name, _ in others
+            for one in context.artifacts_of(name)
+        ],
+        "contracts": [
+            *contracts_of(attempt.phase),
+            *(
+                one
+                for name in before
+                if name in attempt.workflow.names
+                for one in contracts_of(attempt.workflow.phase(name))
+            ),
+        ],
+    }
+    if attempt.feedback:
+        data["feedback"] = dict(attempt.feedback)
+    return data
+
+
+def contracts_of(phase: Phase) -> list[dict[str, Any]]:
+    """A phase's promises as JSON values: its deliverables and its contracts."""
+    promises: list[dict[str, Any]] = []
+    if phase.deliverables:
+        promises.append(
+            {"phase": phase.name, "name": "deliverables", "deliverables": list(phase.deliverables)}
+        )
+    for contract in phase.contracts:
+        told = contract.model_dump(mode="json", exclude_defaults=True)
+        if "json_schema" in told:
+            told["schema"] = told.pop("json_schema")
+        promises.append({"phase": phase.name, **told})
+    return promises

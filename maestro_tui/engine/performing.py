@@ -1,0 +1,373 @@
+"""Lets the personas of one attempt work: one after the other, side by side, or as draft, comments and revision."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from maestro_tui.engine.attempt import Attempt
+from maestro_tui.engine.blueprints import Blueprint
+from maestro_tui.engine.handover import handed_over
+from maestro_tui.engine.ledger import BudgetSpent
+from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
+from maestro_tui.engine.receipts import Receipts
+from maestro_tui.model.context import Decision, PhaseError, Usage
+from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.policy import RETRY_AFTER_LIMIT, retry_delay
+from maestro_tui.model.text import clean
+from maestro_tui.model.workflow import Persona
+from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Task
+from maestro_tui.performers.toolbox.catalogue import OUT_FOLDER
+from maestro_tui.store.workspace import Tree
+
+CLAIMING = frozenset(["agent_cli", "acp", "llm", "hive"])
+"""Performers that judge themselves: of their metrics only an opinion is taken, the rest is a claim. What the
+operator runs as a tool, a command or a performer of an own package measures."""
+
+Role = Literal["work", "comment", "revise"]
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What the personas of an attempt have left so far."""
+
+    outputs: dict[str, Any] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    opinions: list[float] = field(default_factory=list)
+    summaries: list[str] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    authors: dict[str, str] = field(default_factory=dict)
+    """Path → persona that left it."""
+    error: PhaseError | None = None
+    bad_outcome: bool = False
+    """True when the error is the measured outcome of work that was done, such as a red test suite."""
+
+
+class Performing:
+    """The work of one attempt. `run` returns what was gathered; failures are in it, not raised."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        blueprint: Blueprint,
+        sink: PhaseSink,
+        performers: Callable[[Persona], Performer],
+        gathered: Gathered,
+        before: Tree,
+        retry_delay_seconds: float | None = None,
+    ) -> None:
+        self._attempt, self._blueprint, self._sink = attempt, blueprint, sink
+        self._performers, self._gathered = performers, gathered
+        self._retry_delay = retry_delay_seconds
+        self._receipts = Receipts(attempt, blueprint, before, sink)
+
+    async def run(self) -> None:
+        """Let them work as the blueprint says. Raises `asyncio.CancelledError` when all has ended."""
+        personas = self._blueprint.personas
+        if len(personas) > 1 and self._blueprint.mode == "parallel":
+            await self._side_by_side(personas)
+        elif len(personas) > 1 and self._blueprint.mode == "collaborative":
+            await self._together(personas[0], personas[1:])
+        else:
+            for persona in personas:
+                result = await self._step(persona, "work")
+                if result is not None:
+                    self._take(persona, result)
+                if self._gathered.error is not None:
+                    return
+
+    async def _side_by_side(self, personas: Sequence[Persona]) -> None:
+        tasks = {one.name: asyncio.create_task(self._step(one, "work", own_folder=True)) for one in personas}
+        try:
+            await asyncio.wait(tasks.values())
+        except asyncio.CancelledError:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            raise
+        # In the order of the blueprint, whoever was ready first: the same work gives the same result.
+        for persona in personas:
+            result = tasks[persona.name].result()
+            if result is not None:
+                self._take(persona, result)
+
+    async def _together(self, author: Persona, colleagues: Sequence[Persona]) -> None:
+        draft = await self._step(author, "work")
+        if draft is None:
+            return
+        self._take(author, draft)
+        comments: dict[str, Any] = {}
+        for number in range(1, self._attempt.phase.rounds + 1):
+            given = {"draft": {"outputs": dict(draft.outputs), "summary": draft.summary, "by": author.name}}
+            said: dict[str, Any] = {}
+            for colleague in colleagues:
+                result = await self._step(colleague, "comment", number, extra=given)
+                if result is None:
+                    return
+                self._take(colleague, result, comment=True)
+                if result.outputs or result.summary:
+                    said[colleague.name] = dict(result.outputs) or result.summary
+            comments[f"round {number}"] = said
+            self._gathered.outputs["comments"] = comments
+            if not said:
+                break
+            revised = await self._step(author, "revise", number, extra={**given, "comments": said})
+            if revised is None:
+                return
+            self._take(author, revised)
+            draft = revised
+
+    # ── One step of one persona ───────────────────────────────────────────────────────────────────────────
+
+    async def _step(
+        self,
+        persona: Persona,
+        role: Role,
+        number: int = 0,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        own_folder: bool = False,
+    ) -> PerformerResult | None:
+        """Its result, from a receipt or by doing it with the phase's tries; None when it failed for good."""
+        step = role if not number else f"{role}-{number}"
+        attempt = self._attempt
+        folder = f"{OUT_FOLDER}/{attempt.phase.name}/{persona.name}" if own_folder else None
+        if folder is not None and persona.performer != "toolbox":
+            (attempt.workspace.path / folder).mkdir(parents=True, exist_ok=True)
+        context = {**handed_over(attempt, self._gathered.outputs), **(extra or {}), "role": role}
+        try:
+            found = await asyncio.to_thread(self._receipts.find, persona, step, context)
+            if found is not None:
+                self._own(persona, found.left)
+                return found.result
+            result = await self._tries(persona, role, step, context, folder)
+        except BudgetSpent as error:
+            self._fail(PhaseError(kind="budget", message=str(error), persona=persona.name))
+            return None
+        except _Failed as failed:
+            self._fail(failed.problem)
+            return None
+        left = await asyncio.to_thread(self._receipts.write, persona, step, context, result, folder)
+        self._own(persona, left)
+        return result
+
+    async def _tries(
+        self, persona: Persona, role: Role, step: str, context: Mapping[str, Any], folder: str | None
+    ) -> PerformerResult:
+        attempt, sink = self._attempt, self._sink
+        tries = attempt.phase.retries + 1
+        for number in range(1, tries + 1):
+            sink.event(
+                "persona_started",
+                persona=persona.name,
+                performer=persona.performer,
+                attempt_try=number,
+                **self._receipts.why_again(persona, step),
+                **({"step": step} if step != "work" else {}),
+            )
+            retry, asked = True, None
+            try:
+                result = await self._try(persona, role, step, number, context, folder)
+                self._check(persona, result)
+            except BudgetSpent as error:
+                sink.event("persona_finished", persona=persona.name, ok=False, summary=clean(str(error), 400))
+                sink.line(persona.name, "engine", str(error))
+                raise
+            except PerformerFailed as error:
+                problem = PhaseError(
+                    kind=error.kind,
+                    message=clean(str(error), 2000),
+                    persona=persona.name,
+                    tail=tuple(clean(line, 500) for line in list(error.tail)[-20:]),
+                )
+                retry, asked = error.retry, error.retry_after
+            except MaestroError as error:
+                problem = PhaseError(kind="performer", message=clean(str(error), 2000), persona=persona.name)
+            except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+                problem = PhaseError(
+                    kind="internal",
+                    message=f"The performer of {persona.name!r} broke: {type(error).__name__}: {clean(error, 500)}",
+                    persona=persona.name,
+                )
+                retry = False
+                for line in traceback.format_exc().splitlines():
+                    sink.line(persona.name, "engine", line)
+            else:
+                sink.event(
+                    "persona_finished",
+                    persona=persona.name,
+                    ok=result.failure is None,
+                    summary=clean(result.summary, 400),
+                )
+                return result
+            sink.event(
+                "persona_finished", persona=persona.name, ok=False, summary=clean(problem.message, 400)
+            )
+            sink.line(persona.name, "engine", problem.message)
+            base = attempt.phase.retry_delay_seconds if self._retry_delay is None else self._retry_delay
+            delay = retry_delay(number, base, asked)
+            if number == tries or not retry or delay is None:
+                more = f" ({number} tries)" if number > 1 else ""
+                if delay is None and number < tries:
+                    more += f" It asks for a wait of {asked:.0f} s, longer than {RETRY_AFTER_LIMIT:.0f} s: resume later."
+                raise _Failed(
+                    problem.model_copy(
+                        update={"message": problem.message + more, "log": attempt.log_name or None}
+                    )
+                )
+            sink.event(
+                "phase_retried",
+                persona=persona.name,
+                failed_try=number,
+                tries=tries,
+                delay_seconds=round(delay, 3),
+                **({"asked_seconds": asked} if asked is not None else {}),
+            )
+            await asyncio.sleep(delay)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _try(
+        self,
+        persona: Persona,
+        role: Role,
+        step: str,
+        number: int,
+        context: Mapping[str, Any],
+        folder: str | None,
+    ) -> PerformerResult:
+        attempt = self._attempt
+        phase = attempt.phase.name
+
+        def spend(usage: Usage) -> str | None:
+            attempt.ledger.note(phase, persona.name, (step, number), usage)
+            return attempt.ledger.overspent(attempt.workflow, attempt.context, phase, persona)
+
+        over = attempt.ledger.overspent(attempt.workflow, attempt.context, phase, persona)
+        if over is not None:
+            raise BudgetSpent(over)
+        scratch = attempt.scratch / f"{persona.name}.{step}.{number}"
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        task = Task(
+            session_id=attempt.context.session_id,
+            phase=attempt.phase,
+            attempt=attempt.number,
+            persona=persona,
+            requirement=attempt.context.requirement,
+            workspace=attempt.workspace.path,
+            scratch=scratch,
+            context=context,
+            role=role,
+            own_folder=folder,
+        )
+        performer = self._performers(persona)
+        limits = [persona.timeout_seconds, persona.budget.seconds if persona.budget else None]
+        limit = min((one for one in limits if one is not None), default=None)
+        scope = asyncio.timeout(limit)
+        port = PersonaPort(persona.name, self._sink, spend, scope, {"step": step, "attempt_try": number})
+        try:
+            async with scope:
+                result = await performer.perform(task, port)
+        except TimeoutError as error:
+            self._spent(port.spent)
+            if port.over is not None:
+                raise BudgetSpent(port.over) from error
+            if limit is None or not scope.expired():
+                raise
+            if limit != persona.timeout_seconds:
+                raise BudgetSpent(
+                    f"Persona {persona.name!r} has used up its budget of {limit:g} seconds. Raise it in the workflow, "
+                    "then resume."
+                ) from error
+            raise PerformerFailed(
+                f"{persona.name!r} was stopped after its limit of {limit:g} s.", kind="timeout"
+            ) from error
+        except PerformerFailed as error:
+            self._spent(port.spent.covering(error.usage))
+            raise
+        except BaseException:
+            self._spent(port.spent)
+            raise
+        used = port.spent.covering(result.usage)
+        port.spend(used)
+        self._spent(used)
+        return result
+
+    def _spent(self, usage: Usage) -> None:
+        self._gathered.usage = self._gathered.usage.plus(usage)
+
+    # ── What it left ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _check(self, persona: Persona, result: PerformerResult) -> None:
+        for name, value in result.metrics.items():
+            if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+                raise PerformerFailed(
+                    f"{persona.name!r} reported {clean(name, 60)} = {clean(value, 60)}, which is no finite number.",
+                    kind="result",
+                )
+        try:
+            json.dumps(dict(result.outputs), allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise PerformerFailed(
+                f"{persona.name!r} left outputs that are not JSON ({clean(error, 200)}).",
+                kind="result",
+            ) from error
+
+    def _take(self, persona: Persona, result: PerformerResult, *, comment: bool = False) -> None:
+        """Add a persona's result to what the phase has so far; comments on a draft are kept apart."""
+        gathered = self._gathered
+        for key, value in {} if comment else dict(result.outputs).items():
+            other = gathered.outputs.get(key)
+            if self._blueprint.mode == "parallel" and key in gathered.outputs and other != value:
+                # Two authors, one name: neither may overwrite the other.
+                gathered.outputs[f"{persona.name}.{key}"] = value
+            else:
+                gathered.outputs[key] = value
+        now = self._attempt.now()
+        gathered.decisions.extend(
+            decision.model_copy(update={"phase": self._attempt.phase.name, "at": decision.at or now})
+            for decision in result.decisions
+        )
+        self._take_metrics(persona, result.metrics)
+        if result.summary:
+            gathered.summaries.append(clean(result.summary, 2000))
+        if result.failure is not None:
+            gathered.bad_outcome = True
+            self._fail(
+                PhaseError(kind="gate", message=clean(result.failure, 2000), persona=persona.name, log=None)
+            )
+
+    def _take_metrics(self, persona: Persona, metrics: Mapping[str, float | None]) -> None:
+        for name, value in metrics.items():
+            if name == "opinion":
+                if value is not None:
+                    self._gathered.opinions.append(float(value))
+            elif persona.performer not in CLAIMING:
+                self._gathered.metrics[name] = value
+            else:
+                self._sink.line(
+                    persona.name,
+                    "engine",
+                    f"its {clean(name, 60)} = {clean(value, 60)} is a claim, not a measurement: left out",
+                )
+
+    def _own(self, persona: Persona, left: Sequence[str]) -> None:
+        self._gathered.authors.update({path: persona.name for path in left})
+
+    def _fail(self, problem: PhaseError) -> None:
+        # The first one counts: what fails beside it afterwards is often its consequence.
+        if self._gathered.error is None:
+            self._gathered.error = problem
+
+
+class _Failed(Exception):
+    """A persona's work failed for good."""
+
+    def __init__(self, problem: PhaseError) -> None:
+        super().__init__(problem.message)
+        self.problem = problem

@@ -1,0 +1,67 @@
+"""A performer's way back to the engine: its lines, events, spending and questions, for one try of one persona."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from maestro_tui.model.context import Usage
+from maestro_tui.model.text import clean
+from maestro_tui.performers.port import Port
+
+
+class PhaseSink(Protocol):
+    """Where an attempt's events and output lines go: the journal, the log, and whoever listens."""
+
+    def event(self, type: str, *, persona: str | None = None, **data: Any) -> None:
+        """A fact of this attempt."""
+
+    def line(self, persona: str, stream: Literal["out", "err", "engine"], text: str) -> None:
+        """A line for this attempt's log."""
+
+
+class PersonaPort(Port):
+    """Made for each try. `on_spend` holds the usage against the budgets and returns why they are used up."""
+
+    def __init__(
+        self,
+        persona: str,
+        sink: PhaseSink,
+        on_spend: Callable[[Usage], str | None],
+        scope: asyncio.Timeout,
+        one_try: Mapping[str, Any],
+    ) -> None:
+        self._persona, self._sink, self._on_spend, self._scope = persona, sink, on_spend, scope
+        self._one_try = one_try
+        self.spent = Usage()
+        self.over: str | None = None
+        """Why the try was ended: the sentence about a budget."""
+
+    def line(self, text: str, stream: Literal["out", "err"] = "out") -> None:
+        """One line of output for the phase's log."""
+        self._sink.line(self._persona, stream, text)
+
+    def emit(self, type: str, **data: Any) -> None:
+        """A fact for the journal."""
+        self._sink.event(type, persona=self._persona, **data)
+
+    def spend(self, usage: Usage) -> None:
+        """Note what was spent; a budget that is used up ends the try at once."""
+        if usage == self.spent:
+            return
+        self.spent = usage
+        self.emit("usage_reported", **self._one_try, **usage.model_dump(mode="json", exclude_none=True))
+        over = self._on_spend(usage)
+        if over is not None and self.over is None:
+            self.over = over
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def ask(
+        self, question: str, options: Sequence[str], default: str, timeout: float | None = None
+    ) -> str:
+        """Nobody is asked yet: the default is taken, and the journal says so."""
+        self._sink.event(
+            "question_answered", persona=self._persona, question=clean(question), answer=default, by="default"
+        )
+        return default

@@ -1,0 +1,173 @@
+"""Decides whether a persona's finished work of an earlier attempt still stands, and keeps what finishes now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from maestro_tui.engine.attempt import Attempt
+from maestro_tui.engine.blueprints import Blueprint
+from maestro_tui.engine.persona_port import PhaseSink
+from maestro_tui.model.context import Decision, Usage
+from maestro_tui.model.text import clean
+from maestro_tui.model.workflow import Persona
+from maestro_tui.performers.port import PerformerResult
+from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt
+from maestro_tui.store.workspace import Tree
+
+PAID = frozenset(["agent_cli", "acp", "llm", "hive"])
+"""Performers that cost money or much time: their work is kept even when they work alone."""
+FILES_LIMIT = 50_000
+REDONE_KINDS = frozenset(["gate", "contract", "rejected"])
+"""Errors after which every persona works again: the work itself was not good enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """A result that need not be done again, and the paths of the files that it left."""
+
+    result: PerformerResult
+    left: tuple[str, ...]
+
+
+class Receipts:
+    """Belongs to one attempt. Methods block on the disk: call them off the event loop."""
+
+    def __init__(self, attempt: Attempt, blueprint: Blueprint, before: Tree, sink: PhaseSink) -> None:
+        self._attempt, self._blueprint, self._sink = attempt, blueprint, sink
+        self._tree = before
+        self._why: dict[tuple[str, str], str] = {}
+
+    def find(self, persona: Persona, step: str, context: Mapping[str, Any]) -> Reused | None:
+        """The step's result of the attempt that was broken off, if all that it rests on is as it was."""
+        number = self._attempt.reusable
+        if number is None or not self._kept(persona):
+            return None
+        receipt = load_receipt(
+            self._attempt.session_dir, self._attempt.phase.name, number, persona.name, step
+        )
+        if receipt is None:
+            return None
+        why = self._changed(receipt, self._given(persona, step, context))
+        result = _result(receipt.result) if why is None else None
+        if result is None:
+            self._why[persona.name, step] = why or "its receipt cannot be read"
+            return None
+        save_receipt(self._attempt.session_dir, replace(receipt, attempt=self._attempt.number))
+        self._sink.event(
+            "persona_reused",
+            persona=persona.name,
+            step=step,
+            from_attempt=number,
+            summary=clean(result.summary, 400),
+        )
+        self._sink.line(
+            persona.name, "engine", f"finished in attempt {number}; its work stands and is not done again"
+        )
+        return Reused(result, tuple(receipt.left))
+
+    def why_again(self, persona: Persona, step: str) -> dict[str, str]:
+        """Why a step that had finished is done again, for the event of its start."""
+        why = self._why.get((persona.name, step))
+        return {"reason": f"its work of attempt {self._attempt.reusable} is not reused: {why}"} if why else {}
+
+    def write(
+        self,
+        persona: Persona,
+        step: str,
+        context: Mapping[str, Any],
+        result: PerformerResult,
+        folder: str | None,
+    ) -> tuple[str, ...]:
+        """Keep a finished step; the paths of the files that it left. Raises `StoreError`."""
+        if not self._kept(persona):
+            return ()
+        attempt = self._attempt
+        before = self._tree
+        after = attempt.workspace.snapshot(f"{attempt.phase.name}/{attempt.number}/by/{persona.name}/{step}")
+        changes = [
+            change
+            for change in attempt.workspace.changes(before, after)
+            if folder is None or change.path.startswith(f"{folder}/")
+        ]
+        if folder is None:
+            self._tree = after
+        left = {one.path: None if one.change == "deleted" else one.sha256 for one in changes}
+        shared = f"{folder.rpartition('/')[0]}/" if folder is not None else None
+        untouched = {
+            path: state.sha256
+            for path, state in before.files.items()
+            if path not in left and (shared is None or not path.startswith(shared))
+        }
+        if len(untouched) <= FILES_LIMIT and result.failure is None:
+            save_receipt(
+                attempt.session_dir,
+                Receipt(
+                    phase=attempt.phase.name,
+                    attempt=attempt.number,
+                    persona=persona.name,
+                    step=step,
+                    given=self._given(persona, step, context),
+                    untouched=untouched,
+                    left=left,
+                    result=_as_json(result),
+                ),
+            )
+        return tuple(left)
+
+    def _kept(self, persona: Persona) -> bool:
+        return len(self._blueprint.personas) > 1 or persona.performer in PAID
+
+    def _given(self, persona: Persona, step: str, context: Mapping[str, Any]) -> str:
+        shown = {key: value for key, value in context.items() if key != "attempt"}
+        feedback = shown.get("feedback")
+        if isinstance(feedback, Mapping) and feedback.get("kind") not in (None, *REDONE_KINDS):
+            # That the attempt was broken off or the network failed does not change what there was to do.
+            del shown["feedback"]
+        data = {
+            "persona": persona.model_dump(mode="json", exclude_defaults=True),
+            "phase": self._attempt.phase.definition_hash(),
+            "step": step,
+            "context": shown,
+        }
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _changed(self, receipt: Receipt, given: str) -> str | None:
+        if receipt.given != given:
+            return "what it is given is not what it was given then"
+        files = self._tree.files
+        for path, sha256 in receipt.left.items():
+            now = files[path].sha256 if path in files else None
+            if now != sha256:
+                return f"its file {clean(path, 120)} is not as it left it"
+        for path, sha256 in receipt.untouched.items():
+            if path not in files or files[path].sha256 != sha256:
+                return f"the file {clean(path, 120)} is not as it found it"
+        return None
+
+
+def _as_json(result: PerformerResult) -> dict[str, Any]:
+    return {
+        "outputs": dict(result.outputs),
+        "decisions": [one.model_dump(mode="json") for one in result.decisions],
+        "metrics": dict(result.metrics),
+        "summary": result.summary,
+        "usage": result.usage.model_dump(mode="json"),
+    }
+
+
+def _result(data: Mapping[str, Any]) -> PerformerResult | None:
+    try:
+        return PerformerResult(
+            outputs=dict(data["outputs"]),
+            decisions=tuple(Decision.model_validate(one) for one in data["decisions"]),
+            metrics=dict(data["metrics"]),
+            summary=str(data["summary"]),
+            usage=Usage.model_validate(data["usage"]),
+        )
+    except (LookupError, TypeError, ValueError):
+        return None
