@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,19 +20,23 @@ if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
     from maestro_tui.model.context import GateVerdict
 
-_reason = click.option("--reason", default="", metavar="TEXT", help="Why; kept with your name and the time.")
-_by = click.option("--by", default=None, metavar="NAME", help="Your name (default: your user name).")
+reason_option = click.option(
+    "--reason", default="", metavar="TEXT", help="Why; kept with your name and the time."
+)
+by_option = click.option("--by", default=None, metavar="NAME", help="Your name (default: your user name).")
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def _engine(root: Path) -> TeamExecutionEngineV2SplitMode:
+def engine_of(root: Path) -> TeamExecutionEngineV2SplitMode:
+    """The engine for a person's act on a checkpoint directory."""
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 
     return TeamExecutionEngineV2SplitMode(root)
 
 
-def _recorded(engine: TeamExecutionEngineV2SplitMode, session: str, as_json: bool) -> None:
+def recorded(engine: TeamExecutionEngineV2SplitMode, session: str, as_json: bool) -> None:
+    """Say that the act is in the checkpoint, and how to go on."""
     from maestro_tui.engine.report import session_document
 
     if as_json:
@@ -46,8 +50,8 @@ def _decision(verdict: GateVerdict, name: str, about: str) -> click.Command:
     @click.argument("session")
     @click.argument("phase", required=False)
     @directory
-    @_reason
-    @_by
+    @reason_option
+    @by_option
     @as_json_option
     @click.pass_context
     def decide(
@@ -59,9 +63,9 @@ def _decision(verdict: GateVerdict, name: str, about: str) -> click.Command:
         by: str | None,
         as_json: bool,
     ) -> None:
-        engine = _engine(root_of(ctx, checkpoint_dir))
+        engine = engine_of(root_of(ctx, checkpoint_dir))
         engine.decide(session, phase, verdict, by=by, reason=reason)
-        _recorded(engine, session, as_json)
+        recorded(engine, session, as_json)
 
     return decide
 
@@ -70,8 +74,8 @@ def _decision(verdict: GateVerdict, name: str, about: str) -> click.Command:
 @click.argument("session")
 @click.argument("phase")
 @directory
-@_reason
-@_by
+@reason_option
+@by_option
 @as_json_option
 @click.pass_context
 def skip(
@@ -84,31 +88,49 @@ def skip(
     as_json: bool,
 ) -> None:
     """Record that a phase will not be done; what depends on it can go on."""
-    engine = _engine(root_of(ctx, checkpoint_dir))
+    engine = engine_of(root_of(ctx, checkpoint_dir))
     engine.skip(session, phase, by=by, reason=reason)
-    _recorded(engine, session, as_json)
+    recorded(engine, session, as_json)
 
 
 @click.command()
 @click.argument("session")
 @click.argument("phase")
-@click.argument("file", metavar="FILE|-")
+@click.argument("file", metavar="FILE|-", required=False)
 @directory
-@_reason
-@_by
+@click.option(
+    "--artifact",
+    "artifacts",
+    metavar="PATH",
+    multiple=True,
+    help="A file of the workspace that you changed by hand; it is measured and recorded.",
+)
+@reason_option
+@by_option
 @as_json_option
 @click.pass_context
 def edit(
     ctx: click.Context,
     session: str,
     phase: str,
-    file: str,
+    file: str | None,
     checkpoint_dir: str | None,
+    artifacts: Sequence[str],
     reason: str,
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Change outputs of a committed phase: FILE is a JSON object whose keys replace theirs."""
+    """Change outputs of a committed phase (FILE is a JSON object whose keys replace theirs), or record artifacts
+    that you changed."""
+    engine = engine_of(root_of(ctx, checkpoint_dir))
+    if file is None and not artifacts:
+        raise InputError("Name a FILE with outputs, an --artifact, or both. Nothing was changed.")
+    edits = {phase: {"outputs": _outputs_in(file)}} if file is not None else {}
+    engine.edit(session, edits, files={phase: artifacts} if artifacts else None, by=by, reason=reason)
+    recorded(engine, session, as_json)
+
+
+def _outputs_in(file: str) -> dict[str, Any]:
     from maestro_tui.engine.launch import parse_json
 
     if file == "-":
@@ -123,9 +145,7 @@ def edit(
     outputs = parse_json(text, clean(file, 200))
     if not isinstance(outputs, dict):
         raise InputError(f"{clean(file, 200)} must hold a JSON object. Nothing was changed.")
-    engine = _engine(root_of(ctx, checkpoint_dir))
-    engine.edit(session, {phase: {"outputs": outputs}}, by=by, reason=reason)
-    _recorded(engine, session, as_json)
+    return outputs
 
 
 @click.command()
@@ -144,10 +164,10 @@ def fork(
     as_json: bool,
 ) -> None:
     """Begin a new session from a commit of an old one; the old one stays as it is."""
-    engine = _engine(root_of(ctx, checkpoint_dir))
+    engine = engine_of(root_of(ctx, checkpoint_dir))
     made = engine.fork(session, seq=seq, new_id=new_id)
     if as_json:
-        _recorded(engine, made, as_json)
+        recorded(engine, made, as_json)
     else:
         click.echo(f"{made} begins from {session}. Go on: maestro-tui resume {made}")
 
@@ -205,8 +225,8 @@ def _seconds(age: str | None) -> float | None:
 @click.argument("session")
 @directory
 @click.option("--take-over", "taking", is_flag=True, help="Put a stopped or unreachable runner out of force.")
-@_by
-@_reason
+@by_option
+@reason_option
 @as_json_option
 @click.pass_context
 def doctor(
@@ -221,7 +241,7 @@ def doctor(
     """Tell who holds a session, whether it lives, what is damaged, and what resume would do."""
     from maestro_tui.engine.doctor import doctor_lines, examine, take_over
 
-    engine = _engine(root_of(ctx, checkpoint_dir))
+    engine = engine_of(root_of(ctx, checkpoint_dir))
     if taking:
         take_over(engine, session, by=by, reason=reason)
     found = examine(engine, session)

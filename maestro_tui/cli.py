@@ -26,6 +26,7 @@ from maestro_tui.options import (
     verbose_option,
     workspace_option,
 )
+from maestro_tui.teamwork import TEAMWORK
 
 if TYPE_CHECKING:
     from maestro_tui.model.plan import Plan
@@ -108,6 +109,13 @@ def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -
     default=None,
     help="'sdlc' or a TOML file (default: maestro.toml in the workspace, else sdlc).",
 )
+@click.option(
+    "--team",
+    metavar="TEAM",
+    default=None,
+    help="Who works where the workflow names nobody: toolbox (default), claude, codex, gemini, opencode, "
+    "llm:MODEL[@BASE_URL], hive:MODULE:CLASS. Naming it is your word: agents cost money and write files.",
+)
 @workspace_option
 @click.option("--session-id", metavar="ID", default=None, help="A name of your own for the session.")
 @click.option("--phases", metavar="A,B", default=None, help="Run these phases only.")
@@ -132,6 +140,7 @@ def run(
     requirement: str,
     checkpoint_dir: str | None,
     workflow: str | None,
+    team: str | None,
     workspace: str | None,
     session_id: str | None,
     phases: str | None,
@@ -157,6 +166,7 @@ def run(
         inputs=_pairs(inputs),
         pause_after=tuple(name for part in pause_after for name in _names(part)),
         session_id=session_id,
+        team=team,
     )
     runner, progress = engine(root_of(ctx, checkpoint_dir), trust, as_json, verbose, ask=not dry_run)
     if dry_run:
@@ -251,6 +261,8 @@ def phase(
 
 for act in ACTS:
     commands.add_command(act)
+for act_name, act in TEAMWORK:
+    commands.add_command(act, act_name)
 
 
 @commands.command(name="list")

@@ -46,7 +46,13 @@ def engine(
             book.remember(workflow, source)
 
     progress = Progress(sys.stderr, verbose=verbose)
-    engine = TeamExecutionEngineV2SplitMode(root, workspace=workspace, on_event=progress, approve=approve)
+    engine = TeamExecutionEngineV2SplitMode(
+        root,
+        workspace=workspace,
+        on_event=progress,
+        approve=approve,
+        remember=book.remember if ask else None,
+    )
     return engine, progress
 
 

@@ -218,7 +218,9 @@ class EngineHost:
             if remember:
                 self._trust.require(workflow, source, trust=trust)
 
-        return TeamExecutionEngineV2SplitMode(self.root, approve=approve)
+        return TeamExecutionEngineV2SplitMode(
+            self.root, approve=approve, remember=self._trust.remember if remember else None
+        )
 
     def _vouch(self, engine: TeamExecutionEngineV2SplitMode, session_id: str) -> None:
         """Raise here, not in a thread, when the session is missing or its workflow is not trusted."""

@@ -44,6 +44,8 @@ class Launch:
     """Phase → file that stands for its result."""
     pause_after: tuple[str, ...] = ()
     session_id: str | None = None
+    team: str | None = None
+    """Who works where the workflow names nobody, see `engine.teams`; None means the toolbox."""
     trust: bool = False
     """True when the operator approves the workflow's commands."""
 
@@ -101,6 +103,7 @@ def first_context(
         workflow_path=str(workflow_path) if workflow_path else None,
         workspace=str(workspace),
         created_at=now,
+        team=launch.team,
         scope=scope,
         pause_after=_resolve_all(workflow, launch.pause_after) or (),
         phase_results={name: results[name] for name in workflow.order if name in results},

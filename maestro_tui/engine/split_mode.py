@@ -14,6 +14,7 @@ from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, first_context
 from maestro_tui.engine.sinks import Listener
 from maestro_tui.engine.team import TeamExecutionEngineV2
+from maestro_tui.engine.teams import with_team
 from maestro_tui.model.context import (
     GateVerdict,
     TeamExecutionContext,
@@ -37,7 +38,8 @@ class TeamExecutionEngineV2SplitMode:
     `checkpoint_dir` is the root of all sessions. `workflow` is a `Workflow`, a TOML file, or `"sdlc"`; None
     means `maestro.toml` in the workspace, else `sdlc` — and for an existing session its own workflow.
     `workspace` is the project's folder (default: the current one, and a session's own when it exists).
-    `on_event` hears every `Event`. `approve` is asked before a workflow runs; None vouches for it.
+    `on_event` hears every `Event`. `approve` is asked before a workflow runs; None vouches for it. `remember`
+    is told of a workflow that a launch approves by naming its team.
 
     The coroutines run in the caller's event loop. They return the newest committed context, whose
     `phase_results` tell what became of each phase; a failed phase is a result, not an exception. They raise
@@ -54,13 +56,14 @@ class TeamExecutionEngineV2SplitMode:
         team: TeamExecutionEngineV2 | None = None,
         on_event: Listener | Sequence[Listener] = (),
         approve: Approve | None = None,
+        remember: Approve | None = None,
     ) -> None:
         self.store = CheckpointStore(Path(checkpoint_dir).expanduser().absolute())
         self.team = team or TeamExecutionEngineV2()
         self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
         self._workflow = workflow
         self.listeners: tuple[Listener, ...] = (on_event,) if callable(on_event) else tuple(on_event)
-        self._approve = approve
+        self._approve, self._remember = approve, remember
 
     # ── New sessions ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,9 +114,13 @@ class TeamExecutionEngineV2SplitMode:
     def first_context(self, launch: Launch) -> TeamExecutionContext:
         """The state that a launch would begin with; nothing is written. Raises `InputError`."""
         workspace = self._workspace or Path(launch.workspace).expanduser().absolute()
-        workflow, path = self._find(launch.workflow or None, workspace)
+        bare, path = self._find(launch.workflow or None, workspace)
+        workflow = with_team(bare, launch.team)
         context = first_context(launch, workflow, path, workspace, self.team.now())
-        self._allow(workflow, str(path or "the workflow"))
+        self._allow(bare, str(path or "the workflow"))
+        if workflow != bare and self._remember is not None:
+            # The operator named the team in this very launch; a copy elsewhere is asked about like any other.
+            self._remember(workflow, f"team {launch.team}")
         self.team.check(workflow, make_plan(workflow, context, Request()).runs, context)
         return context
 
@@ -398,11 +405,13 @@ class TeamExecutionEngineV2SplitMode:
     def _workflow_now(self, context: TeamExecutionContext) -> Workflow:
         """The workflow as it is now: the engine's own, else the session's file, else as it was committed."""
         if isinstance(self._workflow, Workflow):
-            return self._workflow
+            return with_team(self._workflow, context.team)
         if self._workflow is not None:
-            return find_workflow(str(self._workflow), Path(context.workspace or "."))[0]
+            return with_team(
+                find_workflow(str(self._workflow), Path(context.workspace or "."))[0], context.team
+            )
         if context.workflow_path and Path(context.workflow_path).is_file():
-            return Workflow.load(context.workflow_path)
+            return with_team(Workflow.load(context.workflow_path), context.team)
         return context.workflow
 
     def _allow(self, workflow: Workflow, source: str) -> None:

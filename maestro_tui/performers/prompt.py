@@ -117,8 +117,8 @@ def _tail(task: Task) -> str:
         lines.append(
             f"Write your files into the folder {task.own_folder}/ of the workspace and nowhere else."
         )
-    if task.phase.deliverables:
-        wanted = ", ".join(task.phase.deliverables)
+    if task.phase.globs:
+        wanted = ", ".join(task.phase.globs)
         lines.append(f"These files must be in the workspace when you are done: {wanted}.")
     lines.append(
         "What you leave is measured afterwards: files, tests, schemas. A claim alone counts for nothing."
@@ -146,6 +146,13 @@ def _parts(task: Task, where: str, room: int) -> Iterable[_Part]:
     if decisions:
         lines = [_decision_line(one) for one in decisions if isinstance(one, Mapping)]
         yield _Part(5, "Decisions so far", "\n".join(lines), f"{where}, decisions")
+    if context.get("contracts"):
+        yield _Part(
+            1,
+            "Contracts of this phase and of earlier ones",
+            _fenced(context["contracts"]),
+            f"{where}, contracts",
+        )
     artifacts = [one for one in context.get("artifacts") or () if isinstance(one, Mapping)]
     if artifacts:
         lines = [f"- {one.get('path')} ({one.get('size')} bytes, by {one.get('phase')})" for one in artifacts]

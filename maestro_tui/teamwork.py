@@ -1,0 +1,78 @@
+"""Commands about who works and what it may cost: teams, blueprint, raise."""
+
+from __future__ import annotations
+
+import click
+
+from maestro_tui.acts import by_option, engine_of, reason_option, recorded
+from maestro_tui.model.errors import InputError
+from maestro_tui.options import as_json_option, directory, root_of
+
+
+@click.command()
+@click.argument("session")
+@click.argument("phase", required=False)
+@directory
+@click.option(
+    "--cost", "cost_usd", type=click.FloatRange(0, min_open=True), metavar="USD", help="Dollars more."
+)
+@click.option("--tokens", type=click.IntRange(1), metavar="N", help="Tokens more, input and output together.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds more.")
+@reason_option
+@by_option
+@as_json_option
+@click.pass_context
+def raise_budget(
+    ctx: click.Context,
+    session: str,
+    phase: str | None,
+    checkpoint_dir: str | None,
+    cost_usd: float | None,
+    tokens: int | None,
+    seconds: float | None,
+    reason: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Allow more for a session, or one phase of it, whose budget is spent; 'resume' goes on."""
+    from maestro_tui.model.policy import Budget
+
+    engine = engine_of(root_of(ctx, checkpoint_dir))
+    more = Budget(seconds=seconds, tokens=tokens, cost_usd=cost_usd)
+    engine.raise_budget(session, more, phase=phase, by=by, reason=reason)
+    recorded(engine, session, as_json)
+
+
+@click.command()
+@click.argument("session")
+@click.argument("phase")
+@directory
+@click.option("--personas", metavar="A,B", default=None, help="Who works, in this order.")
+@click.option("--mode", type=click.Choice(["sequential", "parallel", "collaborative"]), default=None)
+@click.option("--auto", is_flag=True, help="Take your word back: the team decides again.")
+@reason_option
+@by_option
+@as_json_option
+@click.pass_context
+def blueprint(
+    ctx: click.Context,
+    session: str,
+    phase: str,
+    checkpoint_dir: str | None,
+    personas: str | None,
+    mode: str | None,
+    auto: bool,
+    reason: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Decide who works on a phase and how; a result that exists becomes stale."""
+    if auto == (personas is not None or mode is not None):
+        raise InputError("Say --personas, --mode or both, or --auto. Nothing was changed.")
+    names = [name.strip() for name in personas.split(",") if name.strip()] if personas is not None else None
+    engine = engine_of(root_of(ctx, checkpoint_dir))
+    engine.choose_blueprint(session, phase, personas=names, mode=mode, by=by, reason=reason)  # type: ignore[arg-type]
+    recorded(engine, session, as_json)
+
+
+TEAMWORK: tuple[tuple[str, click.Command], ...] = (("raise", raise_budget), ("blueprint", blueprint))
