@@ -89,7 +89,7 @@ def _missing_sentence(pattern: str, contracts: Sequence[Contract], found: Sequen
     owed = next((one for one in contracts if pattern in one.deliverables), None)
     whose = "deliverable"
     if owed is not None:
-        whose = f"contract {owed.name!r}" + (f", owed by {owed.provider}," if owed.provider else "") + ":"
+        whose = _whose(owed) + ":"
     wanted = pattern.rsplit("/", 1)[-1]
     names: dict[str, str] = {}
     for path in found:
@@ -101,10 +101,14 @@ def _missing_sentence(pattern: str, contracts: Sequence[Contract], found: Sequen
     return f"{whose} {pattern!r} is missing" + (f"; found instead: {instead}" if instead else "")
 
 
+def _whose(contract: Contract) -> str:
+    return f"contract {contract.name!r}" + (f", owed by {contract.provider}" if contract.provider else "")
+
+
 def _check_schema(workspace: Path, contract: Contract) -> tuple[list[str], int, int]:
     """Sentences about files that break the schema, how many satisfy it, and how many there are."""
     assert contract.json_schema is not None
-    whose = f"contract {contract.name!r}" + (f", owed by {contract.provider}" if contract.provider else "")
+    whose = _whose(contract)
     matchers = [_matcher(pattern) for pattern in contract.deliverables]
     files = [path for path in _walk(workspace) if any(match(path) for match in matchers)]
     try:

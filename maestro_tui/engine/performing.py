@@ -288,13 +288,15 @@ class Performing:
                 f"{persona.name!r} was stopped after its limit of {limit:g} s.", kind="timeout"
             ) from error
         except PerformerFailed as error:
-            self._spent(port.spent.covering(error.usage))
+            used = port.spent.covering(error.usage)
+            port.note(used)
+            self._spent(used)
             raise
         except BaseException:
             self._spent(port.spent)
             raise
         used = port.spent.covering(result.usage)
-        port.spend(used)
+        port.note(used)
         self._spent(used)
         return result
 

@@ -48,14 +48,18 @@ class PersonaPort(Port):
 
     def spend(self, usage: Usage) -> None:
         """Note what was spent; a budget that is used up ends the try at once."""
-        if usage == self.spent:
-            return
-        self.spent = usage
-        self.emit("usage_reported", **self._one_try, **usage.model_dump(mode="json", exclude_none=True))
-        over = self._on_spend(usage)
+        over = self.note(usage)
         if over is not None and self.over is None:
             self.over = over
             self._scope.reschedule(asyncio.get_running_loop().time())
+
+    def note(self, usage: Usage) -> str | None:
+        """Note what was spent and let the try be: it is over. Returns why a budget is used up."""
+        if usage == self.spent:
+            return None
+        self.spent = usage
+        self.emit("usage_reported", **self._one_try, **usage.model_dump(mode="json", exclude_none=True))
+        return self._on_spend(usage)
 
     async def ask(
         self, question: str, options: Sequence[str], default: str, timeout: float | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from maestro_tui.engine.contracts import check_contract, judge, measure_quality
 from maestro_tui.model.context import ContractCheck
+from maestro_tui.model.contract import Contract
 from maestro_tui.model.workflow import Phase
 
 
@@ -67,3 +69,75 @@ def test_approval_waits_only_for_what_passed() -> None:
     assert judge(Phase(name="a", approval=True), ContractCheck(), {}).verdict == "waiting"
     missing = ContractCheck(deliverables=("x",), missing=("x",))
     assert judge(Phase(name="a", approval=True), missing, {}).verdict == "failed"
+
+
+API = Contract(
+    name="api",
+    deliverables=("api/*.json",),
+    json_schema={"type": "object", "required": ["version"], "properties": {"version": {"type": "string"}}},
+    provider="architect",
+)
+
+
+def test_a_missing_file_is_told_with_who_owes_it_and_what_is_there_instead(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "design.txt").write_text("x")
+    contract = Contract(name="design", deliverables=("docs/design.md",), provider="architect")
+    check = check_contract(tmp_path, [], [], [contract])
+    assert check.missing == ("docs/design.md",)
+    assert check.violations == (
+        "contract 'design', owed by architect: 'docs/design.md' is missing; found instead: docs/design.txt",
+    )
+
+
+def test_every_file_of_a_contract_is_held_against_its_schema(tmp_path: Path) -> None:
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "a.json").write_text('{"version": "1"}')
+    (tmp_path / "api" / "b.json").write_text('{"version": 1}')
+    (tmp_path / "api" / "c.json").write_text("{")
+    check = check_contract(tmp_path, [], [], [API])
+    assert check.schemas == (1, 3) and check.missing == ()
+    assert check.violations[0].startswith(
+        "contract 'api', owed by architect: api/b.json breaks its schema: $.version: 1 is not of type 'string'"
+    )
+    assert "api/c.json breaks its schema: is no JSON" in check.violations[1]
+    quality = measure_quality(check, {}, False)
+    assert quality["schema"] == 0.3333
+    assert judge(Phase(name="a", contracts=(API,)), check, quality).verdict == "failed"
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "nonsense"}, "is no JSON schema"),
+        ("gone.json", "its schema gone.json is not there"),
+        (
+            {"$ref": "https://example.org/schema.json"},
+            "refers to https://example.org/schema.json, which is not in it",
+        ),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_a_violation_and_nothing_is_fetched(
+    tmp_path: Path, schema: Any, words: str
+) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    contract = Contract(name="a", deliverables=("a.json",), json_schema=schema)
+    check = check_contract(tmp_path, [], [], [contract])
+    assert any(words in sentence for sentence in check.violations), check.violations
+
+
+def test_a_metric_above_its_limit_fails_the_gate_and_an_unmeasured_one_too() -> None:
+    phase = Phase(name="a", limits={"lint_findings": 3})
+    assert judge(phase, ContractCheck(), {"lint_findings": 3.0}).verdict == "passed"
+    assert judge(phase, ContractCheck(), {"lint_findings": 4.0}).failures == (
+        "lint_findings is 4, and the gate allows at most 3",
+    )
+    assert "was not measured" in judge(phase, ContractCheck(), {}).failures[0]
+
+
+def test_one_failed_metric_fails_the_gate_whatever_the_mean_is() -> None:
+    phase = Phase(name="a", threshold={"tests": 0.9, "coverage": 0.8})
+    table = {"tests": 1.0, "coverage": 0.79, "quality": 0.9}
+    assert judge(phase, ContractCheck(), table).failures == (
+        "coverage is 0.79, and the gate asks for at least 0.8",
+    )

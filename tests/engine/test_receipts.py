@@ -1,0 +1,140 @@
+"""A persona that finished before its phase was broken off is not paid twice, if its work still stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
+from maestro_tui.store.receipts import FOLDER
+from tests.engine.scripted import Bench, Team, said, writing
+from tests.sessions import Project
+from tests.waiting import wait_until
+
+WORKFLOW = """
+name = "w"
+[[phases]]
+name = "design"
+{extra}
+[[phases.personas]]
+name = "first"
+argv = ["x"]
+[[phases.personas]]
+name = "second"
+argv = ["x"]
+"""
+
+
+def failing_once(problem: PerformerFailed) -> Team:
+    problems = iter([problem])
+
+    def second(task: Task, port: Port) -> PerformerResult:
+        for one in problems:
+            raise one
+        return said(task, port)
+
+    return Team(first=writing("first.md"), second=second)
+
+
+async def test_finished_work_of_a_failed_attempt_is_reused_with_its_outputs_and_files(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra=""), failing_once(PerformerFailed("network")))
+    await bench.engine.execute_batch("x", session_id="s")
+    context = await bench.engine.resume("s")
+    assert bench.team.who == ["first", "second", "second"]
+    result = context.phase_results["design"]
+    assert result.outputs == {"first": "done", "second": "done"}
+    assert bench.told("persona_reused")[0]["from_attempt"] == 1
+    assert not any((bench.root / "s" / FOLDER).iterdir()), "what is committed needs no receipt"
+
+
+async def test_a_file_that_was_changed_since_has_its_author_work_again_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra=""), failing_once(PerformerFailed("network")))
+    await bench.engine.execute_batch("x", session_id="s")
+    (bench.folder / "first.md").write_text("by hand")
+    await bench.engine.resume("s")
+    assert bench.team.who == ["first", "second", "first", "second"]
+    reasons = [told["reason"] for told in bench.told("persona_started") if "reason" in told]
+    assert reasons == ["its work of attempt 1 is not reused: its file first.md is not as it left it"]
+
+
+async def test_a_mended_workspace_has_everybody_work_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra=""), failing_once(PerformerFailed("exit 1", kind="exit")))
+    (bench.folder / "source.py").write_text("broken")
+    await bench.engine.execute_batch("x", session_id="s")
+    (bench.folder / "source.py").write_text("mended")
+    await bench.engine.resume("s")
+    assert bench.team.who == ["first", "second", "first", "second"]
+
+
+async def test_work_that_missed_its_contract_is_all_done_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra='deliverables = ["wanted.md"]'), Team())
+    await bench.engine.execute_batch("x", session_id="s")
+    bench.team.work["second"] = writing("wanted.md")
+    context = await bench.engine.resume("s")
+    assert bench.team.who == ["first", "second", "first", "second"]
+    assert str(context.phase_results["design"].status) == "completed"
+
+
+@pytest.mark.parametrize("damage", ["torn", "foreign", "other"])
+async def test_a_receipt_that_cannot_be_used_costs_a_repetition_and_nothing_else(
+    tmp_path: Path, damage: str
+) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra=""), failing_once(PerformerFailed("network")))
+    await bench.engine.execute_batch("x", session_id="s")
+    [receipt] = [one for one in (bench.root / "s" / FOLDER).iterdir() if "~first~" in one.name]
+    whole = json.loads(receipt.read_text())
+    receipt.write_text(
+        {
+            "torn": receipt.read_text()[:100],
+            "foreign": "[]",
+            "other": json.dumps({**whole, "persona": "second"}),
+        }[damage]
+    )
+    context = await bench.engine.resume("s")
+    assert bench.team.who == ["first", "second", "first", "second"]
+    assert str(context.phase_results["design"].status) == "completed"
+
+
+STEP = """
+import os, pathlib, time
+who = os.environ["MAESTRO_PERSONA"]
+with open(f"ran-{who}", "a") as counter:
+    counter.write("x")
+if who == "second" and not pathlib.Path("go").exists():
+    pathlib.Path("at-second").touch()
+    time.sleep(600)
+"""
+
+
+def test_after_a_real_kill_9_only_the_interrupted_persona_runs_again(tmp_path: Path) -> None:
+    project = Project(tmp_path / "shop", {"design": []})
+    (project.folder / "step.py").write_text(STEP)
+    argv = json.dumps([sys.executable, "step.py"])
+    project.file.write_text(
+        'name = "steps"\n[[phases]]\nname = "design"\n'
+        + "".join(f'[[phases.personas]]\nname = "{who}"\nargv = {argv}\n' for who in ("first", "second"))
+    )
+    victim = subprocess.Popen(
+        project.command("run", "x", "--session-id", "s", "--trust"),
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    )
+    wait_until((project.folder / "at-second").exists, "the second persona works")
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    (project.folder / "at-second").unlink()
+    (project.folder / "go").touch()
+    done = project.json("resume", "s", code=0)
+    assert done["status"] == "completed"
+    assert (project.folder / "ran-second").read_text() == "xx"
+    assert (project.folder / "ran-first").read_text() == "x", done
