@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.text import Text
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import ModalScreen, Screen
@@ -21,6 +20,7 @@ from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
 from maestro_tui.console.alerts import Alerter
 from maestro_tui.console.crash import crash_words
+from maestro_tui.console.key_line import OneKeyAtATime
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.ports import Host, Source
 from maestro_tui.console.production import WatchSource, engine_host, phase_result
@@ -43,7 +43,7 @@ def _palette_commands() -> type[Provider]:
     return ConsoleCommands
 
 
-class MaestroApp(App[int]):
+class MaestroApp(OneKeyAtATime):
     """The operator's console over one checkpoint directory."""
 
     TITLE = "maestro"

@@ -210,6 +210,7 @@ async def test_force_is_offered_only_after_the_polite_way_did_not_do() -> None:
         sheet = await opened(pilot, "X", "y")
         assert isinstance(sheet, KillSheet) and host.calls == [("stop_runner", "docs-site", 4121, False)]
         sheet.offer_force()
+        await pilot.pause()
         await pilot.press("y")
         await settle(pilot)
         assert host.calls[-1] == ("stop_runner", "docs-site", 4121, True)

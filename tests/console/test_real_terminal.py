@@ -161,8 +161,8 @@ def test_an_output_is_edited_in_the_real_editor_and_the_later_phase_receives_it(
     terminal.wait_for("interrupted, going on")
     (project.folder / "leave").touch()
     terminal.wait_for(lambda shown: "Record this edit" in shown and "edited by hand" in shown)
-    terminal.press("c")
-    terminal.type("says it better")
+    terminal.type("csays it better")
+    terminal.wait_for("says it better")
     unfocused = terminal.look_of("Record it")
     terminal.press("Enter")
     terminal.wait_for(lambda _: terminal.look_of("Record it") != unfocused)
@@ -175,6 +175,23 @@ def test_an_output_is_edited_in_the_real_editor_and_the_later_phase_receives_it(
     assert context["phase_results"]["testing"]["outputs"]["saw"]["design"]["said"] == "edited by hand"
     [edit] = context["edits"]
     assert edit["reason"] == "says it better" and edit["by"] and edit["at"]
+    terminal.press("q")
+
+
+def test_a_burst_of_keys_opens_the_sheet_fills_its_field_and_starts_nothing_unseen(
+    project: Project, open_terminal: Callable[..., Terminal]
+) -> None:
+    terminal = open_terminal(project.command(), project.folder)
+    terminal.wait_for("n launches one")
+    terminal.type("nBuild a shop; quickly, xyz\x13")
+    terminal.wait_for(lambda shown: "Build a shop; quickly, xyz" in shown and "read it, then" in shown)
+    assert not list(project.root.glob("*build*"))
+    terminal.press("C-s")
+    terminal.wait_for(lambda shown: "completed" in shown and "New session" not in shown)
+    terminal.type("R\ry")
+    terminal.wait_for(lambda shown: "Rerun" in shown and "read it, then" in shown)
+    assert project.runs("requirements") == 1
+    terminal.press("Escape")
     terminal.press("q")
 
 
@@ -203,7 +220,7 @@ def test_what_another_process_runs_is_stopped_by_key_and_stays_resumable(
     (project.folder / "go").touch()
     terminal.press("r")
     terminal.wait_for("Resume other")
-    terminal.wait_for("run ")
+    terminal.wait_for("nobody holds this session")
     terminal.press("y")
     terminal.wait_for(lambda shown: "completed" in shown and "Resume" not in shown)
     assert project.runs("requirements") == 1

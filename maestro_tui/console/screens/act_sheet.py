@@ -49,11 +49,11 @@ class ActSheet(Sheet):
         """Write the reason."""
         for field in self.query("#comment"):
             if field.display:
-                field.focus()
+                self.set_focus(field)
 
     @on(Input.Submitted, "#comment")
     def _reason_done(self) -> None:
-        self.query_one("#yes", Button).focus()
+        self.set_focus(self.query_one("#yes", Button))
 
     @on(Button.Pressed, "#yes")
     def action_confirm(self) -> None:
@@ -63,6 +63,8 @@ class ActSheet(Sheet):
         refusal = self.refusal()
         if refusal is not None:
             self.tell(refusal, "phase-waiting")
+            return
+        if self.too_early:
             return
         reason = self.query_one("#comment", Input).value.strip() if self.REASON else ""
         if self.REASON and not reason:

@@ -113,7 +113,7 @@ def _set_marks(screen: MainScreen, marks: frozenset[str]) -> None:
 
 def _filter(screen: MainScreen) -> None:
     screen.set_class(False, "-detail")
-    screen.query_one(FilterInput).focus()
+    screen.set_focus(screen.query_one(FilterInput))
 
 
 def _sort(screen: MainScreen) -> None:

@@ -49,6 +49,7 @@ class ForkSheet(Sheet):
     def body(self) -> Iterable[Widget]:
         """One line for each commit."""
         yield OptionList(compact=True, markup=False, classes="list")
+        yield Block(id="count", classes="note")
         yield Block(
             "enter begins a new session with all that was committed up to there; the old one stays as it is. "
             "Its plan is shown before anything runs.",
@@ -75,6 +76,8 @@ class ForkSheet(Sheet):
         options = self.query_one(OptionList)
         options.add_options([Option(self._words(one, width)) for one in self.commits])
         options.highlighted = 0 if self.commits else None
+        count = len(self.commits)
+        self.query_one("#count", Block).show(f"{count} commit{'s' if count != 1 else ''}, the newest first")
         self.tell("" if self.commits else "It has no commit to begin from.", "phase-waiting")
 
     def _words(self, commit: CommitInfo, width: int) -> Text:
@@ -97,7 +100,7 @@ class ForkSheet(Sheet):
 
     @on(OptionList.OptionSelected)
     def _chosen(self, message: OptionList.OptionSelected) -> None:
-        if self.busy or not self.is_current:
+        if self.busy or not self.is_current or self.too_early:
             return
         self.busy = True
         commit = self.commits[message.option_index]

@@ -58,6 +58,7 @@ class LaunchSheet(Sheet):
     TITLE_WORDS = "New session"
     AROUND = 9
     AUTO_FOCUS = "#requirement"
+    ASKED = "#title"  # everything else follows from what one types
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,7 +200,7 @@ class LaunchSheet(Sheet):
     @on(Button.Pressed, "#yes")
     def action_confirm(self) -> None:
         """Launch what is on the sheet."""
-        if self.busy or not self.is_current:
+        if self.busy or not self.is_current or self.too_early:
             return
         self.busy = True
         self.tell("")
@@ -221,7 +222,7 @@ class LaunchSheet(Sheet):
             wrong, launch = await asyncio.to_thread(_made, form, trust)
             if launch is None:
                 self._wrong(wrong[0], wrong[1])
-                self.query_one(f"#{wrong[0]}").focus()
+                self.set_focus(self.query_one(f"#{wrong[0]}"))
                 return
             session_id = await self.console.ask_host(methodcaller("launch", launch))
         except MaestroError as error:

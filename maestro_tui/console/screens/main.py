@@ -296,12 +296,12 @@ class MainScreen(Screen[None]):
         """Turn to the inspector (on narrow screens it fills the screen), or back to the list."""
         self.set_class(detail, "-detail")
         if not detail or self._pane is None:
-            self.table.focus()
+            self.set_focus(self.table)
             return
         focusable = [widget for widget in self._pane.query("*") if widget.can_focus and widget.display]
         target = self._pane if self._pane.can_focus else focusable[0] if focusable else None
         if target is not None:
-            self.call_after_refresh(target.focus)
+            self.set_focus(target)
 
     # ── Messages ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -336,7 +336,7 @@ class MainScreen(Screen[None]):
     def _filter_left(self, message: FilterInput.Left) -> None:
         if message.clear_it:
             self.query_one(FilterInput).value = ""
-        self.table.focus()
+        self.set_focus(self.table)
 
     # ── Actions ───────────────────────────────────────────────────────────────────────────────────────────
 

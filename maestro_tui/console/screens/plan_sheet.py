@@ -79,6 +79,7 @@ class PlanSheet(Sheet):
             return
         before, self.session = self.session, now
         if _state(before) != _state(now):
+            self.plan = None
             self._load("The session has changed since; this is the plan as of now.")
 
     def _load(self, note: str) -> None:
@@ -130,6 +131,8 @@ class PlanSheet(Sheet):
             return
         if not self.plan.runs:
             self.tell("Nothing would run; there is nothing to confirm.", "phase-waiting")
+            return
+        if self.too_early:
             return
         self.busy = True
         self.run_worker(self._do(self.plan, trust=False), group="do", exit_on_error=False)

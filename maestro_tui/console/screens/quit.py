@@ -55,7 +55,7 @@ class QuitSheet(Sheet):
     @on(Button.Pressed, "#yes")
     def action_confirm(self) -> None:
         """Stop what runs, then quit."""
-        if not self.busy:
+        if not self.busy and not self.too_early:
             self.busy = True
             self.tell("Stopping …", "muted")
             self.run_worker(self._stop(), exit_on_error=False)

@@ -46,6 +46,8 @@ class ReviewSheet(Sheet):
         self.no_words = "Later"
         self.session = session
         self.phase = next(phase.name for phase in session.phases if phase.waiting)
+        self.read = False
+        """True once the result that is decided upon is shown."""
 
     def title_words(self) -> str:
         """What waits."""
@@ -89,6 +91,7 @@ class ReviewSheet(Sheet):
             )
 
     def _load(self) -> None:
+        self.read = False
         self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
 
     async def _read(self) -> None:
@@ -99,6 +102,7 @@ class ReviewSheet(Sheet):
             self.tell(clean(error, 600))
             return
         self.query_one("#left", Block).show(self._words(result))
+        self.read = True
 
     def _words(self, result: PhaseResult) -> Text:
         styles = palette(self)
@@ -164,11 +168,11 @@ class ReviewSheet(Sheet):
 
     def action_comment(self) -> None:
         """Write the comment."""
-        self.query_one("#comment", Input).focus()
+        self.set_focus(self.query_one("#comment", Input))
 
     @on(Input.Submitted, "#comment")
     def _comment_done(self) -> None:
-        self.query_one("#approve", Button).focus()
+        self.set_focus(self.query_one("#approve", Button))
 
     @on(Button.Pressed, "#approve, #push_back, #reject")
     def _pressed(self, message: Button.Pressed) -> None:
@@ -183,6 +187,11 @@ class ReviewSheet(Sheet):
             word = "push it back" if what == "push_back" else "reject it"
             self.tell(f"Say in the comment why you {word}; it is recorded with your name.", "phase-waiting")
             self.action_comment()
+            return
+        if not self.read:
+            self.tell("The result is not read yet; there is nothing to decide upon.", "phase-waiting")
+            return
+        if self.too_early:
             return
         self.busy = True
         self.run_worker(self._decide(what, comment), group="do", exit_on_error=False)

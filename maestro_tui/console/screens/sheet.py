@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -29,6 +30,8 @@ class Block(Widget):
     def __init__(self, text: Text | str = "", *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._text = text if isinstance(text, Text) else Text(text)
+        self.painted_at: float | None = None
+        """When what it says now was first painted (monotonic seconds); None before that."""
 
     @property
     def words(self) -> str:
@@ -37,11 +40,15 @@ class Block(Widget):
 
     def show(self, text: Text | str) -> None:
         """Say something else."""
-        self._text = text if isinstance(text, Text) else Text(text)
-        self.refresh(layout=True)
+        new = text if isinstance(text, Text) else Text(text)
+        if new != self._text or new.style != self._text.style:
+            self._text, self.painted_at = new, None
+            self.refresh(layout=True)
 
     def render(self) -> Text:
         """The text."""
+        if self.painted_at is None:
+            self.painted_at = time.monotonic()
         return self._text
 
 
@@ -57,6 +64,8 @@ class Sheet(ModalScreen[None]):
     ]
     AUTO_FOCUS = "#no"
     TITLE_WORDS = ""
+    ASKED: ClassVar[str] = "Block"
+    """What must have been painted before a key may confirm; the sentence over the buttons never counts."""
     AROUND = 11
     """Rows that everything but the list takes."""
 
@@ -103,6 +112,21 @@ class Sheet(ModalScreen[None]):
     def on_mount(self) -> None:
         """No sentence yet."""
         self.tell("")
+
+    @property
+    def too_early(self) -> bool:
+        """True, with a sentence, when the key that confirms was typed before what it confirms was shown."""
+        asked = [
+            block
+            for block in self.query(self.ASKED).results(Block)
+            if block.id != "sentence" and block.is_on_screen
+        ]
+        if asked and all(
+            block.painted_at is not None and block.painted_at <= self.console.typed_at for block in asked
+        ):
+            return False
+        self.tell("That was typed before this was shown: read it, then press it again.", "phase-waiting")
+        return True
 
     def on_resize(self, event: events.Resize) -> None:
         """The list takes the rows that are left."""

@@ -43,6 +43,6 @@ class TrustSheet(Sheet):
     @on(Button.Pressed, "#yes")
     def action_confirm(self) -> None:
         """Go on with what was asked for."""
-        if self.is_current:
+        if self.is_current and not self.too_early:
             self.dismiss(None)
             self._approved()

@@ -166,7 +166,7 @@ class WallScreen(Screen[None]):
             self.dismiss(None)
         elif action_id in ("open", "filter"):
             self.dismiss(None)
-            main.call_after_refresh(main.action_perform, action_id)
+            main.action_perform(action_id)
         else:
             main.action_perform(action_id)
             if action_id in ("mark", "unmark"):

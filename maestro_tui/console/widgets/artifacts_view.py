@@ -161,7 +161,7 @@ class ArtifactsView(Vertical):
             if self._under_cursor() is not None:
                 if not (self.has_class("-beside") or self.has_class("-below")):
                     self.add_class("-reading")
-                self.query_one(_PreviewPane).rows.focus()
+                self.screen.set_focus(self.query_one(_PreviewPane).rows)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape goes back to the list from the preview; else it belongs to the screen."""
@@ -186,7 +186,7 @@ class ArtifactsView(Vertical):
     def action_back(self) -> None:
         """From the preview to the list."""
         self.remove_class("-reading")
-        self.files.focus()
+        self.screen.set_focus(self.files)
 
     def _read(self) -> None:
         artifact = self._under_cursor()

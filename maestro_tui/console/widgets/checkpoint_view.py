@@ -263,10 +263,10 @@ class CheckpointView(Vertical):
     def action_commits(self) -> None:
         """Shows or hides the list of commits; beside the tree it only takes the focus."""
         if self.has_class("-beside"):
-            (self.shown.rows if self.commits.has_focus else self.commits).focus()
+            self.screen.set_focus(self.shown.rows if self.commits.has_focus else self.commits)
             return
         self.toggle_class("-listing")
-        (self.commits if self.has_class("-listing") else self.shown.rows).focus()
+        self.screen.set_focus(self.commits if self.has_class("-listing") else self.shown.rows)
 
     def on_rows_view_chosen(self, message: RowsView.Chosen) -> None:
         """Shows the commit's tree."""
@@ -279,7 +279,7 @@ class CheckpointView(Vertical):
         if commit is None:
             return
         self.remove_class("-listing")
-        self.shown.rows.focus()
+        self.screen.set_focus(self.shown.rows)
         if commit.seq == max(item.seq for item in self._history) and commit.problem is None:
             self._chosen = None
             self._problem = None

@@ -48,7 +48,7 @@ class FindBar(Horizontal):
     def open(self) -> None:
         """Shows the field and puts the cursor there."""
         self.add_class("-open")
-        self.query_one(Input).focus()
+        self.screen.set_focus(self.query_one(Input))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tells what is typed so far."""

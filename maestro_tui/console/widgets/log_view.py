@@ -133,13 +133,13 @@ class LogView(Vertical):
     def on_find_bar_kept(self, message: FindBar.Kept) -> None:
         """Searches for what was typed."""
         message.stop()
-        self.log_lines.focus()
+        self.screen.set_focus(self.log_lines)
         self.log_lines.search(message.query)
 
     def on_find_bar_dropped(self, message: FindBar.Dropped) -> None:
         """Back to the lines."""
         message.stop()
-        self.log_lines.focus()
+        self.screen.set_focus(self.log_lines)
 
     # -- foot
 

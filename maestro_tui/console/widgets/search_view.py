@@ -82,13 +82,13 @@ class SearchView(Vertical):
         """Back to the lines; the search stays."""
         message.stop()
         self._search(message.query)
-        self.rows.focus()
+        self.screen.set_focus(self.rows)
 
     def on_find_bar_dropped(self, message: FindBar.Dropped) -> None:
         """Back to the lines without a search."""
         message.stop()
         self._search("")
-        self.rows.focus()
+        self.screen.set_focus(self.rows)
 
     def _search(self, query: str) -> None:
         if query != self.query_text:

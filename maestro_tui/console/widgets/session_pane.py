@@ -378,7 +378,7 @@ class SessionPane(Widget):
     def _focus_tab(self, name: str) -> None:
         for widget in self.query_one(f"#{name}").query("*"):
             if widget.can_focus and widget.display:
-                widget.focus()
+                self.screen.set_focus(widget)
                 return
 
     def on_tabs_tab_activated(self, event: Tabs.TabActivated) -> None:
