@@ -56,7 +56,9 @@ async def test_an_artifact_edited_by_hand_is_measured_recorded_and_makes_later_p
 
 async def test_an_edit_that_breaks_the_contract_is_refused_with_what_it_breaks(bench: Bench) -> None:
     (bench.folder / "api.json").write_text("{}")
-    with pytest.raises(PlanError, match=r"break the contract of 'design': .*'version' is a required property"):
+    with pytest.raises(
+        PlanError, match=r"break the contract of 'design': .*'version' is a required property"
+    ):
         bench.engine.edit("s", {}, files={"design": ["api.json"]}, reason="?")
     with pytest.raises(PlanError, match="outputs break their schema"):
         bench.engine.edit("s", {"design": {"size": "large"}}, reason="?")
