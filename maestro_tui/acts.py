@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import click
 
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean, format_duration
-from maestro_tui.options import as_json_option, directory, root_of
+from maestro_tui.options import as_json_option, directory, root_of, seconds_of
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
@@ -24,8 +23,6 @@ reason_option = click.option(
     "--reason", default="", metavar="TEXT", help="Why; kept with your name and the time."
 )
 by_option = click.option("--by", default=None, metavar="NAME", help="Your name (default: your user name).")
-_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def engine_of(root: Path) -> TeamExecutionEngineV2SplitMode:
@@ -195,7 +192,7 @@ def prune(
     from maestro_tui.store.prune import prunable, prune_sessions
 
     root, now = root_of(ctx, checkpoint_dir), time.time()
-    doomed = prunable(read_fleet(root), keep=keep, older_than=_seconds(age), now=now)
+    doomed = prunable(read_fleet(root), keep=keep, older_than=seconds_of("--older-than", age), now=now)
     removed: Sequence[str] = []
     if not dry_run and doomed:
         removed = prune_sessions(CheckpointStore(root), [one.session_id for one in doomed])
@@ -210,15 +207,6 @@ def prune(
         click.echo(f"{one.session_id}  {one.status}  {format_duration(now - one.updated_at)} ago  {what}")
     if not doomed:
         click.echo("Nothing to remove.")
-
-
-def _seconds(age: str | None) -> float | None:
-    if age is None:
-        return None
-    found = _AGE.match(age.strip())
-    if found is None:
-        raise InputError(f"--older-than takes an age such as 30d, 12h or 45m, not {clean(age, 40)!r}.")
-    return float(found[1]) * _SECONDS[found[2]]
 
 
 @click.command()

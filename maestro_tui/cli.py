@@ -21,6 +21,8 @@ from maestro_tui.options import (
     default_root,
     directory,
     dry_option,
+    limit_options,
+    limits_of,
     root_of,
     trust_option,
     verbose_option,
@@ -130,6 +132,7 @@ def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -
     "--input", "inputs", metavar="PHASE=FILE", multiple=True, help="Provide a phase's result from a file."
 )
 @click.option("--pause-after", metavar="PHASE", multiple=True, help="Stop for review after this phase.")
+@limit_options
 @trust_option
 @dry_option
 @as_json_option
@@ -147,6 +150,10 @@ def run(
     start_from: str | None,
     inputs: Sequence[str],
     pause_after: Sequence[str],
+    phase_limit: str | None,
+    time_limit: str | None,
+    max_tokens: int | None,
+    max_cost: float | None,
     trust: bool,
     dry_run: bool,
     as_json: bool,
@@ -167,6 +174,7 @@ def run(
         pause_after=tuple(name for part in pause_after for name in _names(part)),
         session_id=session_id,
         team=team,
+        limits=limits_of(phase_limit, time_limit, max_tokens, max_cost),
     )
     runner, progress = engine(root_of(ctx, checkpoint_dir), trust, as_json, verbose, ask=not dry_run)
     if dry_run:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
+
+if TYPE_CHECKING:
+    from maestro_tui.model.policy import Limits
 
 DIRECTORY_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
 
@@ -39,6 +43,57 @@ def root_of(ctx: click.Context, own: str | None) -> Path:
             f"The checkpoint directory {clean(str(root), 200)} is not a folder. Nothing was changed."
         )
     return root
+
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def seconds_of(option: str, text: str | None) -> float | None:
+    """Seconds of a span such as `45m`, `12h`, `30d`. Raises `InputError` naming the option."""
+    if text is None:
+        return None
+    found = _AGE.match(text.strip())
+    if found is None:
+        raise InputError(f"{option} takes a span such as 30d, 12h or 45m, not {clean(text, 40)!r}.")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a new session may take at most."""
+    for option in (
+        click.option(
+            "--max-cost", type=click.FloatRange(0, min_open=True), metavar="USD", help="Dollars in all."
+        ),
+        click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Tokens in all, in and out."),
+        click.option("--time-limit", metavar="SPAN", default=None, help="Time in all: 2h, 45m."),
+        click.option("--phase-limit", metavar="SPAN", default=None, help="Time for each attempt of a phase."),
+    ):
+        command = option(command)
+    return command
+
+
+def limits_of(
+    phase_limit: str | None, time_limit: str | None, max_tokens: int | None, max_cost: float | None
+) -> Limits | None:
+    """The limits of a launch; None when nothing is limited. Raises `InputError`."""
+    from maestro_tui.model.policy import Limits
+
+    budget = {
+        "seconds": seconds_of("--time-limit", time_limit),
+        "tokens": max_tokens,
+        "cost_usd": max_cost,
+    }
+    asked = {
+        "phase_seconds": seconds_of("--phase-limit", phase_limit),
+        "session": budget if any(one is not None for one in budget.values()) else None,
+    }
+    if all(one is None for one in asked.values()):
+        return None
+    try:
+        return Limits.model_validate(asked)
+    except ValueError as error:
+        raise InputError("A limit must be greater than nothing. Nothing was run.") from error
 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")

@@ -33,6 +33,7 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Write what the event means; the engine calls this from its own loop."""
         phase, data = event.phase or "", event.data
+        who = clean(event.persona or "", 64)
         number = f"#{event.attempt}"
         match event.type:
             case "session_started":
@@ -75,7 +76,28 @@ class Progress:
                 )
             case "phase_cancelled":
                 self._end(phase)
-                self._say("⊘", f"{phase} {number} cancelled")
+                # A spent budget is told by an event of its own, with the way on.
+                if data.get("status") != "pending":
+                    self._say("⊘", f"{phase} {number} cancelled")
+            case "budget_spent":
+                self._say("‖", f"{phase} {number} stopped · {clean(data.get('reason', ''), 600)}")
+            case "breaker_opened":
+                self._say(
+                    "⊘", f"{phase} failed {data.get('failures')} times in a row: its circuit breaker is open"
+                )
+            case "persona_reused":
+                self._say(
+                    "✓",
+                    f"{phase} · {who} finished in attempt {data.get('from_attempt')}; it is not done again",
+                )
+            case "context_trimmed":
+                left = data.get("left_out")
+                names = (
+                    [clean(one.get("what", ""), 40) for one in left if isinstance(one, dict)]
+                    if isinstance(left, list)
+                    else []
+                )
+                self._say("›", f"{phase} · {who} is not given whole: {', '.join(names) or 'some parts'}")
             case "gate_waiting":
                 self._say("⚑", f"{phase} waits for approval: maestro-tui approve {event.session_id} {phase}")
             case "gate_decided":

@@ -20,6 +20,7 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.policy import Limits
 from maestro_tui.model.text import clean, encodable, new_session_id, session_id_problem
 from maestro_tui.model.workflow import Workflow
 
@@ -46,6 +47,7 @@ class Launch:
     session_id: str | None = None
     team: str | None = None
     """Who works where the workflow names nobody, see `engine.teams`; None means the toolbox."""
+    limits: Limits | None = None
     trust: bool = False
     """True when the operator approves the workflow's commands."""
 
@@ -104,6 +106,7 @@ def first_context(
         workspace=str(workspace),
         created_at=now,
         team=launch.team,
+        limits=launch.limits,
         scope=scope,
         pause_after=_resolve_all(workflow, launch.pause_after) or (),
         phase_results={name: results[name] for name in workflow.order if name in results},

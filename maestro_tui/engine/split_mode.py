@@ -115,10 +115,10 @@ class TeamExecutionEngineV2SplitMode:
         """The state that a launch would begin with; nothing is written. Raises `InputError`."""
         workspace = self._workspace or Path(launch.workspace).expanduser().absolute()
         bare, path = self._find(launch.workflow or None, workspace)
-        workflow = with_team(bare, launch.team)
+        workflow = with_team(bare, launch.team).within(launch.limits)
         context = first_context(launch, workflow, path, workspace, self.team.now())
         self._allow(bare, str(path or "the workflow"))
-        if workflow != bare and self._remember is not None:
+        if workflow.commands and workflow != bare and self._remember is not None:
             # The operator named the team in this very launch; a copy elsewhere is asked about like any other.
             self._remember(workflow, f"team {launch.team}")
         self.team.check(workflow, make_plan(workflow, context, Request()).runs, context)
@@ -405,14 +405,14 @@ class TeamExecutionEngineV2SplitMode:
     def _workflow_now(self, context: TeamExecutionContext) -> Workflow:
         """The workflow as it is now: the engine's own, else the session's file, else as it was committed."""
         if isinstance(self._workflow, Workflow):
-            return with_team(self._workflow, context.team)
-        if self._workflow is not None:
-            return with_team(
-                find_workflow(str(self._workflow), Path(context.workspace or "."))[0], context.team
-            )
-        if context.workflow_path and Path(context.workflow_path).is_file():
-            return with_team(Workflow.load(context.workflow_path), context.team)
-        return context.workflow
+            bare = self._workflow
+        elif self._workflow is not None:
+            bare = find_workflow(str(self._workflow), Path(context.workspace or "."))[0]
+        elif context.workflow_path and Path(context.workflow_path).is_file():
+            bare = Workflow.load(context.workflow_path)
+        else:
+            return context.workflow
+        return with_team(bare, context.team).within(context.limits)
 
     def _allow(self, workflow: Workflow, source: str) -> None:
         if self._approve is not None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from maestro_tui.model.facts import UtcTime
-from maestro_tui.model.policy import BreakerState, Budget, BudgetRaise
+from maestro_tui.model.policy import BreakerState, Budget, BudgetRaise, Limits
 from maestro_tui.model.workflow import Mode, Workflow
 
 
@@ -228,6 +228,8 @@ class TeamExecutionContext(_Fact):
     lineage: Lineage | None = None
     team: str | None = None
     """The team that was asked for (`claude`, `llm:MODEL`, …); it works where the workflow names no persona."""
+    limits: Limits | None = None
+    """What the launch allows at most."""
     blueprints: dict[str, BlueprintChoice] = Field(default_factory=dict)
     usage: Usage = Usage()
     spent: dict[str, Usage] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from maestro_tui.model.facts import UtcTime
+from maestro_tui.model.text import format_duration
 
 if TYPE_CHECKING:
     from maestro_tui.model.context import Usage
@@ -42,6 +43,23 @@ class Budget(_Noun):
             }
             total = total.model_copy(update=update)
         return total
+
+
+class Limits(_Noun):
+    """What a launch allows at most, whatever its workflow says."""
+
+    phase_seconds: float | None = Field(default=None, gt=0)
+    """For each attempt of a phase."""
+    session: Budget | None = None
+
+    def words(self) -> str:
+        """`30m a phase · $5.00 in all`; empty when nothing is limited."""
+        parts = [f"{format_duration(self.phase_seconds)} a phase"] if self.phase_seconds else []
+        budget = self.session or Budget()
+        parts += [f"{format_duration(budget.seconds)} in all"] if budget.seconds else []
+        parts += [f"{budget.tokens:,} tokens in all"] if budget.tokens else []
+        parts += [f"${budget.cost_usd:.2f} in all"] if budget.cost_usd else []
+        return " · ".join(parts)
 
 
 class BudgetRaise(_Noun):

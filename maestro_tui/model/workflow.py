@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, 
 
 from maestro_tui.model.contract import Contract, inside_the_workspace
 from maestro_tui.model.errors import WorkflowError
-from maestro_tui.model.policy import RETRY_DELAY_SECONDS, Breaker, Budget
+from maestro_tui.model.policy import RETRY_DELAY_SECONDS, Breaker, Budget, Limits
 from maestro_tui.model.text import clean, name_problem
 
 Mode = Literal["sequential", "parallel", "collaborative"]
@@ -283,6 +283,26 @@ class Workflow(_Noun):
         """The phase of that name or alias. Raises `WorkflowError`."""
         resolved = self.resolve(name)
         return next(phase for phase in self.phases if phase.name == resolved)
+
+    def within(self, limits: Limits | None) -> Workflow:
+        """The workflow with a launch's limits: the smaller one counts, of a phase's time and of the budget."""
+        if limits is None:
+            return self
+        seconds = limits.phase_seconds
+        phases = tuple(
+            phase.model_copy(
+                update={"timeout_seconds": min(seconds, phase.timeout_seconds or seconds)} if seconds else {}
+            )
+            for phase in self.phases
+        )
+        own, asked = self.budget or Budget(), limits.session or Budget()
+        least = {
+            key: min(known)
+            for key in Budget.model_fields
+            if (known := [one for one in (getattr(own, key), getattr(asked, key)) if one is not None])
+        }
+        budget = Budget(**least) if least else None
+        return self.model_copy(update={"phases": phases, "budget": budget})
 
     def needs_of(self, name: str) -> frozenset[str]:
         """Every phase that `name` depends on, near and far."""

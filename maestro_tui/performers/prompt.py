@@ -10,7 +10,7 @@ from typing import Any
 
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.text import clean
-from maestro_tui.performers.port import Task
+from maestro_tui.performers.port import Port, Task
 from maestro_tui.store.durable import read_regular
 
 PROMPT_LIMIT = 200_000
@@ -88,6 +88,18 @@ def build_prompt(
         text.append("\n")
     text.append(tail)
     return Prompt("".join(text), left_out)
+
+
+def tell_left_out(prompt: Prompt, port: Port) -> None:
+    """Write into the journal what the agent or model is not given, and where it can read it."""
+    if prompt.left_out:
+        port.emit(
+            "context_trimmed",
+            left_out=[
+                {"what": clean(one.what, 200), "size": one.size, "where": clean(one.where, 300)}
+                for one in prompt.left_out
+            ],
+        )
 
 
 def _head(task: Task) -> str:

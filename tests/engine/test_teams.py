@@ -42,7 +42,7 @@ def test_a_team_is_named_with_its_model_or_class(spec: str, performer: str, opti
 
 @pytest.mark.parametrize("spec", ["nobody", "llm:", "llm", "hive:module", "hive:", "claude:3", ""])
 def test_an_unknown_team_is_a_sentence_with_those_that_there_are(spec: str) -> None:
-    with pytest.raises(InputError, match="There is no team .* name toolbox, claude"):
+    with pytest.raises(InputError, match=r"There is no team .* name toolbox, claude"):
         with_team(sdlc(), spec)
 
 
