@@ -22,7 +22,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.performers.port import Performer
 from maestro_tui.performers.registry import performer_for
-from maestro_tui.store.workspace import FileChange
+from maestro_tui.store.workspace import FileChange, Tree
 
 
 class TeamExecutionEngineV2:
@@ -94,8 +94,9 @@ class TeamExecutionEngineV2:
             if not scope.expired() or limit is None:
                 raise
             work.error = _out_of_time(attempt, limit)
-        after = await asyncio.to_thread(attempt.workspace.snapshot, f"{phase.name}/{attempt.number}/after")
-        changes = await asyncio.to_thread(attempt.workspace.changes, before, after)
+        changes, problems = await asyncio.to_thread(_changes_since, before, attempt)
+        for problem in problems:
+            sink.line("engine", "engine", problem)
         only = blueprint.personas[0].name if len(blueprint.personas) == 1 else None
         artifacts = _own_artifacts(changes, attempt, work.authors, only)
         if artifacts:
@@ -190,6 +191,15 @@ def _out_of_time(attempt: Attempt, limit: float) -> PhaseError:
         kind="budget",
         message=budget_sentence(attempt.context.session_id, phase.name if own else None, words),
     )
+
+
+def _changes_since(before: Tree, attempt: Attempt) -> tuple[list[FileChange], tuple[str, ...]]:
+    """What the attempt changed, safe on the disk with both trees; and what could not be read or kept, a line each."""
+    workspace = attempt.workspace
+    after = workspace.snapshot(f"{attempt.phase.name}/{attempt.number}/after")
+    changes = workspace.changes(before, after)
+    kept = workspace.keep(before, after) if changes else None
+    return changes, after.problems if kept is None else (*after.problems, kept)
 
 
 def _own_artifacts(

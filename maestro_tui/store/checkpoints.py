@@ -216,6 +216,8 @@ class CheckpointStore:
             try:
                 if has_views(folder):
                     raise FileExistsError
+                durable.sweep(folder / HISTORY)
+                durable.sweep(folder)
                 durable.write_new(commit_path(folder, 0), data)
             except FileExistsError:
                 raise InputError(
@@ -319,9 +321,12 @@ class CheckpointStore:
 
     # ── Checking and mending ──────────────────────────────────────────────────────────────────────────────
 
-    def repair_views(self, session_id: str) -> None:
-        """Make the views what they should be, bring back lost commits from them, sweep temporary files."""
-        repair_views(self, session_id)
+    def repair_views(self, session_id: str, *, alone: bool = False) -> None:
+        """Make the views what they should be, bring back lost commits from them, sweep temporary files.
+
+        `alone`: the caller holds the whole session, so that nobody else's are in use.
+        """
+        repair_views(self, session_id, alone=alone)
 
     def verify(self, session_id: str, *, artifacts: bool = False) -> list[str]:
         """One line for each problem: digests, chain, gaps, views, journal, lease; with `artifacts` their hashes too.

@@ -13,7 +13,7 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
-from maestro_tui.store.workspace import Workspace
+from maestro_tui.store.workspace import Tree, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A tree of the workspace was acknowledged under a name in git."""
+    """Trees of the workspace were acknowledged as kept: (name of the snapshot, id in git)."""
 
-    session: str
-    name: str
-    commit: str
+    trees: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +76,15 @@ def promises_noted(tell: Tell) -> Iterator[None]:
     def hold_of(hold: Hold, session_dir: Any, *_: Any, **__: Any) -> object:
         return Held(session_dir.name, hold.epoch)
 
-    def tree_of(_: Workspace, name: str, *, result: Any) -> object:
-        return Kept("", name, result.commit) if result.commit is not None else None
+    def trees_of(_: Workspace, *trees: Tree, result: Any) -> object:
+        return Kept(tuple((tree.name, tree.id) for tree in trees)) if result is None else None
 
     watched: list[tuple[type, str, Callable[..., object]]] = [
         (CheckpointStore, "create", commit_of),
         (CheckpointStore, "commit", commit_of),
         (Journal, "append", event_of),
         (Hold, "__init__", hold_of),
-        (Workspace, "snapshot", tree_of),
+        (Workspace, "keep", trees_of),
     ]
     before = [(kind, name, kind.__dict__[name]) for kind, name, _ in watched]
     try:
