@@ -187,13 +187,13 @@ class Drive:
             if not self._running:
                 self._close(situation, made, stopping)
                 return
+            self._hold.beat(tuple(self._running))
             done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
             for name in [name for name, task in self._running.items() if task in done]:
                 result = self._running.pop(name).result()
                 stopping = stopping or result.status != PhaseStatus.COMPLETED or request.kind == "phase"
                 if made.phase(name).pause and result.done:
                     self._paused_at.add(name)
-            self._hold.beat(tuple(self._running))
             if self._lost is not None:
                 raise self._lost
 
@@ -206,7 +206,6 @@ class Drive:
             if any(made.phase(need).action in (Action.RUN, Action.BLOCKED) for need in needs):
                 continue
             self._running[planned.phase] = asyncio.create_task(self._phase(planned, situation))
-        self._hold.beat(tuple(self._running))
 
     async def _phase(self, planned: PlannedPhase, situation: Situation) -> PhaseResult:
         """One attempt with its outcome committed: completed, failed or cancelled."""

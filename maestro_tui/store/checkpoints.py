@@ -17,6 +17,7 @@ from maestro_tui.store import durable
 from maestro_tui.store.history_files import (
     HIGHEST_SEQ,
     HISTORY,
+    JOURNAL,
     commit_numbers,
     commit_path,
     gap_lines,
@@ -225,6 +226,8 @@ class CheckpointStore:
                     "choose another id. Nothing was run."
                 ) from None
             with durable.told("write", folder):
+                # Made here, its name is safe with the folder's other names.
+                durable.enter_file(folder / JOURNAL)
                 for parent in (folder, self.root, self.root.parent):
                     durable.sync_dir(parent)
             # Last: a view without a history would look like a session that has lost its commits.

@@ -93,6 +93,18 @@ def enter_dir(folder: Path) -> None:
     os.chmod(folder, 0o700)
 
 
+def enter_file(path: Path) -> None:
+    """Make an empty file (0600 under any umask) if nothing is there; its folder is not synced yet."""
+    try:
+        fd = os.open(path, _CREATE, 0o600)
+    except FileExistsError:
+        return
+    try:
+        os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
+
+
 def _write_temp(folder: Path, data: bytes | Iterable[bytes], synced: bool) -> Path:
     temp = folder / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
     fd = os.open(temp, _CREATE, 0o600)
@@ -184,6 +196,15 @@ def is_folder(path: str) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
         return False
+
+
+def is_empty(path: Path) -> bool:
+    """True for a regular file without a byte."""
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == 0
 
 
 def same_file(one: Path, two: Path) -> bool:

@@ -27,7 +27,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """An event of a synced type was acknowledged: it must be read again."""
+    """An event was acknowledged as safe, by its own type or by that of a later one: it must be read again."""
 
     session: str
     writer: str
@@ -68,10 +68,14 @@ def promises_noted(tell: Tell) -> Iterator[None]:
         path = commit_path(store.session_dir(result.session_id), result.seq)
         return Committed(result.session_id, result.seq, path.read_bytes())
 
+    waiting: dict[str, list[object]] = {}
+
     def event_of(journal: Journal, *_: Any, result: Any, **__: Any) -> object:
+        before = waiting.setdefault(result.writer, [])
+        before.append(Noted(result.session_id, result.writer, result.seq, result.type))
         if result.type not in SYNCED_TYPES:
             return None
-        return Noted(result.session_id, result.writer, result.seq, result.type)
+        return waiting.pop(result.writer)
 
     def hold_of(hold: Hold, session_dir: Any, *_: Any, **__: Any) -> object:
         return Held(session_dir.name, hold.epoch)
@@ -102,8 +106,9 @@ def _telling(real: Callable[..., Any], fact_of: Callable[..., object], tell: Tel
         result = real(*words, **named)
         known = {} if real.__name__ == "__init__" else {"result": result}
         fact = fact_of(*words, **known)
-        if fact is not None:
-            tell(fact)
+        for one in fact if isinstance(fact, list) else [fact]:
+            if one is not None:
+                tell(one)
         return result
 
     return call

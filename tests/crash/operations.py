@@ -144,6 +144,11 @@ def _journal(scene: Scene) -> None:
         journal.close()
 
 
+def _lost_journal(scene: Scene) -> None:
+    scene.begun("requirements")
+    (scene.folder() / "journal.jsonl").unlink()
+
+
 def _lease(scene: Scene) -> None:
     for phase in ("design", "testing"):
         with hold_session(scene.folder(), clock=clock) as hold:
@@ -250,7 +255,16 @@ OPERATIONS = (
         "create a session",
         _nothing,
         _create,
-        ("CheckpointStore.create", "make_dir", "enter_dir", "write_new", "link_view", "sync", "sync_dir"),
+        (
+            "CheckpointStore.create",
+            "make_dir",
+            "enter_dir",
+            "enter_file",
+            "write_new",
+            "link_view",
+            "sync",
+            "sync_dir",
+        ),
     ),
     Operation("create two sessions", _nothing, _two_creates, ("CheckpointStore.create", "make_dir")),
     Operation("commit what was completed", lambda s: s.begun("requirements"), _commit, (*_COMMIT, *_HOLD)),
@@ -273,6 +287,7 @@ OPERATIONS = (
     Operation(
         "write the journal after a torn line", _torn_journal, _journal, ("Journal.append", "Journal.close")
     ),
+    Operation("begin a lost journal anew", _lost_journal, _journal, ("Journal.append", "Journal.close")),
     Operation("take, renew and release the lease", lambda s: s.begun("requirements"), _lease, _HOLD),
     Operation("take a session over", lambda s: s.begun("requirements"), _take_over, ("take_over", *_COMMIT)),
     Operation(
