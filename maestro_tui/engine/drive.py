@@ -280,7 +280,10 @@ class Drive:
 
     def _commit(self, name: str, result: PhaseResult, workflow: Workflow, log_problem: str | None) -> None:
         """Commit an outcome and write its event. A cancelled rerun leaves the committed result in place."""
-        result = PhaseResult.model_validate(self._redactor.data(result.model_dump()))
+        dumped = result.model_dump()
+        shown = self._redactor.data(dumped)
+        if shown is not dumped:
+            result = PhaseResult.model_validate(shown)
         data: dict[str, Any] = {"status": result.status, "duration_seconds": result.duration_seconds}
         if log_problem is not None:
             data["log_problem"] = log_problem

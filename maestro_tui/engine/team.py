@@ -16,7 +16,14 @@ from maestro_tui.engine.contracts import check_contract, check_outputs, judge, m
 from maestro_tui.engine.ledger import budget_sentence
 from maestro_tui.engine.performing import Gathered, Performing
 from maestro_tui.engine.persona_port import PhaseSink
-from maestro_tui.model.context import Artifact, PhaseError, PhaseResult, PhaseStatus, TeamExecutionContext
+from maestro_tui.model.context import (
+    Artifact,
+    ContractCheck,
+    PhaseError,
+    PhaseResult,
+    PhaseStatus,
+    TeamExecutionContext,
+)
 from maestro_tui.model.fingerprint import fingerprint, inputs_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase, Workflow
@@ -120,10 +127,13 @@ class TeamExecutionEngineV2:
         phase, error = attempt.phase, work.error
         globs = (*phase.deliverables, *blueprint.promises)
         changed = [artifact.path for artifact in artifacts if artifact.change != "deleted"]
-        contract = await asyncio.to_thread(
-            check_contract, attempt.workspace.path, globs, changed, phase.contracts
-        )
-        broken = await asyncio.to_thread(check_outputs, phase, work.outputs, attempt.workspace.path)
+
+        def checked() -> tuple[ContractCheck, list[str]]:
+            place = attempt.workspace.path
+            contract = check_contract(place, globs, changed, phase.contracts)
+            return contract, check_outputs(phase, work.outputs, place)
+
+        contract, broken = await asyncio.to_thread(checked)
         if broken and (error is None or work.bad_outcome):
             contract = contract.model_copy(update={"violations": (*contract.violations, *broken)})
         if work.opinions:

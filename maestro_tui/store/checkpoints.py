@@ -52,7 +52,7 @@ class CommitInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The commit that this store made last in a session, and what its file was then."""
+    """The commit that this store made last in a session, whole, and what its file was then."""
 
     commit: Checkpoint
     signature: tuple[int, int, int]
@@ -124,7 +124,8 @@ class CheckpointStore:
 
     def head(self, session_id: str) -> Checkpoint:
         """The newest intact commit. Raises `InputError` (no such session), `DamagedFile` (none intact)."""
-        return self.head_with_damage(session_id)[0]
+        last = self._last_if_newest(session_id, self.session_dir(session_id))
+        return last.commit if last is not None else self.head_with_damage(session_id)[0]
 
     def head_with_damage(self, session_id: str) -> tuple[Checkpoint, tuple[str, ...]]:
         """The newest intact commit, and a line for each newer one that is damaged and each gap."""
@@ -207,7 +208,8 @@ class CheckpointStore:
             workflow=context.workflow,
             context=context,
         )
-        data, digest = _bytes(commit)
+        written = Written()
+        data, digest = _bytes(commit, written)
         durable.make_dir(self.root)
         with durable.told("make the folder", folder):
             for part in (folder, folder / HISTORY, folder / "locks", folder / "logs", folder / "tmp"):
@@ -232,7 +234,9 @@ class CheckpointStore:
                     durable.sync_dir(parent)
             # Last: a view without a history would look like a session that has lost its commits.
             durable.link_view(commit_path(folder, 0), view_path(folder, "init"))
-        return commit.model_copy(update={"sha256": digest})
+            made = commit.model_copy(update={"sha256": digest})
+            self._remember(made, commit_path(folder, 0), written)
+        return made
 
     def commit(self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold) -> Checkpoint:
         """Apply `change` to the newest commit and write the next one; the only way that state changes.
