@@ -124,8 +124,7 @@ class CheckpointStore:
 
     def head(self, session_id: str) -> Checkpoint:
         """The newest intact commit. Raises `InputError` (no such session), `DamagedFile` (none intact)."""
-        last = self._last_if_newest(session_id, self.session_dir(session_id))
-        return last.commit if last is not None else self.head_with_damage(session_id)[0]
+        return self.head_with_damage(session_id)[0]
 
     def head_with_damage(self, session_id: str) -> tuple[Checkpoint, tuple[str, ...]]:
         """The newest intact commit, and a line for each newer one that is damaged and each gap."""
