@@ -107,12 +107,16 @@ class Drive:
         beat = asyncio.create_task(self._beat())
         try:
             self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
+            situation = self._situation()
             if started:
-                self._journal.event("session_started", data={"workflow": self._situation().workflow.name})
-            self._recover_spending()
-            request = self._persist(request).model_copy(update={"widen": False})
-            self._ledger = Ledger(self._store.head(self._session_id).context)
-            await self._loop(request)
+                self._journal.event("session_started", data={"workflow": situation.workflow.name})
+            if self._recover_spending(situation):
+                situation = self._situation()
+            request, changed = self._persist(request, situation)
+            if changed:
+                situation = self._situation()
+            self._ledger = Ledger(situation.head.context)
+            return await self._loop(request.model_copy(update={"widen": False}), situation)
         except asyncio.CancelledError:
             await self._stop()
             self._journal.event("session_cancelled", data={"by": operator_name()})
@@ -123,11 +127,12 @@ class Drive:
         finally:
             beat.cancel()
             self._journal.close()
-        return self._store.head(self._session_id).context
 
-    def _persist(self, request: Request) -> Request:
-        """Record what outlives this process before it begins: a rerun, a widened scope, new stops."""
-        situation = self._situation()
+    def _persist(self, request: Request, situation: Situation) -> tuple[Request, bool]:
+        """Record what outlives this process before it begins: a rerun, a widened scope, new stops.
+
+        The request to go on with, and whether something was recorded.
+        """
         context = situation.head.context
         update: dict[str, Any] = {}
         if request.kind == "rerun_from" and request.phase is not None:
@@ -148,15 +153,17 @@ class Drive:
             update["pause_after"] = request.pause_after
         if update:
             self._commit_context(lambda head: head.model_copy(update=update))
-        return request
+        return request, bool(update)
 
-    def _recover_spending(self) -> None:
-        """What an attempt had spent when its runner died is in the journal only: it counts for the budgets."""
-        situation = self._situation()
+    def _recover_spending(self, situation: Situation) -> bool:
+        """What an attempt had spent when its runner died is in the journal only: it counts for the budgets.
+
+        True when there was something to record.
+        """
         context = situation.head.context
         lost = lost_spending(self._dir, situation.open_attempts, context.recovered)
         if not lost:
-            return
+            return False
 
         def change(head: TeamExecutionContext) -> TeamExecutionContext:
             for name, (number, usage) in lost.items():
@@ -165,16 +172,16 @@ class Drive:
             return head
 
         self._commit_context(change)
+        return True
 
     def _commit_context(self, change: Callable[[TeamExecutionContext], TeamExecutionContext]) -> None:
         self._store.commit(
             self._session_id, "init", 0, lambda head: (change(head.context), None), hold=self._hold
         )
 
-    async def _loop(self, request: Request) -> None:
+    async def _loop(self, request: Request, situation: Situation) -> TeamExecutionContext:
         stopping = False
         while True:
-            situation = await asyncio.to_thread(self._situation)
             made = situation.plan(request)
             if request.kind == "phase" and not self._running and not stopping:
                 planned = made.phase(situation.workflow.resolve(request.phase or ""))
@@ -186,16 +193,17 @@ class Drive:
                 self._start_ready(made, situation)
             if not self._running:
                 self._close(situation, made, stopping)
-                return
+                return situation.head.context
+            self._hold.beat(tuple(self._running))
             done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
             for name in [name for name, task in self._running.items() if task in done]:
                 result = self._running.pop(name).result()
                 stopping = stopping or result.status != PhaseStatus.COMPLETED or request.kind == "phase"
                 if made.phase(name).pause and result.done:
                     self._paused_at.add(name)
-            self._hold.beat(tuple(self._running))
             if self._lost is not None:
                 raise self._lost
+            situation = await asyncio.to_thread(self._situation)
 
     def _start_ready(self, made: Plan, situation: Situation) -> None:
         behind = frozenset[str]().union(*(situation.workflow.dependents_of(name) for name in self._paused_at))
@@ -206,7 +214,6 @@ class Drive:
             if any(made.phase(need).action in (Action.RUN, Action.BLOCKED) for need in needs):
                 continue
             self._running[planned.phase] = asyncio.create_task(self._phase(planned, situation))
-        self._hold.beat(tuple(self._running))
 
     async def _phase(self, planned: PlannedPhase, situation: Situation) -> PhaseResult:
         """One attempt with its outcome committed: completed, failed or cancelled."""
@@ -281,7 +288,10 @@ class Drive:
 
     def _commit(self, name: str, result: PhaseResult, workflow: Workflow, log_problem: str | None) -> None:
         """Commit an outcome and write its event. A cancelled rerun leaves the committed result in place."""
-        result = PhaseResult.model_validate(self._redactor.data(result.model_dump()))
+        dumped = result.model_dump()
+        shown = self._redactor.data(dumped)
+        if shown is not dumped:
+            result = PhaseResult.model_validate(shown)
         data: dict[str, Any] = {"status": result.status, "duration_seconds": result.duration_seconds}
         if log_problem is not None:
             data["log_problem"] = log_problem

@@ -142,7 +142,9 @@ class Performing:
             (attempt.workspace.path / folder).mkdir(parents=True, exist_ok=True)
         context = {**handed_over(attempt, self._gathered.outputs), **(extra or {}), "role": role}
         try:
-            found = await asyncio.to_thread(self._receipts.find, persona, step, context)
+            found = None
+            if self._receipts.kept(persona):
+                found = await asyncio.to_thread(self._receipts.find, persona, step, context)
             if found is not None:
                 self._own(persona, found.left)
                 return found.result
@@ -153,8 +155,9 @@ class Performing:
         except _Failed as failed:
             self._fail(failed.problem)
             return None
-        left = await asyncio.to_thread(self._receipts.write, persona, step, context, result, folder)
-        self._own(persona, left)
+        if self._receipts.kept(persona):
+            left = await asyncio.to_thread(self._receipts.write, persona, step, context, result, folder)
+            self._own(persona, left)
         return result
 
     async def _tries(

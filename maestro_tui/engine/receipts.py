@@ -44,7 +44,7 @@ class Receipts:
     def find(self, persona: Persona, step: str, context: Mapping[str, Any]) -> Reused | None:
         """The step's result of the attempt that was broken off, if all that it rests on is as it was."""
         number = self._attempt.reusable
-        if number is None or not self._kept(persona):
+        if number is None or not self.kept(persona):
             return None
         receipt = load_receipt(
             self._attempt.session_dir, self._attempt.phase.name, number, persona.name, step
@@ -83,7 +83,7 @@ class Receipts:
         folder: str | None,
     ) -> tuple[str, ...]:
         """Keep a finished step; the paths of the files that it left. Raises `StoreError`."""
-        if not self._kept(persona):
+        if not self.kept(persona):
             return ()
         attempt = self._attempt
         before = self._tree
@@ -118,7 +118,8 @@ class Receipts:
             )
         return tuple(left)
 
-    def _kept(self, persona: Persona) -> bool:
+    def kept(self, persona: Persona) -> bool:
+        """True when its steps get receipts: several work on the phase, or its work costs money."""
         return len(self._blueprint.personas) > 1 or persona.performer in PAID
 
     def _given(self, persona: Persona, step: str, context: Mapping[str, Any]) -> str:

@@ -182,6 +182,7 @@ class TeamExecutionEngineV2SplitMode:
         self._require_runnable(situation, request, name)
         self._same_plan(situation, request, plan_hash)
         with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
+            self.store.repair_views(session_id)
             return await self._drive(session_id, hold).run(request, started=fresh)
 
     async def resume(
@@ -204,7 +205,7 @@ class TeamExecutionEngineV2SplitMode:
         self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             # Mended first: a plan from a damaged history would promise to run what is committed.
-            self.store.repair_views(session_id)
+            self.store.repair_views(session_id, alone=True)
             if edits:
                 self._same_plan(self.situation(session_id), request, plan_hash)
                 edit(self, session_id, edits, hold, None, reason, {})
@@ -392,7 +393,6 @@ class TeamExecutionEngineV2SplitMode:
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _drive(self, session_id: str, hold: Hold) -> Drive:
-        self.store.repair_views(session_id)
         return Drive(
             self.store, self.team, session_id, hold, lambda: self.situation(session_id), self.listeners
         )

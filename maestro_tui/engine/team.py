@@ -16,13 +16,20 @@ from maestro_tui.engine.contracts import check_contract, check_outputs, judge, m
 from maestro_tui.engine.ledger import budget_sentence
 from maestro_tui.engine.performing import Gathered, Performing
 from maestro_tui.engine.persona_port import PhaseSink
-from maestro_tui.model.context import Artifact, PhaseError, PhaseResult, PhaseStatus, TeamExecutionContext
+from maestro_tui.model.context import (
+    Artifact,
+    ContractCheck,
+    PhaseError,
+    PhaseResult,
+    PhaseStatus,
+    TeamExecutionContext,
+)
 from maestro_tui.model.fingerprint import fingerprint, inputs_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.performers.port import Performer
 from maestro_tui.performers.registry import performer_for
-from maestro_tui.store.workspace import FileChange
+from maestro_tui.store.workspace import FileChange, Tree
 
 
 class TeamExecutionEngineV2:
@@ -94,8 +101,9 @@ class TeamExecutionEngineV2:
             if not scope.expired() or limit is None:
                 raise
             work.error = _out_of_time(attempt, limit)
-        after = await asyncio.to_thread(attempt.workspace.snapshot, f"{phase.name}/{attempt.number}/after")
-        changes = await asyncio.to_thread(attempt.workspace.changes, before, after)
+        changes, problems = await asyncio.to_thread(_changes_since, before, attempt)
+        for problem in problems:
+            sink.line("engine", "engine", problem)
         only = blueprint.personas[0].name if len(blueprint.personas) == 1 else None
         artifacts = _own_artifacts(changes, attempt, work.authors, only)
         if artifacts:
@@ -119,10 +127,13 @@ class TeamExecutionEngineV2:
         phase, error = attempt.phase, work.error
         globs = (*phase.deliverables, *blueprint.promises)
         changed = [artifact.path for artifact in artifacts if artifact.change != "deleted"]
-        contract = await asyncio.to_thread(
-            check_contract, attempt.workspace.path, globs, changed, phase.contracts
-        )
-        broken = await asyncio.to_thread(check_outputs, phase, work.outputs, attempt.workspace.path)
+
+        def checked() -> tuple[ContractCheck, list[str]]:
+            place = attempt.workspace.path
+            contract = check_contract(place, globs, changed, phase.contracts)
+            return contract, check_outputs(phase, work.outputs, place)
+
+        contract, broken = await asyncio.to_thread(checked)
         if broken and (error is None or work.bad_outcome):
             contract = contract.model_copy(update={"violations": (*contract.violations, *broken)})
         if work.opinions:
@@ -190,6 +201,15 @@ def _out_of_time(attempt: Attempt, limit: float) -> PhaseError:
         kind="budget",
         message=budget_sentence(attempt.context.session_id, phase.name if own else None, words),
     )
+
+
+def _changes_since(before: Tree, attempt: Attempt) -> tuple[list[FileChange], tuple[str, ...]]:
+    """What the attempt changed, safe on the disk with both trees; and what could not be read or kept, a line each."""
+    workspace = attempt.workspace
+    after = workspace.snapshot(f"{attempt.phase.name}/{attempt.number}/after")
+    changes = workspace.changes(before, after)
+    kept = workspace.keep(before, after) if changes else None
+    return changes, after.problems if kept is None else (*after.problems, kept)
 
 
 def _own_artifacts(

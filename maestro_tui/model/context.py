@@ -241,6 +241,11 @@ class TeamExecutionContext(_Fact):
     pushed_back: dict[str, int] = Field(default_factory=dict)
     """Phase → how often it was pushed back."""
 
+    def __repr_args__(self) -> Iterable[tuple[str, object]]:
+        """Short: a whole context may be megabytes, and asyncio asks for it at each run's end."""
+        yield "session_id", self.session_id
+        yield "phase_results", {name: str(result.status) for name, result in self.phase_results.items()}
+
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """Every artifact of every phase's newest attempt, in workflow order."""

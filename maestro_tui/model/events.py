@@ -15,11 +15,14 @@ EVENT_TYPES = frozenset(
 )
 
 SYNCED_TYPES = frozenset(
-    """session_started phase_started phase_committed phase_failed phase_cancelled gate_waiting gate_decided
-    runner_acquired runner_lost edits_applied forked session_paused session_failed session_cancelled
-    session_completed usage_reported budget_raised""".split()
+    """phase_started gate_waiting gate_decided runner_lost edits_applied forked session_paused session_failed
+    session_cancelled session_completed usage_reported budget_raised""".split()
 )
-"""Event types that are on disk (fdatasync) before the engine goes on."""
+"""Event types that are on disk (fdatasync) before the engine goes on, and with them all that was written before.
+
+The outcome of an attempt is in its commit, the beginning of a session in the first one, and a runner has done
+nothing before its first `phase_started`: their events come to the disk with the next of these.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from maestro_tui.store import durable
 from maestro_tui.store.history_files import (
     HIGHEST_SEQ,
     HISTORY,
+    JOURNAL,
     commit_numbers,
     commit_path,
     gap_lines,
@@ -51,7 +52,7 @@ class CommitInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The commit that this store made last in a session, and what its file was then."""
+    """The commit that this store made last in a session, whole, and what its file was then."""
 
     commit: Checkpoint
     signature: tuple[int, int, int]
@@ -206,7 +207,8 @@ class CheckpointStore:
             workflow=context.workflow,
             context=context,
         )
-        data, digest = _bytes(commit)
+        written = Written()
+        data, digest = _bytes(commit, written)
         durable.make_dir(self.root)
         with durable.told("make the folder", folder):
             for part in (folder, folder / HISTORY, folder / "locks", folder / "logs", folder / "tmp"):
@@ -216,6 +218,8 @@ class CheckpointStore:
             try:
                 if has_views(folder):
                     raise FileExistsError
+                durable.sweep(folder / HISTORY)
+                durable.sweep(folder)
                 durable.write_new(commit_path(folder, 0), data)
             except FileExistsError:
                 raise InputError(
@@ -223,11 +227,15 @@ class CheckpointStore:
                     "choose another id. Nothing was run."
                 ) from None
             with durable.told("write", folder):
+                # Made here, its name is safe with the folder's other names.
+                durable.enter_file(folder / JOURNAL)
                 for parent in (folder, self.root, self.root.parent):
                     durable.sync_dir(parent)
             # Last: a view without a history would look like a session that has lost its commits.
             durable.link_view(commit_path(folder, 0), view_path(folder, "init"))
-        return commit.model_copy(update={"sha256": digest})
+            made = commit.model_copy(update={"sha256": digest})
+            self._remember(made, commit_path(folder, 0), written)
+        return made
 
     def commit(self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold) -> Checkpoint:
         """Apply `change` to the newest commit and write the next one; the only way that state changes.
@@ -319,9 +327,12 @@ class CheckpointStore:
 
     # ── Checking and mending ──────────────────────────────────────────────────────────────────────────────
 
-    def repair_views(self, session_id: str) -> None:
-        """Make the views what they should be, bring back lost commits from them, sweep temporary files."""
-        repair_views(self, session_id)
+    def repair_views(self, session_id: str, *, alone: bool = False) -> None:
+        """Make the views what they should be, bring back lost commits from them, sweep temporary files.
+
+        `alone`: the caller holds the whole session, so that nobody else's are in use.
+        """
+        repair_views(self, session_id, alone=alone)
 
     def verify(self, session_id: str, *, artifacts: bool = False) -> list[str]:
         """One line for each problem: digests, chain, gaps, views, journal, lease; with `artifacts` their hashes too.

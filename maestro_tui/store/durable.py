@@ -10,7 +10,7 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -93,15 +93,28 @@ def enter_dir(folder: Path) -> None:
     os.chmod(folder, 0o700)
 
 
-def _write_temp(folder: Path, data: bytes, synced: bool) -> Path:
+def enter_file(path: Path) -> None:
+    """Make an empty file (0600 under any umask) if nothing is there; its folder is not synced yet."""
+    try:
+        fd = os.open(path, _CREATE, 0o600)
+    except FileExistsError:
+        return
+    try:
+        os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
+
+
+def _write_temp(folder: Path, data: bytes | Iterable[bytes], synced: bool) -> Path:
     temp = folder / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
     fd = os.open(temp, _CREATE, 0o600)
     try:
         try:
             os.fchmod(fd, 0o600)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+            for part in (data,) if isinstance(data, bytes) else data:
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(fd, view) :]
             if synced:
                 sync(fd)
         finally:
@@ -113,8 +126,8 @@ def _write_temp(folder: Path, data: bytes, synced: bool) -> Path:
     return temp
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Create `path` with all of `data`, or nothing; durable on return. Raises `FileExistsError`, `StoreError`."""
+def write_new(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Create `path` with all of `data` (its pieces), or nothing; durable on return. Raises `FileExistsError`, `StoreError`."""
     with told("write", path):
         temp = _write_temp(path.parent, data, synced=True)
         try:
@@ -183,6 +196,15 @@ def is_folder(path: str) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
         return False
+
+
+def is_empty(path: Path) -> bool:
+    """True for a regular file without a byte."""
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == 0
 
 
 def same_file(one: Path, two: Path) -> bool:

@@ -9,6 +9,7 @@ from maestro_tui.model.errors import StoreError
 from maestro_tui.store import durable
 
 HISTORY = "history"
+JOURNAL = "journal.jsonl"
 VIEW_PREFIX = "checkpoint_"
 HIGHEST_SEQ = 999_999_999
 
@@ -71,7 +72,10 @@ def is_begun(folder: Path) -> bool:
     except (StoreError, OSError):
         return True  # It cannot be listed: whoever looks closer will say so.
     return any(
-        name == "journal.jsonl" or (name.startswith(VIEW_PREFIX) and name.endswith(".json")) for name in names
+        # A journal without a record is made together with the session.
+        (name == JOURNAL and not durable.is_empty(folder / name))
+        or (name.startswith(VIEW_PREFIX) and name.endswith(".json"))
+        for name in names
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from maestro_tui.model.errors import StoreError
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean, session_id_problem
+from maestro_tui.store import durable
 from maestro_tui.store.heads import commit_numbers
 from maestro_tui.store.index_file import Entry, load_index, save_index, without_collecting
 from maestro_tui.store.runner_file import read_owner, start_ticks
@@ -188,7 +189,7 @@ def _may_be_session(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             return any(
-                entry.name == JOURNAL
+                (entry.name == JOURNAL and not durable.is_empty(Path(entry.path)))
                 or (entry.name.startswith("checkpoint_") and entry.name.endswith(".json"))
                 for entry in entries
             )

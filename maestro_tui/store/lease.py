@@ -8,7 +8,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from maestro_tui.model.errors import (
     HeldError,
     InputError,
     MaestroError,
-    StoreError,
 )
 from maestro_tui.model.text import clean, format_duration, name_problem
 from maestro_tui.store import durable
@@ -80,14 +78,8 @@ class Hold:
             lease = read_lease(session_dir)
             others = self._beside(lease)
             self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
-            try:
-                self._seen = write_lease(session_dir, Lease(self.epoch, mode, (*others, own)), synced=True)
-                """The lease's bytes when it was last found in order."""
-            except StoreError:
-                # It may stand there although it could not be made safe; nobody holds the session by it.
-                with suppress(StoreError):
-                    write_lease(session_dir, Lease(self.epoch, mode, others), synced=False)
-                raise
+            self._seen = write_lease(session_dir, Lease(self.epoch, mode, (*others, own)))
+            """The lease's bytes when it was last found in order."""
 
     def _beside(self, lease: Lease) -> tuple[Holder, ...]:
         """The holders that go on beside this one: runners of other phases that have not died."""
@@ -136,8 +128,7 @@ class Hold:
             own = self._own(lease)
             now = replace(own, heartbeat_at=self._clock(), phases=tuple(phases) or self._phases)
             holders = tuple(now if holder is own else holder for holder in lease.holders)
-            # Not synced: what a power loss takes away here says only that a dead process lived.
-            self._seen = write_lease(self._dir, replace(lease, holders=holders), synced=False)
+            self._seen = write_lease(self._dir, replace(lease, holders=holders))
 
     def release(self) -> None:
         """Give the session back; harmless when fenced or released already. The locks are freed in any case."""
@@ -148,7 +139,7 @@ class Hold:
                 lease = read_lease(self._dir)
                 left = tuple(holder for holder in lease.holders if holder.id != self.id)
                 if len(left) != len(lease.holders):
-                    write_lease(self._dir, replace(lease, holders=left), synced=False)
+                    write_lease(self._dir, replace(lease, holders=left))
         finally:
             for lock in reversed(self._locks):
                 lock.free()

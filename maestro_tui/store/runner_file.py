@@ -106,12 +106,16 @@ def is_alive(holder: Holder) -> bool | None:
 # ── The file ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def write_lease(session_dir: Path, lease: Lease, *, synced: bool) -> bytes:
-    """Replace the lease; only under the commit lock. What was written. Raises `StoreError`."""
+def write_lease(session_dir: Path, lease: Lease) -> bytes:
+    """Replace the lease; only under the commit lock. What was written. Raises `StoreError`.
+
+    Not synced: it speaks of processes that live. A power loss ends them all, and what it leaves of the lease can
+    only say that a dead one lived; epochs never go back behind the newest commit's.
+    """
     holders = [asdict(holder) for holder in lease.holders]
     value = {"epoch": lease.epoch, "mode": lease.mode, "holders": holders}
     data = (json.dumps(value) + "\n").encode()
-    durable.replace(session_dir / LEASE, data, synced=synced)
+    durable.replace(session_dir / LEASE, data, synced=False)
     return data
 
 

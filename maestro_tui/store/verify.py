@@ -26,6 +26,7 @@ from maestro_tui.store.history_files import (
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.locks import CommitLock
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
+from maestro_tui.store.workspace_git import REPOSITORY, sweep_trees
 
 if TYPE_CHECKING:
     from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
@@ -163,10 +164,11 @@ def _sha256_of(file: Path) -> str:
 # ── Mending ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def repair_views(store: CheckpointStore, session_id: str) -> None:
+def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False) -> None:
     """Make each view the newest good commit of its phase, and bring commits back that only a view still has.
 
-    Takes the commit lock; nothing that is the only copy of something is removed. Raises `StoreError`.
+    Takes the commit lock; nothing that is the only copy of something is removed. With `alone`, for those who hold
+    the whole session, what dead runners left of unfinished trees is swept too. Raises `StoreError`.
     """
     folder = store.session_dir(session_id)
     durable.make_dir(folder / "locks")
@@ -174,6 +176,8 @@ def repair_views(store: CheckpointStore, session_id: str) -> None:
         durable.make_dir(folder / HISTORY)
         durable.sweep(folder / HISTORY)
         durable.sweep(folder)
+        if alone:
+            sweep_trees(folder / REPOSITORY)
         _bring_back(store, session_id, folder)
         for phase, numbers in _commits_by_phase(folder).items():
             _mend_view(store, session_id, folder, phase, numbers)

@@ -1,7 +1,8 @@
 """Records what is in a workspace before and after an attempt, and says which files an attempt changed.
 
-Every file is read once and hashed here, so what changed is known with or without git. Where git is present,
-the same reading also goes into the session's own repository (`workspace.git`) as a tree that lasts.
+Every file is read once and hashed, and the same reading goes into the session's own repository
+(`workspace.git`). Trees come to the disk when an attempt has changed something: until then the workspace itself
+is what they say.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Literal
 
 from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.model.text import clean
-from maestro_tui.store.workspace_git import GitRecord, ref_problem
+from maestro_tui.store.git_objects import TreeFile
+from maestro_tui.store.workspace_git import REPOSITORY, TreeStore, ref_problem
 
 IGNORED_FOLDERS = frozenset(
     """.maestro __pycache__ .venv venv node_modules .tox .nox .mypy_cache .pytest_cache .ruff_cache
@@ -49,8 +51,8 @@ class FileState:
     sha256: str
     link: bool
     executable: bool
-    blob: str = ""
-    """Its object name in git; empty when it could not be read."""
+    blob: bytes = b""
+    """Its id in git; empty when it could not be read."""
     mark: int = 0
     """Time of change in nanoseconds, kept only where the content is unknown."""
 
@@ -67,10 +69,10 @@ class Tree:
     name: str
     files: Mapping[str, FileState] = field(repr=False)
     """Path relative to the workspace, as the operating system gave it → what was there."""
-    commit: str | None
-    """The commit in `workspace.git`; None without git."""
+    id: str
+    """Its id in git, in hex digits."""
     problems: tuple[str, ...] = ()
-    """What could not be read or recorded, one line each."""
+    """What could not be read, one line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,17 @@ class FileChange:
 class _Memory:
     """What earlier snapshots of a workspace learnt: file signature → state, so that it is read only once."""
 
+    trees: TreeStore
     known: dict[str, tuple[tuple[int, ...], FileState]] = field(default_factory=dict)
+    files: Mapping[str, FileState] | None = None
+    tree: str = ""
+    """The id of the tree of `files`."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def forget(self) -> None:
+        """Begin anew: what was said to be in the repository may not be there."""
+        self.trees = TreeStore(self.trees.path)
+        self.known, self.files = {}, None
 
 
 _memories: OrderedDict[tuple[str, str], _Memory] = OrderedDict()
@@ -103,26 +115,49 @@ class Workspace:
 
     def __init__(self, session_dir: Path, path: Path, exclude: Iterable[Path] = ()) -> None:
         self.path = path
-        self._session_dir = session_dir
-        self._git = GitRecord(session_dir / "workspace.git")
+        self._memory = _memory_of(session_dir, path)
         self._excluded = frozenset(
             identity for folder in (session_dir, *exclude) if (identity := _identity(folder)) is not None
         )
 
     def snapshot(self, name: str) -> Tree:
-        """The workspace now; kept under `refs/maestro/<name>` where git is present.
+        """The workspace now; `keep` makes it last under `refs/maestro/<name>`.
 
         Raises `StoreError` when the workspace is no folder that can be read, `InputError` on a bad name.
         """
         problem = ref_problem(name)
         if problem:
             raise InputError(f"{clean(name, 80)!r} is no name for a snapshot: {problem}.")
-        memory = _memory_of(self._session_dir, self.path)
-        tree = self._read(name, dict(memory.known), memory)
-        if tree.commit is None and memory.known and self._git.present:
-            # The repository may have been removed since: then nothing that it was said to hold is there.
-            tree = self._read(name, {}, memory)
-        return tree
+        memory = self._memory
+        with memory.lock:
+            if not memory.trees.is_complete():
+                memory.forget()
+            reading = _Reading(memory.known, self._excluded, memory.trees.blob)
+            self._read(reading)
+            memory.known = reading.learnt
+            if memory.files != reading.files:
+                memory.tree = memory.trees.tree(
+                    TreeFile(path, state.blob, state.link, state.executable)
+                    for path, state in reading.files.items()
+                    if state.blob
+                )
+                memory.files = reading.files
+            return Tree(name, reading.files, memory.tree, tuple(reading.problems))
+
+    def keep(self, *trees: Tree) -> str | None:
+        """Bring trees to the disk, each under its name in `workspace.git`; None, or in one line why not.
+
+        The work goes on without them: they are for looking back, and the files' hashes are recorded all the same.
+        """
+        memory = self._memory
+        with memory.lock:
+            there = [tree for tree in trees if memory.trees.has(tree.id)]
+            try:
+                memory.trees.keep((tree.name, tree.id) for tree in there)
+            except StoreError as error:
+                return f"no tree of the workspace was kept: {error}"
+        lost = [tree.name for tree in trees if tree not in there]
+        return f"{REPOSITORY} was changed from outside; not kept: {', '.join(lost)}" if lost else None
 
     def changes(self, before: Tree, after: Tree) -> list[FileChange]:
         """What is different in `after`, by path. What is new or changed is on disk (fsync) on return."""
@@ -139,31 +174,18 @@ class Workspace:
         self._sync(paths, _folders_changed(before.files, after.files, (*paths, *gone)))
         return found
 
-    def _read(
-        self, name: str, known: Mapping[str, tuple[tuple[int, ...], FileState]], memory: _Memory
-    ) -> Tree:
-        with self._git.recording(name) as recorder:
-            reading = _Reading(known, self._excluded, recorder.blob)
-            try:
-                top = os.open(self.path, _OPEN_FOLDER & ~os.O_NOFOLLOW)
-            except OSError as error:
-                raise StoreError(
-                    f"Cannot read the workspace {clean(str(self.path), 200)}: {error.strerror}. "
-                    "The last commit is safe."
-                ) from error
-            try:
-                reading.folder(top, "", 0)
-            finally:
-                os.close(top)
-            commit = recorder.commit(
-                (path, state.link, state.executable, state.blob)
-                for path, state in sorted(reading.files.items())
-            )
-        if recorder.problem:
-            reading.problems.append(recorder.problem)
-        if commit is not None or not self._git.present:
-            memory.known = reading.learnt
-        return Tree(name, reading.files, commit, tuple(reading.problems))
+    def _read(self, reading: _Reading) -> None:
+        try:
+            top = os.open(self.path, _OPEN_FOLDER & ~os.O_NOFOLLOW)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot read the workspace {clean(str(self.path), 200)}: {error.strerror}. "
+                "The last commit is safe."
+            ) from error
+        try:
+            reading.folder(top, "", 0)
+        finally:
+            os.close(top)
 
     def _sync(self, paths: Sequence[str], folders: Iterable[str]) -> None:
         """Bring changed files, and the folders whose names changed, to the disk before a commit speaks of them."""
@@ -194,7 +216,7 @@ class _Reading:
         self,
         known: Mapping[str, tuple[tuple[int, ...], FileState]],
         excluded: frozenset[tuple[int, int]],
-        keep: Callable[[bytes], None],
+        keep: Callable[[bytes], bytes],
     ) -> None:
         self.files: dict[str, FileState] = {}
         self.learnt: dict[str, tuple[tuple[int, ...], FileState]] = {}
@@ -241,13 +263,12 @@ class _Reading:
 
     def _link(self, descriptor: int, name: str, path: str) -> None:
         target = os.fsencode(os.readlink(name, dir_fd=descriptor))
-        self._keep(target)
         self.files[path] = FileState(
             len(target),
             hashlib.sha256(target).hexdigest(),
             link=True,
             executable=False,
-            blob=_blob_name(target),
+            blob=self._keep(target),
         )
 
     def _file(self, descriptor: int, name: str, path: str, facts: os.stat_result) -> None:
@@ -264,8 +285,7 @@ class _Reading:
             self.problems.append(f"{clean(shown_path(path), 200)} cannot be read: {error.strerror}")
             self.files[path] = FileState(facts.st_size, "", False, executable, mark=facts.st_mtime_ns)
             return
-        self._keep(content)
-        state = FileState(size, sha256, link=False, executable=executable, blob=_blob_name(content))
+        state = FileState(size, sha256, link=False, executable=executable, blob=self._keep(content))
         self.files[path] = state
         # A file touched within the clock's grain may change again without its times telling: read it anew then.
         if size == facts.st_size and begun - max(facts.st_mtime_ns, facts.st_ctime_ns) > _RACY_NS:
@@ -301,12 +321,6 @@ def _content(descriptor: int) -> tuple[int, str, bytes]:
     if size > BLOB_LIMIT:
         return size, sha256, f"maestro large file\nsize {size}\nsha256 {sha256}\n".encode()
     return size, sha256, parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _blob_name(content: bytes) -> str:
-    digest = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
-    digest.update(content)
-    return digest.hexdigest()
 
 
 def _signature(facts: os.stat_result) -> tuple[int, ...]:
@@ -361,7 +375,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _memory_of(session_dir: Path, path: Path) -> _Memory:
     key = (str(session_dir.absolute()), str(path.absolute()))
     with _memories_lock:
-        memory = _memories.setdefault(key, _Memory())
+        memory = _memories.setdefault(key, _Memory(TreeStore(session_dir / REPOSITORY)))
         _memories.move_to_end(key)
         while len(_memories) > _REMEMBERED_WORKSPACES:
             _memories.popitem(last=False)

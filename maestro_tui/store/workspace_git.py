@@ -1,32 +1,46 @@
-"""Keeps trees of a workspace in the session's own git repository, through `git fast-import` alone.
+"""Keeps trees of a workspace in the session's own git repository, `workspace.git`, written here byte by byte.
 
-The project's repository, hooks, attributes, filters and ignore files play no part: git gets contents and
-paths from us and never looks at the workspace itself.
+No git program takes part: no process to start, none of the operator's settings, hooks or filters, and the same
+rules for what is on the disk when as everywhere in the store. Any git can read it:
+`git --git-dir workspace.git diff refs/maestro/build/1/before refs/maestro/build/1/after`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
-import subprocess
-import time
+import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
-from maestro_tui.model.text import clean
+from maestro_tui.model.errors import DamagedFile
+from maestro_tui.store import durable
+from maestro_tui.store.git_objects import (
+    PACK_HEADER_BYTES,
+    Kind,
+    Packed,
+    TreeFile,
+    ids_in_index,
+    object_id,
+    pack_entry,
+    pack_index,
+    pack_parts,
+    tree_of,
+)
 
-TIMEOUT_SECONDS = 600.0
+REPOSITORY = "workspace.git"
 
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_-]*)*\Z")
-_PLAIN_PATH = re.compile(rb"[A-Za-z0-9_./+=@,~-]+\Z")
-_SETTINGS = (
-    "core.hooksPath=/dev/null", "core.attributesFile=/dev/null", "core.protectNTFS=false",
-    "core.protectHFS=false", "core.compression=1", "core.fsync=all", "fastimport.unpackLimit=1", "gc.auto=0",
-    "init.templateDir=",
-)  # fmt: skip
+_PACK = re.compile(r"pack-[0-9a-f]{40}\.pack\Z")
+_IN_MEMORY = 4 << 20
+_CHUNK = 1 << 20
+_INDEX_LIMIT = 1 << 30
+_FILES = {
+    "config": b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n[gc]\n\tauto = 0\n\tpruneExpire = never\n",
+    "HEAD": b"ref: refs/heads/main\n",
+}
 
 
 def ref_problem(name: str) -> str | None:
@@ -36,189 +50,117 @@ def ref_problem(name: str) -> str | None:
     return "it must be words of letters, digits, underscores and hyphens, with '/' between them"
 
 
-class Recorder:
-    """Takes contents and then one tree. Once git fails, all further calls do nothing and `problem` says why."""
+class TreeStore:
+    """The objects of a session's trees: those on disk, and those that wait until a tree has to last.
 
-    def __init__(
-        self, process: subprocess.Popen[bytes] | None, name: str, problem: str | None = None
-    ) -> None:
-        self.problem = problem
-        self._process = process
-        self._ref = f"refs/maestro/{name}"
-
-    def blob(self, data: bytes) -> None:
-        """Content that the tree will name."""
-        self._send(b"blob\ndata %d\n" % len(data), data, b"\n")
-
-    def commit(self, entries: Iterable[tuple[str, bool, bool, str]]) -> str | None:
-        """Record (path, is link, is executable, blob) as one tree; the commit's name, None when git failed."""
-        process = self._process
-        if process is None:
-            return None
-        message = self._ref.encode()
-        self._send(
-            b"commit %s\nmark :1\n" % self._ref.encode(),
-            b"committer maestro-tui <> %d +0000\ndata %d\n%s\n" % (int(time.time()), len(message), message),
-            b"deleteall\n",
-        )
-        for path, link, executable, blob in entries:
-            if blob:
-                mode = b"120000" if link else b"100755" if executable else b"100644"
-                self._send(b"M %s %s %s\n" % (mode, blob.encode(), _quoted(os.fsencode(path))))
-        self._send(b"\nget-mark :1\ndone\n")
-        try:
-            out, errors = process.communicate(timeout=TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            self._fail(f"it did not end within {TIMEOUT_SECONDS:g} s")
-            return None
-        if process.returncode != 0:
-            self._fail(clean(errors.decode("utf-8", "replace").strip().partition("\n")[0], 200))
-        return out.decode("ascii", "replace").strip() if self.problem is None else None
-
-    def abandon(self) -> None:
-        """End git when no tree came."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
-
-    def _send(self, *parts: bytes) -> None:
-        if self._process is None or self._process.stdin is None or self.problem is not None:
-            return
-        try:
-            for part in parts:
-                self._process.stdin.write(part)
-        except (BrokenPipeError, ValueError):
-            self._fail("git ended early")
-
-    def _fail(self, reason: str) -> None:
-        self.problem = (
-            f"git kept no tree of the workspace ({reason}); the files' hashes are recorded all the same"
-        )
-
-
-class GitRecord:
-    """The session's `workspace.git`, made when first needed."""
+    What waits lies in memory or in a nameless file: while nothing has changed in the workspace nothing needs to
+    be on the disk, for the workspace itself holds it. Not for use by two threads at once.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._git = shutil.which("git")
+        self._packs = path / "objects" / "pack"
+        self._stored: set[bytes] = set()
+        self._known_packs: frozenset[str] | None = None
+        self._waiting: dict[bytes, Packed] = {}
+        self._spool: tempfile.SpooledTemporaryFile[bytes] | None = None
+        self._end = 0
 
-    @property
-    def present(self) -> bool:
-        """True when there is a git program to record with."""
-        return self._git is not None
+    def is_complete(self) -> bool:
+        """False when objects that were on disk may be there no more (the repository was removed, or gc ran)."""
+        there = self._names()
+        if self._known_packs is None:
+            for name in there:
+                # What cannot be read is written once more; nothing is lost by that.
+                with suppress(DamagedFile, FileNotFoundError, ValueError):
+                    index = durable.read_regular((self._packs / name).with_suffix(".idx"), _INDEX_LIMIT)
+                    self._stored.update(ids_in_index(index))
+            self._known_packs = there
+        return self._known_packs <= there
 
-    @contextmanager
-    def recording(self, name: str) -> Iterator[Recorder]:
-        """A recorder for one tree; git is ended on the way out, whatever happened."""
-        recorder = self._begin(name)
-        try:
-            yield recorder
-        finally:
-            recorder.abandon()
-        if recorder.problem is None and self._git is not None:
-            _sync_folders(self.path, f"refs/maestro/{name}")
+    def blob(self, content: bytes) -> bytes:
+        """Take a file's content; its id."""
+        name = object_id("blob", content)
+        self._add("blob", name, content)
+        return name
 
-    def _begin(self, name: str) -> Recorder:
-        if self._git is None:
-            return Recorder(None, name)
-        try:
-            self._make()
-            # --force: a name that an interrupted attempt used before is given to the new tree.
-            process = self._start(
-                "fast-import", "--quiet", "--force", "--depth=0", "--done", "--date-format=raw"
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            reason = clean(error.strerror if isinstance(error, OSError) and error.strerror else error, 200)
-            return Recorder(None, name, f"git kept no tree of the workspace ({reason})")
-        return Recorder(process, name)
+    def tree(self, files: Iterable[TreeFile]) -> str:
+        """Take the tree of files whose blobs were taken before; its id in hex digits."""
+        return tree_of(files, lambda name, content: self._add("tree", name, content)).hex()
 
-    def _make(self) -> None:
-        """Create the repository beside its place and move it there, so that two who do it at once agree."""
-        if (self.path / "HEAD").exists():
+    def has(self, tree: str) -> bool:
+        """True for a tree that was taken, with all that belongs to it."""
+        name = bytes.fromhex(tree)
+        return name in self._waiting or name in self._stored
+
+    def keep(self, trees: Iterable[tuple[str, str]]) -> None:
+        """Bring everything taken so far to the disk, then name trees: (name of a snapshot, id). Raises `StoreError`."""
+        durable.make_dir(self._packs)
+        durable.make_dir(self.path / "refs")
+        for name, data in _FILES.items():
+            if not _is(self.path / name, data):
+                durable.replace(self.path / name, data)
+        if self._waiting:
+            self._write_pack()
+        for name, tree in trees:
+            ref = self.path / "refs" / "maestro" / name
+            durable.make_dir(ref.parent)
+            durable.replace(ref, f"{tree}\n".encode())
+
+    def _add(self, kind: Kind, name: bytes, content: bytes) -> None:
+        if name in self._stored or name in self._waiting:
             return
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
-        fresh.mkdir(mode=0o700)
+        if self._spool is None:
+            self._spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self.path.parent))  # noqa: SIM115
+            self._end = PACK_HEADER_BYTES
+        entry = pack_entry(kind, content)
+        with durable.told("keep a copy of the workspace beside", self.path):
+            self._spool.seek(self._end - PACK_HEADER_BYTES)
+            self._spool.write(entry)
+        self._waiting[name] = Packed(name, self._end, zlib.crc32(entry))
+        self._end += len(entry)
+
+    def _write_pack(self) -> None:
+        checksum = b""
+        for part in self._whole_pack():
+            checksum = part
+        base = self._packs / f"pack-{checksum.hex()}"
+        # A name that is there already has this very content: a process died before it had named the trees.
+        with suppress(FileExistsError):
+            durable.write_new(base.with_suffix(".pack"), self._whole_pack())
+        with suppress(FileExistsError):
+            durable.write_new(base.with_suffix(".idx"), pack_index(list(self._waiting.values()), checksum))
+        self._stored.update(self._waiting)
+        self._known_packs = self._names()
+        self._waiting = {}
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+    def _whole_pack(self) -> Iterator[bytes]:
+        return pack_parts(len(self._waiting), self._spooled())
+
+    def _spooled(self) -> Iterator[bytes]:
+        if self._spool is not None:
+            self._spool.seek(0)
+            while part := self._spool.read(_CHUNK):
+                yield part
+
+    def _names(self) -> frozenset[str]:
         try:
-            subprocess.run(
-                self._words("init", "--quiet", "--bare", str(fresh)),
-                env=_environment(None), stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60,
-                umask=0o077,
-            )  # fmt: skip
-            # Git syncs nothing here, and an empty HEAD or config would make the repository useless for good.
-            for part in ("HEAD", "config", "refs", "objects", "."):
-                _sync(fresh / part)
-            try:
-                fresh.rename(self.path)
-            except OSError:
-                if not (self.path / "HEAD").exists():
-                    raise
-            _sync(self.path.parent)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-
-    def _start(self, *words: str) -> subprocess.Popen[bytes]:
-        # A session of its own: ctrl+c in the terminal is for us to handle, not for git.
-        return subprocess.Popen(
-            self._words(*words),
-            env=_environment(self.path), cwd=self.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, bufsize=1024 * 1024, start_new_session=True, umask=0o077,
-        )  # fmt: skip
-
-    def _words(self, *words: str) -> list[str]:
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-        return [self._git or "git", *settings, *words]
+            return frozenset(name for name in durable.names_in(self._packs) if _PACK.match(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
 
 
-def _environment(repository: Path | None) -> dict[str, str]:
-    """Nothing of the operator's git settings: no system, global or inherited configuration, no prompts."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": os.devnull,
-        "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_SYSTEM": os.devnull,
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_DEFAULT_HASH": "sha1",
-    }
-    if repository is not None:
-        environment["GIT_DIR"] = str(repository.absolute())
-    return environment
+def sweep_trees(repository: Path) -> None:
+    """Remove temporary files that a dead process left; only while no other runner keeps trees. Raises `StoreError`."""
+    for folder, _, _ in os.walk(repository):
+        durable.sweep(Path(folder))
 
 
-def _quoted(path: bytes) -> bytes:
-    """A path as fast-import reads it: plain, or in quotes with every other byte as three octal digits."""
-    if _PLAIN_PATH.match(path):
-        return path
-    return (
-        b'"'
-        + b"".join(bytes([c]) if 0x20 < c < 0x7F and c not in b'"\\' else b"\\%03o" % c for c in path)
-        + b'"'
-    )
-
-
-def _sync_folders(repository: Path, ref: str) -> None:
-    """Git syncs its files; their names are safe only when the folders are synced as well."""
-    folders = [repository / "objects" / "pack", repository / "objects", repository]
-    folder = (repository / ref).parent
-    while folder != repository and repository in folder.parents:
-        folders.append(folder)
-        folder = folder.parent
-    for folder in folders:
-        try:
-            _sync(folder)
-        except FileNotFoundError:
-            continue  # git keeps it elsewhere (packed refs)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _is(path: Path, data: bytes) -> bool:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return durable.read_regular(path, _CHUNK) == data
+    except (FileNotFoundError, DamagedFile):
+        return False

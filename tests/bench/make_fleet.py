@@ -256,7 +256,7 @@ class _Maker:
 def leave_runner(folder: Path, epoch: int, phase: str, at: float, pid: int, ticks: int | None) -> None:
     """Write a lease as a runner with that process id has it."""
     holder = Holder("fleet", pid, host_name(), boot_id(), ticks or 0, "operator", at, at, (phase,))
-    write_lease(folder, Lease(epoch, "exclusive", (holder,)), synced=False)
+    write_lease(folder, Lease(epoch, "exclusive", (holder,)))
 
 
 def _branches() -> Workflow:

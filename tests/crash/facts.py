@@ -13,7 +13,7 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
-from maestro_tui.store.workspace import Workspace
+from maestro_tui.store.workspace import Tree, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """An event of a synced type was acknowledged: it must be read again."""
+    """An event was acknowledged as safe, by its own type or by that of a later one: it must be read again."""
 
     session: str
     writer: str
@@ -45,11 +45,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A tree of the workspace was acknowledged under a name in git."""
+    """Trees of the workspace were acknowledged as kept: (name of the snapshot, id in git)."""
 
-    session: str
-    name: str
-    commit: str
+    trees: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +68,27 @@ def promises_noted(tell: Tell) -> Iterator[None]:
         path = commit_path(store.session_dir(result.session_id), result.seq)
         return Committed(result.session_id, result.seq, path.read_bytes())
 
+    waiting: dict[str, list[object]] = {}
+
     def event_of(journal: Journal, *_: Any, result: Any, **__: Any) -> object:
+        before = waiting.setdefault(result.writer, [])
+        before.append(Noted(result.session_id, result.writer, result.seq, result.type))
         if result.type not in SYNCED_TYPES:
             return None
-        return Noted(result.session_id, result.writer, result.seq, result.type)
+        return waiting.pop(result.writer)
 
     def hold_of(hold: Hold, session_dir: Any, *_: Any, **__: Any) -> object:
         return Held(session_dir.name, hold.epoch)
 
-    def tree_of(_: Workspace, name: str, *, result: Any) -> object:
-        return Kept("", name, result.commit) if result.commit is not None else None
+    def trees_of(_: Workspace, *trees: Tree, result: Any) -> object:
+        return Kept(tuple((tree.name, tree.id) for tree in trees)) if result is None else None
 
     watched: list[tuple[type, str, Callable[..., object]]] = [
         (CheckpointStore, "create", commit_of),
         (CheckpointStore, "commit", commit_of),
         (Journal, "append", event_of),
         (Hold, "__init__", hold_of),
-        (Workspace, "snapshot", tree_of),
+        (Workspace, "keep", trees_of),
     ]
     before = [(kind, name, kind.__dict__[name]) for kind, name, _ in watched]
     try:
@@ -104,8 +106,9 @@ def _telling(real: Callable[..., Any], fact_of: Callable[..., object], tell: Tel
         result = real(*words, **named)
         known = {} if real.__name__ == "__init__" else {"result": result}
         fact = fact_of(*words, **known)
-        if fact is not None:
-            tell(fact)
+        for one in fact if isinstance(fact, list) else [fact]:
+            if one is not None:
+                tell(one)
         return result
 
     return call

@@ -37,7 +37,7 @@ from maestro_tui.store.summaries import read_summary
 from tests.crash.facts import Committed, promises_noted
 from tests.crash.operations import no_temporary_files
 from tests.crash.power_loss import in_memory
-from tests.crash.scene import FLOW, SESSION, Work, without_git
+from tests.crash.scene import FLOW, SESSION, Work
 
 PHASES = ("requirements", "design")
 TWO = Workflow(name="two", phases=FLOW.phases[:2])
@@ -172,7 +172,7 @@ def calls_of_a_run(top: Path) -> list[str]:
     """The calls of a run that nothing disturbs."""
     refusing = Refusing(top, None)
     _fresh(top)
-    with without_git(), refusing.running():
+    with refusing.running():
         asyncio.run(_engine(top, Work()).execute_batch("Build it", session_id=SESSION))
     shutil.rmtree(top)
     return refusing.calls
@@ -185,7 +185,7 @@ def run_with(fault: Fault, top: Path, outcomes: Outcomes) -> None:
     promised: list[object] = []
     first, ended = Work(), "completed"
     problems: list[str] = []
-    with without_git(), promises_noted(promised.append), warnings.catch_warnings(record=True):
+    with promises_noted(promised.append), warnings.catch_warnings(record=True):
         warnings.simplefilter("always")
         try:
             with refusing.running():
@@ -204,8 +204,7 @@ def run_with(fault: Fault, top: Path, outcomes: Outcomes) -> None:
     problems += [f"left open: {place}" for place in _open_below(top)]
     commits = [fact for fact in promised if isinstance(fact, Committed)]
     problems += _as_promised(top, commits)
-    with without_git():
-        problems += _goes_on(top, first, fault)
+    problems += _goes_on(top, first, fault)
     problems += _as_promised(top, commits)
     outcomes.runs += 1
     outcomes.refused_calls += len(refusing.refused)

@@ -37,7 +37,7 @@ from maestro_tui.store.history_files import commit_numbers, commit_path
 from maestro_tui.store.summaries import read_summary
 from tests.crash.failpoint import Failpoint, kill_me
 from tests.crash.power_loss import in_memory
-from tests.crash.scene import put, without_git
+from tests.crash.scene import put
 
 NEEDS = {"plan": (), "left": ("plan",), "right": ("plan",), "join": ("left", "right")}
 FLOW = Workflow(
@@ -160,8 +160,7 @@ class Victim:
             if failpoint is not None:
                 failpoint.place_into = notes
                 failpoint.install()
-            with without_git():
-                self.work()
+            self.work()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 70

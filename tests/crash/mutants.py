@@ -20,6 +20,7 @@ from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.locks import FileLock
 from maestro_tui.store.workspace import Workspace
+from maestro_tui.store.workspace_git import TreeStore
 from tests.crash import checks
 from tests.crash.checks import Check
 
@@ -127,6 +128,33 @@ def _synced_again_after_an_error() -> Patch:
             os.fsync(fd)
 
     return mock.patch.object(durable, "sync", sync)
+
+
+def _trees_named_before_they_are_safe() -> Patch:
+    real = TreeStore.keep
+
+    def keep(self: TreeStore, trees: Any) -> None:
+        named = list(trees)
+        for name, tree in named:
+            ref = self.path / "refs" / "maestro" / name
+            durable.make_dir(ref.parent)
+            durable.replace(ref, f"{tree}\n".encode())
+        real(self, named)
+
+    return mock.patch.object(TreeStore, "keep", keep)
+
+
+def _packs_left_to_the_system() -> Patch:
+    def write_new(path: Path, data: Any) -> None:
+        if path.parent.name != "pack":
+            return real(path, data)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        for part in (data,) if isinstance(data, bytes) else data:
+            os.write(fd, part)
+        os.close(fd)
+
+    real = durable.write_new
+    return mock.patch.object(durable, "write_new", write_new)
 
 
 # ── In which order ────────────────────────────────────────────────────────────────────────────────────────
@@ -286,7 +314,7 @@ MUTANTS = (
     Mutant("no fsync of folders", _without(durable, "sync_dir"), ("sync_dir", "write_new"), "commit what was completed"),
     Mutant("root of a new session not synced", _folders_not_synced("root"), ("CheckpointStore.create",), "create a session"),
     Mutant("parent of a new root not synced", _folders_not_synced("kept"), ("make_dir", "enter_dir"), "create a session"),
-    Mutant("folder of a new session not synced", _folders_not_synced("s1"), ("CheckpointStore.create",), "create a session"),
+    Mutant("folder of a new session not synced", _folders_not_synced("s1"), ("CheckpointStore.create", "enter_file"), "create a session"),
     Mutant("linked before its bytes are safe", _linked_before_it_is_safe, ("write_new",), "commit what was completed"),
     Mutant("commits written in place", _written_in_place, ("write_new",), "commit what was completed"),
     Mutant("lease written in place", _replaced_in_place, ("replace", "write_lease", "Hold.beat"), check=checks.the_lease_is_never_half_there),
@@ -295,14 +323,18 @@ MUTANTS = (
     Mutant("journal before commit", _journal_before_commit, ("CheckpointStore.commit",), "commit what was completed"),
     Mutant("artifacts not synced", _without(Workspace, "_sync"), ("Workspace.changes",), "a whole session"),
     Mutant("checkpoint before artifacts", _checkpoint_before_artifacts, ("Workspace.changes",), "a whole session"),
+    Mutant("trees named before they are safe", _trees_named_before_they_are_safe, ("TreeStore.keep",), "keep trees of the workspace"),
+    Mutant("packs of trees not synced", _packs_left_to_the_system, ("TreeStore.keep",), "keep trees of the workspace"),
+    Mutant("folder of packs not synced", _folders_not_synced("pack"), ("TreeStore.keep",), "keep trees of the workspace"),
     Mutant("new folders of artifacts not synced", _new_folders_not_synced, ("Workspace.changes",), "a whole session"),
     Mutant("first view before the session is safe", _first_view_before_the_session_is_safe, ("CheckpointStore.create",), "create a session"),
     Mutant("no fdatasync of the journal", _without(journal, "_data_sync"), ("Journal.append",), "write the journal after a torn line"),
-    Mutant("folder of a new journal not synced", _journal_folder_not_synced, ("Journal.append",), "fork"),
+    Mutant("folder of a new journal not synced", _journal_folder_not_synced, ("Journal.append",), "begin a lost journal anew"),
     Mutant("torn journal not sealed", _without(Journal, "_seal"), ("Journal.append",), "write the journal after a torn line"),
     Mutant("views not mended", _without(verify, "_mend_view"), ("repair_views", "CheckpointStore.repair_views"), "commit what was completed"),
     Mutant("lost commits not brought back", _without(verify, "_bring_back"), ("repair_views",), "mend lost views and a lost commit"),
     Mutant("temporary files never swept", _without(durable, "sweep"), ("sweep",), "commit what was completed"),
+    Mutant("temporary files of trees never swept", _without(verify, "sweep_trees"), ("sweep_trees",), "keep trees of the workspace"),
     Mutant("pruned in place", _deleted_in_place, ("prune_sessions",), "prune"),
     Mutant("interrupted prune not finished", _without(prune, "finish_pruning"), ("finish_pruning",), "prune"),
     Mutant("digest not checked", _without(checkpoint_form, "digest_problem"), (), check=checks.a_flipped_byte_is_seen),

@@ -29,7 +29,6 @@ from tests.crash.scene import (
     outcome,
     put,
     same_every_time,
-    without_git,
 )
 
 
@@ -46,6 +45,8 @@ class Operation:
     """Recovered by the real engine's resume, not only by the store."""
     damaged: bool = False
     """A commit is lost or damaged to begin with: it is there again only after mending."""
+    trees: bool = False
+    """Trees that were kept are read with git afterwards, and further ones are kept."""
     prunes: bool = False
     """The session may be gone afterwards, whole."""
 
@@ -143,6 +144,11 @@ def _journal(scene: Scene) -> None:
         journal.close()
 
 
+def _lost_journal(scene: Scene) -> None:
+    scene.begun("requirements")
+    (scene.folder() / "journal.jsonl").unlink()
+
+
 def _lease(scene: Scene) -> None:
     for phase in ("design", "testing"):
         with hold_session(scene.folder(), clock=clock) as hold:
@@ -176,7 +182,7 @@ def _damaged_newest(scene: Scene) -> None:
 
 def _repair(scene: Scene) -> None:
     with hold_session(scene.folder(), clock=clock):
-        scene.store.repair_views(SESSION)
+        scene.store.repair_views(SESSION, alone=True)
 
 
 def _log(scene: Scene) -> None:
@@ -200,10 +206,12 @@ def _with_files(scene: Scene) -> None:
 
 def _snapshot(scene: Scene) -> None:
     with hold_session(scene.folder(), clock=clock) as hold:
-        kept = Workspace(scene.folder(), scene.workspace, exclude=(scene.root,))
-        before = kept.snapshot("design/1/before")
+        workspace = Workspace(scene.folder(), scene.workspace, exclude=(scene.root,))
+        before = workspace.snapshot("design/1/before")
         put(scene.workspace / "made.txt", b"made")
-        kept.changes(before, kept.snapshot("design/1/after"))
+        after = workspace.snapshot("design/1/after")
+        workspace.changes(before, after)
+        assert workspace.keep(before, after) is None
         scene.commit(hold, "design")
 
 
@@ -247,7 +255,16 @@ OPERATIONS = (
         "create a session",
         _nothing,
         _create,
-        ("CheckpointStore.create", "make_dir", "enter_dir", "write_new", "link_view", "sync", "sync_dir"),
+        (
+            "CheckpointStore.create",
+            "make_dir",
+            "enter_dir",
+            "enter_file",
+            "write_new",
+            "link_view",
+            "sync",
+            "sync_dir",
+        ),
     ),
     Operation("create two sessions", _nothing, _two_creates, ("CheckpointStore.create", "make_dir")),
     Operation("commit what was completed", lambda s: s.begun("requirements"), _commit, (*_COMMIT, *_HOLD)),
@@ -270,13 +287,14 @@ OPERATIONS = (
     Operation(
         "write the journal after a torn line", _torn_journal, _journal, ("Journal.append", "Journal.close")
     ),
+    Operation("begin a lost journal anew", _lost_journal, _journal, ("Journal.append", "Journal.close")),
     Operation("take, renew and release the lease", lambda s: s.begun("requirements"), _lease, _HOLD),
     Operation("take a session over", lambda s: s.begun("requirements"), _take_over, ("take_over", *_COMMIT)),
     Operation(
         "mend lost views and a lost commit",
         _lost_views,
         _repair,
-        ("CheckpointStore.repair_views", "repair_views", "sweep", "link_view"),
+        ("CheckpointStore.repair_views", "repair_views", "sweep", "sweep_trees", "link_view"),
         damaged=True,
     ),
     Operation(
@@ -290,10 +308,11 @@ OPERATIONS = (
     Operation("skip a phase", _with_files, _skip, _COMMIT),
     Operation("write a log", lambda s: s.begun("requirements"), _log, ("PhaseLog.write", "PhaseLog.close")),
     Operation(
-        "snapshot the workspace without git",
+        "keep trees of the workspace",
         _with_files,
         _snapshot,
-        ("Workspace.changes", "Workspace.snapshot"),
+        ("Workspace.changes", "Workspace.snapshot", "Workspace.keep", "TreeStore.keep"),
+        trees=True,
     ),
     Operation("a whole session", _files, _whole_session, ("Workspace.changes", *_COMMIT), with_engine=True),
     Operation("fail, then resume", _files, _fail_and_resume, _COMMIT, with_engine=True),
@@ -321,7 +340,7 @@ def record(operation: Operation, top: Path) -> Recorded:
     """Run an operation once, in a fresh folder that is removed afterwards, and check that nothing was missed."""
     top.mkdir(parents=True)
     scene = Scene(top)
-    with without_git(), same_every_time():
+    with same_every_time():
         earlier: list[object] = []
         with promises_noted(earlier.append):
             operation.prepare(scene)

@@ -112,7 +112,7 @@ def record_recovery(recorded: Recorded, state: CrashState) -> Recorded | None:
 def recover(scene: Scene) -> None:
     """What each runner does before it goes on."""
     with hold_session(scene.folder(), clock=clock) as hold:
-        scene.store.repair_views(SESSION)
+        scene.store.repair_views(SESSION, alone=True)
         journal = Journal(scene.folder() / "journal.jsonl", SESSION, clock=clock, seal=True)
         journal.append("runner_acquired", data={"epoch": hold.epoch})
         journal.close()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_session
 from maestro_tui.store.summaries import read_summary
+from maestro_tui.store.workspace import Workspace
+from maestro_tui.store.workspace_git import REPOSITORY
 from tests.crash.disk import CrashState
-from tests.crash.facts import Committed, Held, Noted, Pruned
+from tests.crash.facts import Committed, Held, Kept, Noted, Pruned
 from tests.crash.operations import Recorded, no_temporary_files
 from tests.crash.scene import (
     PHASES,
@@ -32,7 +35,6 @@ from tests.crash.scene import (
     context,
     engine_of,
     outcome,
-    without_git,
 )
 
 _SPOILT_RECORD = re.compile(r"journal\.jsonl: the record at byte \d+ (breaks off|is not as it was written)")
@@ -49,8 +51,7 @@ def problems_after(recorded: Recorded, state: CrashState, *, engine: bool = Fals
     state.disk.write_to(top)
     workspace_store._memories.clear()
     try:
-        with without_git():
-            return list(_problems(recorded, state, Scene(top), engine))
+        return list(_problems(recorded, state, Scene(top), engine))
     except (MaestroError, OSError, ValueError, LookupError) as error:
         return [f"recovery broke off: {type(error).__name__}: {error}"]
     finally:
@@ -80,6 +81,8 @@ def _problems(recorded: Recorded, state: CrashState, scene: Scene, engine: bool)
             yield from _can_begin(scene, session)
             continue
         yield from _readable_as_it_is(scene.store, session, operation.damaged)
+        if operation.trees:
+            yield from _trees_kept(state, scene, session)
         if engine and session == SESSION:
             yield from _goes_on_by_engine(state, scene, session)
         else:
@@ -172,12 +175,12 @@ def _goes_on_by_store(state: CrashState, store: CheckpointStore, session: str) -
 
 def _mended(store: CheckpointStore, session: str, before: Checkpoint) -> Iterator[str]:
     folder = store.session_dir(session)
-    store.repair_views(session)
+    store.repair_views(session, alone=True)
     once = _picture(folder)
     head = store.head(session)
     if head.seq < before.seq:
         yield f"{session}: mending went back from commit {before.seq} to {head.seq}"
-    store.repair_views(session)
+    store.repair_views(session, alone=True)
     if _picture(folder) != once:
         yield f"{session}: mending twice is not the same as mending once"
     left = no_temporary_files(folder)
@@ -264,6 +267,37 @@ def _goes_on_by_engine(state: CrashState, scene: Scene, session: str) -> Iterato
 def _stale_from(name: str, wanted: list[str]) -> bool:
     """A phase may run again after one that it needs (here: an earlier one) has run again."""
     return any(PHASES.index(other) < PHASES.index(name) for other in wanted)
+
+
+def _trees_kept(state: CrashState, scene: Scene, session: str) -> Iterator[str]:
+    """Kept trees can be read by git itself, whole; so can those that the next attempt keeps."""
+    folder = scene.folder(session)
+    promised = {name: tree for fact in state.facts if isinstance(fact, Kept) for name, tree in fact.trees}
+    if promised or (folder / REPOSITORY / "refs" / "maestro").exists():
+        yield from _readable_by_git(folder / REPOSITORY, promised)
+    workspace = Workspace(folder, scene.workspace, exclude=(scene.root,))
+    tree = workspace.snapshot("design/2/before")
+    problem = workspace.keep(tree)
+    if problem is not None:
+        yield f"{session}: {problem}"
+    yield from _readable_by_git(folder / REPOSITORY, promised | {tree.name: tree.id})
+
+
+def _readable_by_git(repository: Path, trees: dict[str, str]) -> Iterator[str]:
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "--git-dir", str(repository), *words], capture_output=True, text=True)
+
+    named = dict(
+        line.split()[::-1]
+        for line in git("for-each-ref", "--format=%(objectname) %(refname)").stdout.splitlines()
+    )
+    for name, tree in trees.items():
+        if named.get(f"refs/maestro/{name}") != tree:
+            yield f"tree {name} is not named as promised"
+    # All that any name leads to, promised or not.
+    checked = git("fsck", "--full", "--strict", "--no-dangling")
+    if checked.returncode != 0:
+        yield f"git fsck: {checked.stderr.strip() or checked.stdout.strip()}"
 
 
 def _files_as_committed(store: CheckpointStore, session: str) -> Iterator[str]:

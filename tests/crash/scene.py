@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -150,11 +149,4 @@ def same_every_time(first: int = 1) -> Iterator[None]:
         mock.patch.object(secrets, "token_hex", lambda size=32: f"{next(numbers):0{2 * size}x}"),
         mock.patch.object(checkpoints, "_now", lambda: MOMENT),
     ):
-        yield
-
-
-@contextmanager
-def without_git() -> Iterator[None]:
-    """As on a computer that has no git: files are hashed all the same."""
-    with mock.patch.object(shutil, "which", lambda *_: None):
         yield

@@ -17,7 +17,6 @@ ELSEWHERE = {
     "FileLock.take": "makes an empty file, held by the kernel; which of two gets it: the checks",
     "FleetReader.save": "a cache that anybody makes anew",
     "save_index": "a cache that anybody makes anew",
-    "GitRecord.recording": "git writes; test_git_trees.py breaks it off",
     "PhaseLog.write": "a log, never synced: it may end early, and nothing else",
     "PhaseLog.close": "a log, never synced: it may end early, and nothing else",
 }

@@ -12,6 +12,7 @@ import pytest
 
 from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.store import workspace as module
+from maestro_tui.store import workspace_git
 from maestro_tui.store.workspace import FileChange, Tree, Workspace, hash_regular
 
 
@@ -29,12 +30,8 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["with git", "without git"])
-def workspace(
-    request: pytest.FixtureRequest, session: Path, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> Workspace:
-    if request.param == "without git":
-        monkeypatch.setattr("maestro_tui.store.workspace_git.shutil.which", lambda name: None)
+@pytest.fixture
+def workspace(session: Path, place: Path) -> Workspace:
     return Workspace(session, place, exclude=(session.parent,))
 
 
@@ -115,8 +112,8 @@ def test_what_gitignore_hides_still_counts(workspace: Workspace, place: Path, se
     put(place, "a.txt", "one\ntwo $Id$\n")
     tree = workspace.snapshot("build/1/after")
     assert {"dist/x.whl", "out.log"} <= paths(tree)
-    if tree.commit is not None:
-        assert git(session, "show", f"{tree.commit}:a.txt") == "one\ntwo $Id$\n"
+    assert workspace.keep(tree) is None
+    assert git(session, "show", f"{tree.id}:a.txt") == "one\ntwo $Id$\n"
 
 
 def test_caches_environments_and_our_own_folders_are_left_out(
@@ -196,9 +193,9 @@ def test_hostile_names_are_recorded_as_they_are(workspace: Workspace, place: Pat
     after = workspace.snapshot("build/1/after")
     assert {change.path for change in workspace.changes(before, after)} == {f"in {n}/{n}" for n in HOSTILE}
     assert after.problems == ()
-    if after.commit is not None:
-        listed = git(session, "ls-tree", "-r", "-z", "--name-only", after.commit).strip("\0").split("\0")
-        assert set(listed) == paths(after)
+    assert workspace.keep(after) is None
+    listed = git(session, "ls-tree", "-r", "-z", "--name-only", after.id).strip("\0").split("\0")
+    assert set(listed) == paths(after)
 
 
 def test_a_name_that_is_no_utf8_becomes_text_that_can_be_written(workspace: Workspace, place: Path) -> None:
@@ -214,12 +211,73 @@ def test_a_tree_lasts_in_the_sessions_own_repository(session: Path, place: Path)
     put(place, "src/run.sh", "#!/bin/sh\n")
     (place / "src/run.sh").chmod(0o755)
     (place / "link").symlink_to("src/run.sh")
-    tree = Workspace(session, place).snapshot("design/2/after")
-    assert git(session, "rev-parse", "refs/maestro/design/2/after").strip() == tree.commit
-    modes = {line.split()[0] for line in git(session, "ls-tree", "-r", str(tree.commit)).splitlines()}
+    workspace = Workspace(session, place)
+    tree = workspace.snapshot("design/2/after")
+    assert workspace.keep(tree) is None
+    assert git(session, "rev-parse", "refs/maestro/design/2/after").strip() == tree.id
+    modes = {line.split()[0] for line in git(session, "ls-tree", "-r", tree.id).splitlines()}
     assert modes == {"100755", "120000"}
     assert git(session, "fsck", "--strict", "--no-dangling") == ""
     assert not (place / ".git").exists()
+
+
+def test_a_tree_is_what_git_itself_makes_of_the_same_files(
+    session: Path, place: Path, own_home: Path, tmp_path: Path
+) -> None:
+    for number in range(300):
+        put(place, f"d{number % 7}/e.{number % 3}/{number}", "x" * number * 37)
+    # Git sorts a folder as if its name ended in a slash: before, between and after these.
+    for name in ("a-b", "a.txt", "a0", "a/b", "empty"):
+        put(place, name, "" if name == "empty" else name)
+    workspace = Workspace(session, place)
+    tree = workspace.snapshot("design/1/after")
+    assert workspace.keep(tree) is None
+    theirs = tmp_path / "theirs"
+    subprocess.run(["git", "init", "-q", "--bare", str(theirs)], check=True)
+    words = ["git", "--git-dir", str(theirs), "--work-tree", str(place)]
+    subprocess.run([*words, "add", "--all"], check=True, capture_output=True)
+    made = subprocess.run([*words, "write-tree"], check=True, capture_output=True, text=True)
+    assert made.stdout.strip() == tree.id
+    assert git(session, "fsck", "--strict", "--full", "--no-dangling") == ""
+
+
+def test_later_trees_add_only_what_is_new(session: Path, place: Path) -> None:
+    put(place, "large", os.urandom(300_000))
+    workspace = Workspace(session, place)
+    first = workspace.snapshot("design/1/before")
+    put(place, "sub/small", "new")
+    assert workspace.keep(first, workspace.snapshot("design/1/after")) is None
+    size = sum(path.stat().st_size for path in session.rglob("*.pack"))
+    # As a process that begins anew, which knows only what is on the disk.
+    module._memories.clear()
+    put(place, "sub/small", "newer")
+    again = Workspace(session, place)
+    last = again.snapshot("design/2/after")
+    assert again.keep(last) is None
+    assert sum(path.stat().st_size for path in session.rglob("*.pack")) - size < 2_000
+    assert git(session, "show", f"{last.id}:sub/small") == "newer"
+    assert git(session, "diff", "--name-only", first.id, last.id) == "sub/small\n"
+    assert git(session, "fsck", "--full", "--no-dangling") == ""
+
+
+def test_an_untouched_workspace_leaves_nothing_to_write(session: Path, place: Path) -> None:
+    put(place, "a.txt")
+    workspace = Workspace(session, place)
+    before, after = workspace.snapshot("design/1/before"), workspace.snapshot("design/1/after")
+    assert before.id == after.id
+    assert list(session.iterdir()) == []
+
+
+def test_much_that_waits_is_kept_whole(session: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace_git, "_IN_MEMORY", 1000)
+    for number in range(20):
+        put(place, f"{number}", os.urandom(500))
+    workspace = Workspace(session, place)
+    before = workspace.snapshot("design/1/before")
+    put(place, "more", os.urandom(2000))
+    assert workspace.keep(before, workspace.snapshot("design/1/after")) is None
+    assert git(session, "fsck", "--full", "--no-dangling") == ""
+    assert [path.name for path in session.iterdir()] == ["workspace.git"]
 
 
 def test_the_operators_git_settings_and_hooks_play_no_part(
@@ -232,8 +290,9 @@ def test_the_operators_git_settings_and_hooks_play_no_part(
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'broken")
     put(place, "a.txt")
-    tree = Workspace(session, place).snapshot("design/1/before")
-    assert tree.commit is not None
+    workspace = Workspace(session, place)
+    tree = workspace.snapshot("design/1/before")
+    assert workspace.keep(tree) is None
     assert tree.problems == ()
     assert not (tmp_path / "hooked").exists()
     assert not (tmp_path / "elsewhere").exists()
@@ -243,35 +302,62 @@ def test_a_removed_repository_is_made_again_and_complete(session: Path, place: P
     put(place, "a.txt")
     os.utime(place / "a.txt", (1, 1))
     workspace = Workspace(session, place)
-    workspace.snapshot("design/1/before")
+    assert workspace.keep(workspace.snapshot("design/1/before")) is None
     subprocess.run(["rm", "-r", str(session / "workspace.git")], check=True)
     tree = workspace.snapshot("design/1/after")
-    assert git(session, "show", f"{tree.commit}:a.txt") == "x"
+    assert workspace.keep(tree) is None
+    assert git(session, "show", f"{tree.id}:a.txt") == "x"
+
+
+def test_trees_that_were_lost_with_the_repository_are_named(session: Path, place: Path) -> None:
+    put(place, "a.txt")
+    workspace = Workspace(session, place)
+    before = workspace.snapshot("design/1/before")
+    assert workspace.keep(before) is None
+    subprocess.run(["rm", "-r", str(session / "workspace.git")], check=True)
+    put(place, "a.txt", "new")
+    after = workspace.snapshot("design/1/after")
+    assert "not kept: design/1/before" in (workspace.keep(before, after) or "")
+    assert git(session, "show", "refs/maestro/design/1/after:a.txt") == "new"
+
+
+def test_a_repository_that_git_packed_anew_is_gone_on_with(session: Path, place: Path) -> None:
+    put(place, "a.txt")
+    workspace = Workspace(session, place)
+    first = workspace.snapshot("design/1/before")
+    assert workspace.keep(first) is None
+    put(place, "b.txt")
+    assert workspace.keep(workspace.snapshot("design/1/after")) is None
+    git(session, "gc", "-q", "--prune=now")
+    put(place, "c.txt")
+    last = workspace.snapshot("design/2/after")
+    assert workspace.keep(last) is None
+    assert git(session, "diff", "--name-only", first.id, last.id) == "b.txt\nc.txt\n"
+    assert git(session, "fsck", "--full", "--no-dangling") == ""
 
 
 def test_a_name_used_by_an_interrupted_attempt_gets_the_new_tree(session: Path, place: Path) -> None:
     workspace = Workspace(session, place)
-    workspace.snapshot("design/1/before")
+    assert workspace.keep(workspace.snapshot("design/1/before")) is None
     put(place, "a.txt")
     tree = workspace.snapshot("design/1/before")
-    assert git(session, "rev-parse", "refs/maestro/design/1/before").strip() == tree.commit
+    assert workspace.keep(tree) is None
+    assert git(session, "rev-parse", "refs/maestro/design/1/before").strip() == tree.id
 
 
-def test_a_broken_git_costs_the_tree_but_not_the_hashes(
-    session: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_repository_that_cannot_be_written_costs_the_tree_but_not_the_hashes(
+    session: Path, place: Path
 ) -> None:
-    broken = tmp_path / "git"
-    broken.write_text("#!/bin/sh\necho 'fatal: no luck today' >&2\nexit 128\n")
-    broken.chmod(0o755)
-    monkeypatch.setattr("maestro_tui.store.workspace_git.shutil.which", lambda name: str(broken))
+    (session / "workspace.git").write_text("in the way")
     workspace = Workspace(session, place)
     before = workspace.snapshot("design/1/before")
     put(place, "a.txt", "new")
     after = workspace.snapshot("design/1/after")
     assert [change.path for change in workspace.changes(before, after)] == ["a.txt"]
-    assert after.commit is None
-    assert len(after.problems) == 1
-    assert "git kept no tree" in after.problems[0]
+    assert "no tree of the workspace was kept" in (workspace.keep(before, after) or "")
+    (session / "workspace.git").unlink()
+    assert workspace.keep(before, after) is None
+    assert git(session, "show", "refs/maestro/design/1/after:a.txt") == "new"
 
 
 def test_a_large_file_is_hashed_whole_and_noted_in_the_tree(
@@ -279,11 +365,11 @@ def test_a_large_file_is_hashed_whole_and_noted_in_the_tree(
 ) -> None:
     monkeypatch.setattr(module, "BLOB_LIMIT", 1000)
     digest = put(place, "big.bin", b"7" * 5000)
-    tree = Workspace(session, place).snapshot("design/1/after")
+    workspace = Workspace(session, place)
+    tree = workspace.snapshot("design/1/after")
+    assert workspace.keep(tree) is None
     assert (tree.files["big.bin"].size, tree.files["big.bin"].sha256) == (5000, digest)
-    assert (
-        git(session, "show", f"{tree.commit}:big.bin") == f"maestro large file\nsize 5000\nsha256 {digest}\n"
-    )
+    assert git(session, "show", f"{tree.id}:big.bin") == f"maestro large file\nsize 5000\nsha256 {digest}\n"
 
 
 def test_a_missing_workspace_is_told_by_a_sentence(session: Path, tmp_path: Path) -> None:
@@ -313,17 +399,21 @@ def test_parallel_phases_record_at_the_same_time(session: Path, place: Path) -> 
     for number in range(50):
         put(place, f"d/{number}.txt", str(number))
     trees: dict[int, Tree] = {}
+    kept: dict[int, str | None] = {}
 
     def record(number: int) -> None:
-        trees[number] = Workspace(session, place).snapshot(f"phase-{number}/1/before")
+        workspace = Workspace(session, place)
+        trees[number] = workspace.snapshot(f"phase-{number}/1/before")
+        kept[number] = workspace.keep(trees[number])
 
     threads = [threading.Thread(target=record, args=(number,)) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert all(trees[number].commit for number in range(6))
-    assert len({git(session, "rev-parse", f"{tree.commit}^{{tree}}") for tree in trees.values()}) == 1
+    assert kept == dict.fromkeys(range(6))
+    assert len({tree.id for tree in trees.values()}) == 1
+    assert len(git(session, "for-each-ref").splitlines()) == 6
     assert git(session, "fsck", "--no-dangling") == ""
 
 
@@ -331,7 +421,8 @@ def test_what_is_recorded_is_for_its_owner_alone(session: Path, place: Path) -> 
     put(place, "a.txt")
     old = os.umask(0)
     try:
-        Workspace(session, place).snapshot("design/1/before")
+        workspace = Workspace(session, place)
+        assert workspace.keep(workspace.snapshot("design/1/before")) is None
     finally:
         os.umask(old)
     open_to_others = [path for path in session.rglob("*") if path.lstat().st_mode & 0o077]
