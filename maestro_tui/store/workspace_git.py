@@ -145,7 +145,7 @@ class GitRecord:
         try:
             subprocess.run(
                 self._words("init", "--quiet", "--bare", str(fresh)),
-                env=_environment(None), stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60,
+                env=git_environment(None), stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60,
                 umask=0o077,
             )  # fmt: skip
             # Git syncs nothing here, and an empty HEAD or config would make the repository useless for good.
@@ -164,7 +164,7 @@ class GitRecord:
         # A session of its own: ctrl+c in the terminal is for us to handle, not for git.
         return subprocess.Popen(
             self._words(*words),
-            env=_environment(self.path), cwd=self.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env=git_environment(self.path), cwd=self.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, bufsize=1024 * 1024, start_new_session=True, umask=0o077,
         )  # fmt: skip
 
@@ -173,7 +173,7 @@ class GitRecord:
         return [self._git or "git", *settings, *words]
 
 
-def _environment(repository: Path | None) -> dict[str, str]:
+def git_environment(repository: Path | None) -> dict[str, str]:
     """Nothing of the operator's git settings: no system, global or inherited configuration, no prompts."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
