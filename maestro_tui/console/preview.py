@@ -126,7 +126,7 @@ def _preview(head: bytes, size: int, path: str, facts: str) -> Preview:
             *_hex_rows(head[:64]),
         )
         return Preview("image", facts, rows=rows)
-    if _is_binary(head):
+    if is_binary(head):
         return Preview("binary", facts, rows=tuple(_hex_rows(head[: HEX_ROWS * 16])))
     raw = head.decode("utf-8-sig", "replace")
     suffix = PurePosixPath(path).suffix.lower()
@@ -144,7 +144,7 @@ def _preview(head: bytes, size: int, path: str, facts: str) -> Preview:
     return Preview(kind, facts, text)
 
 
-def _is_binary(head: bytes) -> bool:
+def is_binary(head: bytes) -> bool:
     if b"\0" in head:
         return True
     sample = head[:8192]

@@ -75,7 +75,15 @@ class ArtifactsView(Vertical):
         Binding("escape", "back", "Back to the list", show=False),
         Binding("e", "outside('editor')", "Open in $EDITOR", show=False),
         Binding("v", "outside('pager')", "Open in $PAGER", show=False),
+        Binding("d", "versions", "Versions of the file", show=False),
     ]
+
+    class VersionsWanted(Message):
+        """The versions of a file are to be compared."""
+
+        def __init__(self, path: str) -> None:
+            super().__init__()
+            self.path = path
 
     class Read(Message):
         """A thread has read the file under the cursor."""
@@ -182,6 +190,12 @@ class ArtifactsView(Vertical):
         except MaestroError as error:
             app.say(clean(error, 400), severity="warning")
         self._read()
+
+    def action_versions(self) -> None:
+        """Compare what the file under the cursor was at each attempt."""
+        artifact = self._under_cursor()
+        if artifact is not None:
+            self.post_message(self.VersionsWanted(artifact.path))
 
     def action_back(self) -> None:
         """From the preview to the list."""

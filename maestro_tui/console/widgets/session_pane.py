@@ -330,7 +330,7 @@ class SessionPane(Widget):
         self.query_one(DecisionsView).show(decisions)
         self.query_one(EventsView).show(detail.events)
         diff: DiffView = self.query_one("#diff")  # type: ignore[assignment]
-        diff.show(session, detail.history, detail.attempts)
+        diff.show(self._session_dir(), summary.workspace, detail.history, detail.attempts)
         self._counts = {"artifacts": len(detail.artifacts), "decisions": len(decisions)}
         self._refresh_labels()
 
@@ -405,6 +405,13 @@ class SessionPane(Widget):
         """The timeline marks the attempt whose log is open."""
         message.stop()
         self.timeline.mark_shown(message.choice.phase, message.choice.attempt)
+
+    def on_artifacts_view_versions_wanted(self, message: ArtifactsView.VersionsWanted) -> None:
+        """Compares the versions of the file in the Diff tab."""
+        message.stop()
+        diff: DiffView = self.query_one("#diff")  # type: ignore[assignment]
+        diff.show_file(message.path)
+        self.action_tab("diff")
 
     def on_checkpoint_view_diff_wanted(self, message: CheckpointView.DiffWanted) -> None:
         """Compares the two commits in the Diff tab."""
