@@ -14,6 +14,7 @@ from typing import Any
 
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.attempts import JOURNAL, lost_spending
+from maestro_tui.engine.feedback import feedback_of
 from maestro_tui.engine.ledger import Ledger
 from maestro_tui.engine.receipts import REDONE_KINDS
 from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
@@ -228,6 +229,8 @@ class Drive:
             with durable.told("make the folder", scratch):
                 durable.enter_dir(scratch.parent)
                 durable.enter_dir(scratch)
+            earlier = situation.head.context.phase_results.get(name)
+            feedback = await asyncio.to_thread(feedback_of, self._dir, name, earlier) if earlier else None
             attempt = Attempt(
                 context=situation.head.context,
                 workflow=situation.workflow,
@@ -239,7 +242,7 @@ class Drive:
                 ledger=self._ledger,
                 now=self._team.now,
                 log_name=log_path.name,
-                feedback=_feedback(situation.head.context.phase_results.get(name)),
+                feedback=feedback,
                 reusable=_reusable(name, situation),
                 foreign_globs=_foreign_globs(name, situation.workflow),
             )
@@ -424,21 +427,3 @@ def _with_breaker(
     return context.model_copy(
         update={"breakers": {**context.breakers, name: state.after(breaker, failed, now)}}
     )
-
-
-def _feedback(result: PhaseResult | None) -> Mapping[str, Any] | None:
-    """Why the phase runs again, for its performers."""
-    if result is None:
-        return None
-    if result.gate is not None and result.gate.verdict in ("pushed_back", "rejected"):
-        return {
-            "verdict": result.gate.verdict,
-            "comments": result.gate.reason or "",
-            "by": result.gate.by,
-            "attempt": result.attempt,
-            "outputs": result.outputs,
-        }
-    if result.error is not None:
-        told = {"verdict": "failed", "kind": result.error.kind, "error": result.error.message}
-        return {**told, "attempt": result.attempt}
-    return None

@@ -90,6 +90,7 @@ async def test_a_phase_is_pushed_back_no_more_often_than_its_workflow_allows(tmp
     feedback = bench.team.tasks[-1].context["feedback"]
     assert (feedback["comments"], feedback["by"], feedback["attempt"]) == ("name the errors", "ada", 1)
     assert feedback["outputs"] == {"architect": "done"}
+    assert feedback["diff"]["api.json"].endswith('@@ -0,0 +1 @@\n+{"version": 1}')
     with pytest.raises(PlanError, match=r"pushed back 1 times, and its workflow allows 1"):
         bench.engine.decide("s", "design", "pushed_back", by="ada", reason="again")
     bench.engine.decide("s", "design", "approved", by="ada")
