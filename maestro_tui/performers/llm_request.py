@@ -25,13 +25,14 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model, infer_model
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
-from pydantic_ai.providers import Provider, infer_provider_class
+from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from maestro_tui.model.context import Usage
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.live_lines import LiveLines
 from maestro_tui.performers.llm_failures import failure_of
@@ -60,7 +61,7 @@ class _Endpoint(OpenAIProvider):
 
     @property
     def name(self) -> str:
-        return "openai-compatible"
+        return "endpoint"
 
 
 async def ask(
@@ -201,9 +202,17 @@ def _model(options: LlmOptions) -> Model:
 
 
 def _provider(name: str, key: str | None) -> Provider[Any]:
-    made: Any = infer_provider_class(name)
-    provider: Provider[Any] = made() if key is None else made(api_key=key)
-    return provider
+    try:
+        if key is None:
+            return infer_provider(name)
+        made: Any = infer_provider_class(name)
+        provider: Provider[Any] = made(api_key=key)
+        return provider
+    except ValueError as error:
+        raise InputError(
+            f"There is no provider {clean(name, 80)!r}; for a server of your own add the option "
+            'base_url = "http://127.0.0.1:11434/v1". Nothing was asked.'
+        ) from error
 
 
 def _settings(options: LlmOptions) -> ModelSettings:

@@ -24,6 +24,8 @@ class Says:
     """Text before a tool call."""
     reasoning: str = ""
     finish: str | None = None
+    cut: int | None = None
+    """Characters after which an object breaks off."""
     pieces: int = 7
     """Characters of one piece of a stream."""
 
@@ -185,12 +187,12 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
 def _tool(move: Says, body: Mapping[str, Any]) -> tuple[str, str] | None:
     """The tool to call and its arguments, where the request has one and the answer is an object."""
     if body.get("tools") and not isinstance(move.content, str):
-        return body["tools"][0]["function"]["name"], json.dumps(move.content)
+        return body["tools"][0]["function"]["name"], json.dumps(move.content)[: move.cut]
     return None
 
 
 def _text(move: Says) -> str:
-    return move.content if isinstance(move.content, str) else json.dumps(move.content)
+    return move.content if isinstance(move.content, str) else json.dumps(move.content)[: move.cut]
 
 
 def _usage(move: Says) -> dict[str, int] | None:
