@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from maestro_tui.model.contract import Contract
+from maestro_tui.model.workflow import Mode
 
 RequirementType = Literal[
     "feature_development",
@@ -19,7 +22,6 @@ RequirementType = Literal[
 ]
 Complexity = Literal["simple", "moderate", "complex", "very_complex"]
 Parallelizability = Literal["fully_parallel", "partially_parallel", "mostly_sequential", "fully_sequential"]
-Mode = Literal["sequential", "parallel", "collaborative"]
 
 
 class _Advice(BaseModel):
@@ -40,7 +42,7 @@ class Classification(_Advice):
     risks: tuple[str, ...] = ()
 
 
-class BlueprintChoice(_Advice):
+class BlueprintAdvice(_Advice):
     """Who works on a phase, and how."""
 
     personas: tuple[str, ...] = Field(min_length=1, description="Names of candidates, in working order.")
@@ -52,25 +54,10 @@ class BlueprintChoice(_Advice):
     score: float = Field(ge=0, le=1, description="How well this team fits the phase.")
 
 
-class ProposedContract(_Advice):
+class ContractProposal(_Advice):
     """What a phase is to hand over, by whom and to whom."""
 
-    name: str
-    deliverables: tuple[str, ...] = Field(
-        default=(), description="Globs relative to the workspace, like docs/**/*.md."
-    )
-    outputs_schema: dict[str, Any] | None = Field(
-        default=None, description="JSON Schema of the phase's outputs, where they have a form."
-    )
-    provider: str = Field(default="", description="The persona that delivers.")
-    consumers: tuple[str, ...] = Field(default=(), description="Personas or phases that build on it.")
-    acceptance_criteria: tuple[str, ...] = ()
-
-
-class ContractProposal(_Advice):
-    """The contracts of a phase."""
-
-    contracts: tuple[ProposedContract, ...]
+    contracts: tuple[Contract, ...]
     rationale: str
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from maestro_tui.model.context import Artifact, Usage
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase
-from maestro_tui.performers.advice import BlueprintChoice, Classification, ContractProposal, Review
+from maestro_tui.performers.advice import BlueprintAdvice, Classification, ContractProposal, Review
 from maestro_tui.performers.llm import load_client, tell_left_out
 from maestro_tui.performers.llm_options import read_options
 from maestro_tui.performers.port import Port, Task
@@ -73,13 +73,13 @@ class Advisor:
 
     async def choose_blueprint(
         self, phase: Phase, candidates: Sequence[Persona], requirement: str = "", port: Port | None = None
-    ) -> Advice[BlueprintChoice]:
+    ) -> Advice[BlueprintAdvice]:
         """Which of the candidates work on the phase, and how. The names in the answer are candidates' names."""
         if not candidates:
             raise InputError(f"Phase {phase.name!r} has no candidates to choose from. Nothing was asked.")
         names = [persona.name for persona in candidates]
 
-        def check(choice: BlueprintChoice) -> str | None:
+        def check(choice: BlueprintAdvice) -> str | None:
             unknown = [name for name in choice.personas if name not in names]
             if unknown:
                 return f"{clean(unknown[0], 80)!r} is no candidate; there are {', '.join(names)}."
@@ -91,27 +91,20 @@ class Advisor:
             "Choose who works on this phase and how: sequential (one after the other), parallel (side by side, on "
             "separate files), or collaborative (a draft, comments by peers, a revision). Name no more than it needs."
         )
-        return await self._ask(BlueprintChoice, self._prompt(question, parts, port), port, check)
+        return await self._ask(BlueprintAdvice, self._prompt(question, parts, port), port, check)
 
     async def propose_contract(
         self, phase: Phase, requirement: str = "", port: Port | None = None
     ) -> Advice[ContractProposal]:
         """What the phase must deliver, to be checked against the files that are really there."""
 
-        def check(proposal: ContractProposal) -> str | None:
-            for contract in proposal.contracts:
-                try:
-                    Phase(name=phase.name, deliverables=contract.deliverables)
-                except ValidationError as error:
-                    return clean(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, "), 300)
-            return None
-
         parts = {"Phase": _described(phase), "Requirement": requirement}
         question = (
-            "Propose the contracts of this phase: files by glob, the JSON schema of outputs where they have a form, "
-            "who provides and who builds on it, and criteria that somebody can check."
+            "Propose the contracts of this phase: deliverables (globs relative to the workspace, like docs/*.md), the "
+            "JSON schema that JSON files among them must satisfy, the persona that provides, the personas or phases "
+            "that rely on it, and acceptance criteria that somebody can check."
         )
-        return await self._ask(ContractProposal, self._prompt(question, parts, port), port, check)
+        return await self._ask(ContractProposal, self._prompt(question, parts, port), port)
 
     async def review(
         self,

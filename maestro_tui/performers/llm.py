@@ -33,8 +33,8 @@ class LlmPerformer:
     """Asks the model that the persona's `options` name (`LlmOptions`); needs the extra `llm`.
 
     Work answers with outputs, decisions, a summary and documents, which are written into the workspace. In the
-    role `comment` the result's outputs are `{"comments": [{"severity", "place", "comment"}]}` and nothing is
-    written. A score that the model gives is the metric `opinion`. `model` is a pydantic-ai model that is asked
+    role `comment` the result's outputs are `{"comments": [{"severity", "place", "comment"}]}`, empty when nothing
+    is wrong, and nothing is written. A score that the model gives is the metric `opinion`. `model` is a pydantic-ai model that is asked
     instead of the one in the options. Raises `InputError` when the options, the key or the extra are missing.
     """
 
@@ -55,10 +55,11 @@ class LlmPerformer:
                 task.persona, self._options, instructions=_COMMENT, answer=CommentAnswer, **common
             )
             given = commented.answer
+            comments = [comment.model_dump(mode="json") for comment in given.comments]
             return PerformerResult(
-                outputs={"comments": [comment.model_dump(mode="json") for comment in given.comments]},
+                outputs={"comments": comments} if comments else {},
                 metrics={} if given.opinion is None else {"opinion": given.opinion},
-                summary=f"{len(given.comments)} comment{'s' if len(given.comments) != 1 else ''}",
+                summary=f"{len(comments)} comment{'s' if len(comments) > 1 else ''}" if comments else "",
                 usage=commented.usage,
             )
         schema = self._options.outputs_schema

@@ -71,11 +71,12 @@ def work_answer(schema: dict[str, Any] | None) -> type[WorkAnswer]:
 
 def check_work(schema: dict[str, Any] | None) -> Callable[[WorkAnswer], str | None]:
     """A check of an answer: None, or what the model is told to mend."""
-    from jsonschema import Draft202012Validator
+    from jsonschema.validators import Draft202012Validator, validator_for
     from referencing import Registry
 
     # An empty registry: a schema never makes this program fetch anything.
-    validator = Draft202012Validator(schema, registry=Registry()) if schema is not None else None
+    kind = validator_for(schema or {}, default=Draft202012Validator)
+    validator = kind(schema, registry=Registry()) if schema is not None else None
 
     def check(answer: WorkAnswer) -> str | None:
         try:

@@ -41,7 +41,7 @@ class LlmOptions(BaseModel):
     output: Literal["tool", "json_schema", "prompted"] | None = None
     """How the answer gets its form: by a tool call, by the endpoint's JSON-schema mode, or by asking for it."""
     outputs_schema: dict[str, Any] | None = Field(default=None, alias="schema")
-    """JSON Schema (draft 2020-12) that the answer's `outputs` must hold to."""
+    """JSON Schema (draft 2020-12 unless it names another) that the answer's `outputs` must hold to."""
     request_timeout_seconds: float = Field(default=600.0, gt=0)
     """For one request, to the last byte of its answer."""
     stream: bool = True
@@ -102,7 +102,7 @@ class LlmOptions(BaseModel):
 def read_options(persona: Persona) -> LlmOptions:
     """The persona's options. Raises `InputError`: what is wrong with them, which key or extra is missing."""
     name = clean(persona.name, 80)
-    if any(importlib.util.find_spec(module) is None for module in ("pydantic_ai", "openai", "jsonschema")):
+    if any(importlib.util.find_spec(module) is None for module in ("pydantic_ai", "openai")):
         raise InputError(
             f"Persona {name!r} needs the extra 'llm', which is not installed. Install it with: "
             "pip install 'maestro-tui[llm]'. Nothing was run."
@@ -116,10 +116,11 @@ def read_options(persona: Persona) -> LlmOptions:
 
 
 def _check_schema(schema: dict[str, Any]) -> None:
-    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema import SchemaError
+    from jsonschema.validators import Draft202012Validator, validator_for
 
     try:
-        Draft202012Validator.check_schema(schema)
+        validator_for(schema, default=Draft202012Validator).check_schema(schema)
     except SchemaError as error:
         raise ValueError(f"schema is no JSON Schema ({clean(error.message, 160)})") from error
     if schema.get("type") != "object":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,6 +104,10 @@ async def ask(
         async with agent:
             return await _run(agent, prompt, options, spent, limits, port)
     except (AgentRunError, UserError, OpenAIError, ImportError, OSError) as error:
+        if port is not None:
+            port.spend(usage_of(spent))
+            # Where that was a budget's last token, the engine ends this task here, with its own words.
+            await asyncio.sleep(0)
         raise failure_of(error, persona, options, usage_of(spent)) from error
     except InputError as error:
         raise PerformerFailed(str(error), retry=False, usage=usage_of(spent)) from error

@@ -11,7 +11,7 @@ from pydantic_ai.models.test import TestModel
 from maestro_tui.model.context import Artifact, Usage
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.workflow import Persona, Phase
-from maestro_tui.performers.advice import BlueprintChoice, Classification
+from maestro_tui.performers.advice import BlueprintAdvice, Classification
 from maestro_tui.performers.advisor import Advisor
 from maestro_tui.performers.port import PerformerFailed
 from tests.model_server.chat_completions import Says, model_server
@@ -66,7 +66,7 @@ async def test_a_word_that_hive_does_not_know_is_asked_for_again(field: str, val
 async def test_a_team_is_chosen_among_the_candidates_only() -> None:
     with model_server(Says({**TEAM, "personas": ["writer", "poet"]}), Says(TEAM)) as server:
         advice = await Advisor(persona_at(server)).choose_blueprint(DESIGN, CANDIDATES, "Refunds")
-    assert advice.answer == BlueprintChoice.model_validate(TEAM)
+    assert advice.answer == BlueprintAdvice.model_validate(TEAM)
     asked, again = (str(request["body"]["messages"]) for request in server.requests)
     for part in ("How it is built", "- checker: find faults", "- deployer: deploys", "Refunds"):
         assert part in asked
@@ -80,8 +80,8 @@ async def test_a_proposed_contract_keeps_to_the_workspace() -> None:
             "deliverables": [glob],
             "provider": "writer",
             "consumers": ["backend"],
-            "acceptance_criteria": ["names every table"],
-            "outputs_schema": {"type": "object"},
+            "criteria": ["names every table"],
+            "schema": {"type": "object"},
         }
         return {"contracts": [contract], "rationale": "Backend needs it."}
 
@@ -89,7 +89,7 @@ async def test_a_proposed_contract_keeps_to_the_workspace() -> None:
         advice = await Advisor(persona_at(server)).propose_contract(DESIGN)
     (contract,) = advice.answer.contracts
     assert contract.deliverables == ("docs/*.md",) and contract.consumers == ("backend",)
-    assert contract.outputs_schema == {"type": "object"}
+    assert contract.json_schema == {"type": "object"}
     assert "relative to the workspace" in str(server.requests[1]["body"]["messages"])
 
 

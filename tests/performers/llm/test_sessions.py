@@ -23,13 +23,13 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "shop", line("requirements", "design", "testing"))
 
 
-def at(project: Project, server: ModelServer, *, phase: str = "", options: str = "") -> None:
+def at(project: Project, server: ModelServer, *, phase: str = "", persona: str = "") -> None:
     """Give the design to a model at this server."""
     head, design, tail = project.file.read_text().split("[[phases]]")[1:]
     design = (
         '\nname = "design"\nneeds = ["requirements"]\nobjective = "How it is built"\n'
-        f'deliverables = ["docs/design.md"]\n{phase}\n[[phases.personas]]\nname = "designer"\nperformer = "llm"\n'
-        f'[phases.personas.options]\nmodel = "qwen3"\nbase_url = "{server.base_url}"\nkey_env = "MY_SERVER"\n{options}\n'
+        f'deliverables = ["docs/design.md"]\n{phase}\n[[phases.personas]]\nname = "designer"\nperformer = "llm"\n{persona}\n'
+        f'[phases.personas.options]\nmodel = "qwen3"\nbase_url = "{server.base_url}"\nkey_env = "MY_SERVER"\n'
     )
     project.file.write_text("[[phases]]".join(['name = "steps"\n', head, design, tail]))
 
@@ -117,6 +117,50 @@ def test_cancelling_in_the_middle_of_an_answer_closes_the_connection_and_keeps_w
         assert not (project.folder / "docs").exists()
         assert project.json("resume", "s1", code=0)["status"] == "completed"
     assert project.runs("requirements") == 1 and len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("whose", "words"),
+    [
+        ("phase", "The budget of phase 'design' is spent"),
+        ("persona", "Persona 'designer' has used up its budget"),
+    ],
+)
+def test_a_spent_budget_pauses_the_session_in_the_engines_words(
+    project: Project, monkeypatch: pytest.MonkeyPatch, whose: str, words: str
+) -> None:
+    monkeypatch.setenv("MY_SERVER", KEY)
+    with model_server(Says({"nothing": "of use"}, tokens=(900, 200))) as server:
+        at(project, server, **{whose: "budget = { tokens = 1000 }"})
+        document = project.json("run", "x", "--session-id", "s1", "--trust", code=3)
+        assert document["status"] == "paused"
+        assert words in document["phases"][1]["error"]
+        assert len(server.requests) == 1
+    spent = [row for row in journal(project) if row["type"] == "usage_reported"]
+    assert [(row["data"]["input_tokens"], row["data"]["output_tokens"]) for row in spent] == [(900, 200)]
+
+
+def test_colleagues_with_models_comment_and_the_author_revises(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SERVER", KEY)
+    comment = {"severity": "high", "place": "docs/design.md", "comment": "No index."}
+    second = {**WORK, "documents": [{"path": "docs/design.md", "content": "# Design with an index"}]}
+    with model_server(Says(WORK), Says({"comments": [comment], "opinion": 0.5}), Says(second)) as server:
+        at(project, server, phase='mode = "collaborative"')
+        critic = (
+            '[[phases.personas]]\nname = "critic"\nperformer = "llm"\n[phases.personas.options]\n'
+            f'model = "other"\nbase_url = "{server.base_url}"\n'
+        )
+        head, marker, tail = project.file.read_text().rpartition("[[phases]]")
+        project.file.write_text(head + critic + marker + tail)
+        project.json("run", "x", "--session-id", "s1", "--trust", code=0)
+    assert (project.folder / "docs" / "design.md").read_text() == "# Design with an index"
+    draft, review, revision = (str(request["body"]["messages"]) for request in server.requests)
+    assert "Two tables." in review and "Carry out the objective" in draft
+    assert "No index." in revision and "Revise your draft" in revision
+    said = committed(project, "design")["outputs"]["comments"]
+    assert said == {"round 1": {"critic": {"comments": [comment]}}}
 
 
 def test_a_key_that_is_not_set_stops_before_anything_runs(

@@ -83,6 +83,12 @@ async def test_a_colleagues_comments_are_outputs_and_write_nothing(tmp_path: Pat
     assert list((tmp_path / "workspace").rglob("*")) == []
 
 
+async def test_a_draft_with_nothing_wrong_has_no_comments_and_asks_for_no_revision(tmp_path: Path) -> None:
+    with model_server(Says({"comments": [], "opinion": 1})) as server:
+        result, _ = await perform(tmp_path, persona_at(server), role="comment")
+    assert (result.outputs, result.summary, result.metrics) == ({}, "", {"opinion": 1.0})
+
+
 async def test_a_persona_with_a_folder_of_its_own_writes_there_only(tmp_path: Path) -> None:
     documents = [{"path": "a.md", "content": "a"}, {"path": "parts/two/b.md", "content": "b"}]
     with model_server(Says({**WORK, "documents": documents})) as server:
