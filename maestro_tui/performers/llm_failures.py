@@ -63,7 +63,7 @@ def _failure(error: Exception, persona: Persona, options: LlmOptions) -> Perform
         tokens = persona.budget.tokens if persona.budget else None
         spent = f"its budget of {tokens:,} tokens is spent" if tokens else clean(error, 200)
         return PerformerFailed(f"{who} was not asked any further: {spent}.", retry=False)
-    if isinstance(error, IncompleteToolCall) or "token limit" in str(error).lower():
+    if isinstance(error, IncompleteToolCall):
         return PerformerFailed(
             f"{who} came to the limit of one answer before it was whole; raise the option max_tokens.",
             kind="result",

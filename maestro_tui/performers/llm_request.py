@@ -12,8 +12,9 @@ from typing import Any, Generic, TypeVar
 from openai import OpenAIError
 from pydantic import BaseModel
 from pydantic_ai import Agent, ModelRetry, NativeOutput, PromptedOutput, ToolOutput
-from pydantic_ai.exceptions import AgentRunError, UsageLimitUnavailableWarning, UserError
+from pydantic_ai.exceptions import AgentRunError, IncompleteToolCall, UsageLimitUnavailableWarning, UserError
 from pydantic_ai.messages import (
+    ModelResponse,
     PartDeltaEvent,
     PartStartEvent,
     TextPart,
@@ -123,6 +124,8 @@ async def _run(
 ) -> Asked[A]:
     async with agent.iter(prompt, usage=spent, usage_limits=limits) as run:
         async for node in run:
+            if Agent.is_call_tools_node(node) and _is_cut_off(node.model_response):
+                raise IncompleteToolCall("the token limit of one answer cut it off")
             if port is None:
                 continue
             if Agent.is_model_request_node(node) and options.stream:
@@ -140,6 +143,15 @@ async def _run(
                 port.spend(usage_of(spent))
         assert run.result is not None
         return Asked(run.result.output, usage_of(spent))
+
+
+def _is_cut_off(response: ModelResponse) -> bool:
+    """True when the limit of one answer cut it off; asking again would cost as much and end the same way."""
+    if response.finish_reason != "length" or not response.parts:
+        return False
+    last = response.parts[-1]
+    text = last.content if isinstance(last, TextPart) else last.args if isinstance(last, ToolCallPart) else ""
+    return isinstance(text, str) and not text.rstrip().endswith(("}", "```"))
 
 
 class _Shown:
@@ -203,6 +215,8 @@ def _model(options: LlmOptions) -> Model:
         supports_json_object_output=options.output_mode != "prompted",
     )
     provider = _Endpoint(base_url=options.base_url, api_key=shown_key)
+    # The client would take OPENAI_ORG_ID and OPENAI_PROJECT_ID from the environment to a stranger's server.
+    provider.client.organization = provider.client.project = ""
     return OpenAIChatModel(options.model, provider=provider, profile=profile)
 
 

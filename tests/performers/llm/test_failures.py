@@ -114,10 +114,15 @@ async def test_a_body_that_is_no_answer_is_a_failure_with_the_place(
     assert "http://127.0.0.1:" in str(failed) and requests == 1
 
 
-async def test_an_answer_cut_at_its_limit_says_which_option_to_raise(tmp_path: Path) -> None:
-    for output in ("tool", "json_schema"):
-        failed, _ = await failure(tmp_path, Says(WORK, finish="length", cut=20), output=output, max_tokens=5)
-        assert failed.kind == "result" and "max_tokens" in str(failed), output
+@pytest.mark.parametrize("output", ["tool", "json_schema", "prompted"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_cut_at_its_limit_says_which_option_to_raise_and_is_paid_once(
+    tmp_path: Path, output: str, stream: bool
+) -> None:
+    move = Says(WORK, finish="length", cut=20)
+    failed, requests = await failure(tmp_path, move, output=output, stream=stream, max_tokens=5)
+    assert failed.kind == "result" and not failed.retry and "raise the option max_tokens" in str(failed)
+    assert requests == 1 and failed.usage.output_tokens == 20
 
 
 async def test_nobody_at_the_address_is_a_sentence(tmp_path: Path) -> None:

@@ -161,6 +161,8 @@ async def test_the_key_goes_to_the_endpoint_and_no_other_variable_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-openai-belongs-to-openai-alone")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-mine")
     monkeypatch.setenv("MY_SERVER", KEY)
     with model_server(Says(WORK)) as server:
         await perform(tmp_path, persona_at(server, key_env="MY_SERVER"))
@@ -168,6 +170,7 @@ async def test_the_key_goes_to_the_endpoint_and_no_other_variable_does(
         await perform(tmp_path, persona_at(server, model="openai-chat:gpt-4o"))
     sent = [request["headers"]["authorization"] for request in server.requests]
     assert sent == [f"Bearer {KEY}", "Bearer none", "Bearer none"]
+    assert not any("mine" in str(request["headers"]) for request in server.requests[:2])
 
 
 @pytest.mark.parametrize("begins", ["", '{"summary": "I beg'])
