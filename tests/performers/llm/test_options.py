@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from maestro_tui.model.workflow import Persona, Workflow
 from maestro_tui.performers.llm_options import LlmOptions, read_options
 from maestro_tui.performers.registry import performer_for
 
+README = Path(__file__).parents[3] / "README.md"
 HERE = "http://127.0.0.1:11434/v1"
 TOML = """
 name = "shop"
@@ -46,6 +49,17 @@ def test_a_workflow_file_names_a_model_with_all_that_it_takes() -> None:
     options = read_options(workflow.phases[0].personas[0])
     assert (options.model, options.temperature, options.output_mode) == ("qwen3:8b", 0.2, "tool")
     assert options.outputs_schema == {"type": "object", "required": ["tables"]}
+
+
+def test_the_readmes_persona_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-no-real-key")
+    section = README.read_text(encoding="utf-8").split("\n## Models\n")[1].split("\n## ")[0]
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    workflow = Workflow.parse(f'name = "readme"\n[[phases]]\nname = "design"\n{block}')
+    options = read_options(workflow.phases[0].personas[0])
+    assert (options.model, options.output_mode, options.key()) == ("qwen3", "json_schema", "sk-no-real-key")
+    for name, field in LlmOptions.model_fields.items():
+        assert f"{field.alias or name} = " in block or f"`{name}`" in section
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,10 @@ async def test_each_form_of_answer_becomes_the_same_result(tmp_path: Path, outpu
     body = server.requests[0]["body"]
     asked = "tool" if "tools" in body else body.get("response_format", {}).get("type", "prompted")
     assert (asked, body["stream"]) == (output, stream)
+    if output == "prompted":
+        assert "Every file that you deliver, whole." in str(body["messages"]), (
+            "the form is asked for in words"
+        )
 
 
 async def test_an_endpoint_is_asked_in_json_schema_mode_and_a_provider_by_tool(tmp_path: Path) -> None:
