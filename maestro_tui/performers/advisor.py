@@ -15,10 +15,10 @@ from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase
 from maestro_tui.performers.advice import BlueprintAdvice, Classification, ContractProposal, Review
-from maestro_tui.performers.llm import load_client, tell_left_out
+from maestro_tui.performers.llm import load_client
 from maestro_tui.performers.llm_options import read_options
 from maestro_tui.performers.port import Port, Task
-from maestro_tui.performers.prompt import LeftOut, Prompt, build_prompt
+from maestro_tui.performers.prompt import LeftOut, Prompt, build_prompt, tell_left_out
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model

@@ -12,7 +12,7 @@ from maestro_tui.performers.documents import DocumentRefused, write_documents
 from maestro_tui.performers.llm_answers import CommentAnswer, check_work, work_answer
 from maestro_tui.performers.llm_options import read_options
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
-from maestro_tui.performers.prompt import Prompt, build_prompt
+from maestro_tui.performers.prompt import build_prompt, tell_left_out
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -95,15 +95,6 @@ class LlmPerformer:
             metrics={} if work.opinion is None else {"opinion": work.opinion},
             summary=work.summary,
             usage=asked.usage,
-        )
-
-
-def tell_left_out(prompt: Prompt, port: Port) -> None:
-    """Write into the journal what the model is not given."""
-    if prompt.left_out:
-        port.emit(
-            "context_trimmed",
-            left_out=[{"what": one.what, "size": one.size, "where": one.where} for one in prompt.left_out],
         )
 
 
