@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from acp.exceptions import RequestError
@@ -43,8 +44,15 @@ class AgentClient:
     """Answers one agent's requests and takes its updates; handed to the connection as its handler."""
 
     def __init__(
-        self, port: Port, *, permission: Permission, ask_timeout: float | None, look_only: bool
+        self,
+        port: Port,
+        workspace: Path,
+        *,
+        permission: Permission,
+        ask_timeout: float | None,
+        look_only: bool,
     ) -> None:
+        self._workspace = workspace
         self._port, self._permission, self._ask_timeout = port, permission, ask_timeout
         self._look_only = look_only
         self._text, self._thought = _Lines(port, ""), _Lines(port, "· ")
@@ -53,6 +61,8 @@ class AgentClient:
         """Characters, with those that are not kept."""
         self._tools: dict[str, str] = {}
         """Tool call → its title."""
+        self._begun: dict[str, ToolCallStart] = {}
+        """Tool calls of which only the name is known yet."""
         self._plan: dict[str, str] = {}
         self._asking: set[asyncio.Task[str]] = set()
         self._closed = False
@@ -112,6 +122,8 @@ class AgentClient:
         try:
             self._text.finish()
             self._thought.finish()
+            for call in list(self._begun.values()):
+                self._called(call)
         except Exception as error:
             self.fail(error)
 
@@ -149,20 +161,41 @@ class AgentClient:
         self._said += len(words)
 
     def _tool(self, update: ToolCallStart | ToolCallProgress) -> None:
-        title = clean(update.title or self._tools.get(update.tool_call_id) or "a tool", 400)
-        self._tools[update.tool_call_id] = title
-        if isinstance(update, ToolCallStart):
-            kind = update.kind or "other"
-            self._port.emit("tool_called", tool=title, kind=kind, paths=_paths(update.locations))
-            self._port.line(f"→ {title} ({kind})")
+        if isinstance(update, ToolCallStart) and not update.locations and update.status in (None, "pending"):
+            # Some agents begin with a bare name; the next word of this call says what it is about.
+            self._begun[update.tool_call_id] = update
+            return
+        title = self._called(update)
         if update.status == "failed":
-            self._port.line(f"✗ {title} failed")
+            said = [_words(item.content) for item in update.content or () if item.type == "content"]
+            self._port.line(f"✗ {title} failed{': ' + clean(said[0], 400) if said else ''}")
+
+    def _called(self, call: ToolCallUpdate | ToolCallStart | ToolCallProgress) -> str:
+        """The title of a tool call, which is told when it is heard of for the first time."""
+        begun = self._begun.pop(call.tool_call_id, None)
+        known = self._tools.get(call.tool_call_id)
+        title = call.title or (begun.title if begun is not None else None)
+        title = clean(title, 400) if title else known or "a tool without a title"
+        self._tools[call.tool_call_id] = title
+        if known is None:
+            kind = call.kind or (begun.kind if begun is not None else None) or "other"
+            self._port.emit("tool_called", tool=title, kind=kind, paths=self._paths(call.locations))
+            self._port.line(f"→ {title} ({kind})")
+        return title
+
+    def _paths(self, locations: Any) -> list[str]:
+        """Where a call is at work; within the workspace as seen from there."""
+        out = []
+        for one in (locations or [])[:20]:
+            path = one.path.removeprefix(f"{self._workspace}/")
+            out.append(clean(path, 400) + (f":{one.line}" if one.line is not None else ""))
+        return out
 
     # ── What it may do ────────────────────────────────────────────────────────────────────────────────────
 
     async def _permit(self, request: RequestPermissionRequest) -> dict[str, Any]:
         call = request.tool_call
-        title = clean(call.title or self._tools.get(call.tool_call_id) or "a tool call without a title", 400)
+        title = self._called(call)
         policy = self._permission
         if self._look_only and call.kind not in LOOKING:
             policy = "deny"
@@ -185,7 +218,7 @@ class AgentClient:
         self, call: ToolCallUpdate, title: str, options: Sequence[PermissionOption]
     ) -> PermissionOption | None:
         named: dict[str, PermissionOption | None] = {}
-        for option in options:
+        for option in sorted(options, key=lambda one: _KINDS.index(one.kind)):
             name = option.name.strip() or option.kind.replace("_", " ")
             name = f"{name} ({option.kind.replace('_', ' ')})" if name in named else name
             named[f"{name} ({option.option_id})" if name in named else name] = option
@@ -195,7 +228,7 @@ class AgentClient:
         if default is None:
             default = _REFUSE
             named.setdefault(default, None)
-        question = _question(call, title)
+        question = _question(call, title, self._paths(call.locations))
         task = asyncio.ensure_future(self._port.ask(question, list(named), default, self._ask_timeout))
         self._asking.add(task)
         try:
@@ -210,6 +243,7 @@ class AgentClient:
 
 
 _NO = ("reject_once", "reject_always")
+_KINDS = ("allow_once", "allow_always", *_NO)
 
 
 class _Lines:
@@ -238,22 +272,17 @@ def _of_kind(options: Sequence[PermissionOption], kinds: Sequence[str]) -> Permi
     return next((option for kind in kinds for option in options if option.kind == kind), None)
 
 
-def _paths(locations: Any) -> list[str]:
-    return [
-        clean(one.path, 400) + (f":{one.line}" if one.line is not None else "")
-        for one in (locations or [])[:20]
-    ]
-
-
-def _question(call: ToolCallUpdate, title: str) -> str:
+def _question(call: ToolCallUpdate, title: str, paths: Sequence[str]) -> str:
     """What a person needs to know to decide: what, of which kind, where, with which changes or arguments."""
     lines = [f"{title} ({call.kind or 'other'})"]
-    lines += [f"in {path}" for path in _paths(call.locations)[:8]]
+    lines += [f"in {path}" for path in paths[:8]]
     diffs = [item for item in call.content or () if item.type == "diff"]
     for diff in diffs[:4]:
         before, after = (diff.old_text or "").splitlines(), diff.new_text.splitlines()
         changed = list(difflib.unified_diff(before, after, "before", "after", lineterm="", n=1))[2:]
-        lines += [f"{diff.path}:", *changed[:_DIFF_LINES]]
+        if len(diffs) > 1:
+            lines.append(f"{diff.path}:")
+        lines += changed[:_DIFF_LINES]
         if len(changed) > _DIFF_LINES:
             lines.append(f"… and {len(changed) - _DIFF_LINES} more lines")
     if not diffs and call.raw_input:

@@ -14,7 +14,7 @@ import pytest
 from maestro_tui.model.context import Usage
 from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.model.workflow import Persona
-from maestro_tui.performers import acp
+from maestro_tui.performers import acp, acp_turn
 from maestro_tui.performers.port import PerformerFailed
 from maestro_tui.performers.registry import performer_for
 from tests.performers.acp.talking import CHOICES, AnsweringPort, perform, scripted
@@ -99,7 +99,7 @@ async def test_a_model_is_chosen_by_id_or_name_among_those_that_are_offered(tmp_
     await perform(tmp_path, {"models": True}, model="Big One")
     assert (tmp_path / "workspace" / "model").read_text() == "model=big"
     with pytest.raises(
-        PerformerFailed, match="has no model 'huge': it offers Small One, small, Big One, big"
+        PerformerFailed, match="has no model 'huge'; it offers Small One, small, Big One, big"
     ) as told:
         await perform(tmp_path, {"models": True}, model="huge")
     assert told.value.retry is False
@@ -128,13 +128,16 @@ async def test_only_named_variables_are_handed_over(tmp_path: Path, monkeypatch:
 
 async def test_a_request_is_put_to_the_operator_with_what_is_needed_to_decide(tmp_path: Path) -> None:
     port = AnsweringPort("Allow once")
-    wanted = ask(path="/w/app.py", diff=["app.py", "a = 2\n", "a = 1\n"], then_write=["app.py", "a = 2\n"])
+    wanted = ask(
+        path=str(tmp_path / "workspace" / "app.py"),
+        diff=["app.py", "a = 2\n", "a = 1\n"],
+        then_write=["app.py", "a = 2\n"],
+    )
     result, _ = await perform(tmp_path, {"prompt": [wanted]}, port, ask_timeout_seconds=42)
     [(question, options, default, timeout)] = port.asked
     assert question.splitlines() == [
         "Write app.py (edit)",
-        "in /w/app.py",
-        "app.py:",
+        "in app.py",
         "@@ -1 +1 @@",
         "-a = 1",
         "+a = 2",
@@ -281,7 +284,7 @@ async def test_what_is_no_message_goes_to_the_log_and_harms_nothing(tmp_path: Pa
 async def test_a_program_that_is_no_agent_is_called_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acp, "START_SECONDS", 3.0)
+    monkeypatch.setattr(acp_turn, "START_SECONDS", 3.0)
     persona = Persona(name="w", performer="acp", argv=("sh", "-c", "echo Welcome to the shop; sleep 600"))
     with pytest.raises(PerformerFailed) as told:
         await perform(tmp_path, persona)
@@ -342,7 +345,7 @@ async def test_cancelling_tells_the_agent_and_ends_its_whole_group(tmp_path: Pat
 async def test_an_agent_that_does_not_listen_is_ended_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(acp, "CANCEL_SECONDS", 0.3)
+    monkeypatch.setattr(acp_turn, "CANCEL_SECONDS", 0.3)
     script = {"prompt": [{"child": "child"}, ask(), {"hang": True}]}
     port = AnsweringPort()
     run = asyncio.ensure_future(perform(tmp_path, script, port))
