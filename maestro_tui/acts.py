@@ -1,4 +1,4 @@
-"""Commands by which a person decides on sessions: approve, reject, push back, skip, edit, fork, prune, doctor."""
+"""Commands by which a person decides on sessions: approve, reject, push back, answer, skip, edit, fork, prune, doctor."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ reason_option = click.option(
     "--reason", default="", metavar="TEXT", help="Why; kept with your name and the time."
 )
 by_option = click.option("--by", default=None, metavar="NAME", help="Your name (default: your user name).")
+WAITING = 3
 
 
 def engine_of(root: Path) -> TeamExecutionEngineV2SplitMode:
@@ -242,10 +243,57 @@ def doctor(
         sys.exit(1)
 
 
+@click.command()
+@click.argument("session")
+@click.argument("choice", required=False)
+@directory
+@click.option("--question", "number", type=int, default=None, metavar="N", help="Which one, of several.")
+@by_option
+@as_json_option
+@click.pass_context
+def answer(
+    ctx: click.Context,
+    session: str,
+    choice: str | None,
+    checkpoint_dir: str | None,
+    number: int | None,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Answer what a running session asks; CHOICE is an option or its number. Without it: list what is open.
+
+    Exit codes: 0 recorded, or nothing is open; 2 it cannot be answered so; 3 open questions were listed.
+    """
+    from maestro_tui.engine.report import question_document
+    from maestro_tui.listing import question_lines
+
+    asking = engine_of(root_of(ctx, checkpoint_dir))
+    if choice is not None:
+        question = asking.answer(session, choice, number, by=by)
+        document = question_document(question)
+        if as_json:
+            click.echo(json.dumps(document, indent=2))
+        else:
+            click.echo(f"Recorded: {document['answer']}. {session} goes on by itself.")
+        return
+    found = [one for one in asking.questions(session) if one.open and number in (None, one.number)]
+    documents = [question_document(one) for one in found]
+    if as_json:
+        click.echo(json.dumps({"session_id": session, "questions": documents}, indent=2))
+    else:
+        for line in question_lines(documents):
+            click.echo(line)
+        if not documents:
+            click.echo(f"{session} asks nothing now.")
+    if documents:
+        sys.exit(WAITING)
+
+
 ACTS: tuple[click.Command, ...] = (
     _decision("approved", "approve", "Approve a phase that waits for your word; 'resume' goes on."),
     _decision("rejected", "reject", "Reject a phase that waits for your word: it has failed."),
     _decision("pushed_back", "push-back", "Send a waiting phase back with comments: 'resume' does it again."),
+    answer,
     skip,
     edit,
     fork,

@@ -83,6 +83,8 @@ def _dead(session: SessionSummary, phase: PhaseSummary) -> bool:
 def _reason(session: SessionSummary, phase: PhaseSummary) -> str | None:
     if _dead(session, phase):
         return f"attempt {phase.attempt} was interrupted"
+    if phase.asking is not None:
+        return f"question {phase.asking} waits for an answer"
     return phase.stale or ("waits for approval" if phase.waiting else None)
 
 
@@ -95,7 +97,11 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
     width = min(60, max(len(session.session_id) for session in sessions))
     for session in sessions:
         strip = "".join(
-            "⚑" if phase.waiting else "⊘" if _dead(session, phase) else SIGNS.get(phase.status, "?")
+            "⚑"
+            if phase.waiting or phase.asking is not None
+            else "⊘"
+            if _dead(session, phase)
+            else SIGNS.get(phase.status, "?")
             for phase in session.phases
         )
         where = session.current.name if session.current is not None else ""
@@ -135,12 +141,31 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
         if len(phase["artifacts"]) > 20:
             yield f"      … and {len(phase['artifacts']) - 20} more (--json lists all)"
     yield ""
+    if document["questions"]:
+        yield from question_lines(document["questions"])
+        yield ""
     for decision in document["decisions"]:
         yield (
             f"  {clean(decision['phase'] or 'session', 40)}: {clean(decision['about'], 60)} → "
             f"{clean(decision['choice'], 160)} (by {clean(decision['decided_by'], 40)})"
         )
     yield f"  {len(document['checkpoints'])} commits; the newest: {clean(document['checkpoints'][-1]['path'], 300)}"
+
+
+def question_lines(questions: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Questions for people, from their JSON documents: who asks what, the options, what counts without an answer."""
+    for one in questions:
+        where = f"{one['phase']} #{one['attempt']}"
+        if one["state"] == "void":
+            yield f"  ⊘ question {one['question']} of {one['persona']} in {where} is void: its runner ended"
+            continue
+        yield f"  ⚑ question {one['question']} of {one['persona']} in {where}:"
+        for line in one["text"].splitlines():
+            yield f"      {line}"
+        for number, option in enumerate(one["options"], 1):
+            yield f"      {number}  {option}"
+        until = f" until {one['expires_at']}" if one["expires_at"] else ""
+        yield f"      without an answer{until}: {one['default']}"
 
 
 def _took(seconds: float | None) -> str:

@@ -104,6 +104,11 @@ class Progress:
                 self._say(
                     "⚑", f"{phase} {clean(data.get('verdict', ''), 20)} by {clean(data.get('by', ''), 60)}"
                 )
+            case "question_asked":
+                self._ask(event)
+            case "question_answered":
+                answer, by = clean(data.get("answer", ""), 200), clean(data.get("by", ""), 60)
+                self._say("⚑", f"{phase} · {event.persona} was answered: {answer} (by {by})")
             case "session_paused":
                 self._say(
                     "‖",
@@ -122,6 +127,19 @@ class Progress:
                 stale = ", ".join(clean(name, 64) for name in data.get("stale", []))
                 what = "the selected phases are completed" if data.get("selected") else "completed"
                 self._say("✓", f"session {event.session_id}: {what}{f' · stale: {stale}' if stale else ''}")
+
+    def _ask(self, event: Event) -> None:
+        data = event.data
+        until = f", until {clean(data['expires_at'], 40)}" if data.get("expires_at") else ""
+        options = " · ".join(
+            f"{number} {clean(option, 80)}" for number, option in enumerate(data.get("options", []), 1)
+        )
+        for line in (
+            f"{event.phase} · {event.persona} asks: {clean(data.get('question', ''), 400)}",
+            f"  {options}  (without an answer{until}: {clean(data.get('default', ''), 80)})",
+            f"  answer it: maestro-tui answer {event.session_id} CHOICE --question {data.get('id')}",
+        ):
+            self._say("⚑", line)
 
     def _took(self, data: Any) -> str:
         seconds = data.get("duration_seconds")

@@ -125,7 +125,7 @@ def _waiting(scene: Scene) -> str | None:
     session = scene.session
     if session is None:
         return "There is no session under the cursor."
-    if not any(phase.waiting for phase in session.phases):
+    if not any(phase.waiting or phase.asking is not None for phase in session.phases):
         return f"{session.session_id} does not wait for a decision."
     return None
 
@@ -231,7 +231,7 @@ ACTIONS: tuple[Action, ...] = (
         "review",
         "a",
         "review",
-        "Approve, reject or push back a phase that waits for you.",
+        "Approve, reject or push back a phase that waits for you, or answer what a running one asks.",
         "Run",
         Safety.WORK,
         _waiting,

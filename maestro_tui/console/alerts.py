@@ -105,8 +105,10 @@ def changes(before: Mapping[str, SessionSummary], after: Mapping[str, SessionSum
 
 
 def _again(old: SessionSummary, new: SessionSummary) -> bool:
-    """True when it came to the same status anew: by another attempt, or at another phase."""
+    """True when it came to the same status anew: by another attempt, at another phase, with another question."""
     one, two = old.current, new.current
+    if one is not None and two is not None and two.asking not in (None, one.asking):
+        return True
     return new.seq != old.seq and (
         (one.name, one.attempt) != (two.name, two.attempt) if one and two else one is not two
     )

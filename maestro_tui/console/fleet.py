@@ -167,10 +167,10 @@ def short_id(session_id: str) -> str:
 
 def phase_word(phase: PhaseSummary, session_status: str) -> str:
     """The status word that a phase shows within a session of that status."""
-    if phase.waiting:
+    if phase.waiting or phase.asking is not None:
         return "waiting"
     if phase.status == "running":
-        return session_status if session_status in ("silent", "interrupted", "waiting") else "running"
+        return session_status if session_status in ("silent", "interrupted") else "running"
     if phase.stale is not None and phase.status == "completed":
         return "stale"
     if phase.status == "pending" and not phase.selected:

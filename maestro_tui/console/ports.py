@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
     from maestro_tui.model.plan import Plan
     from maestro_tui.store.checkpoints import CommitInfo
+    from maestro_tui.store.questions import Question
 
 
 class Source(Protocol):
@@ -68,6 +69,12 @@ class Host(Protocol):
 
     def push_back(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:
         """Record that a waiting phase is to be done again, with comments."""
+
+    def questions(self, session_id: str) -> Sequence[Question]:
+        """All questions of a session, with their answers."""
+
+    def answer(self, session_id: str, number: int, choice: str, by: str | None = None) -> None:
+        """Answer an open question of a running session with one of its options."""
 
     def skip(self, session_id: str, phase: str, by: str | None = None, reason: str = "") -> None:
         """Record that a phase will not be done."""

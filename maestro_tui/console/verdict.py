@@ -65,7 +65,9 @@ def verdict(
         said = f"{name} was done{since} and waits for your approval."
         then = f"{safe} a opens the review; until then nothing after it runs."
     elif status == "waiting":
-        said, then = f"{name} asks a question." if name else "A performer asks a question.", ""
+        asking = next((clean(phase.name, 64) for phase in summary.phases if phase.asking is not None), name)
+        said = f"{asking} asks a question." if asking else "A performer asks a question."
+        then = f"{safe} a opens the question; its performer waits meanwhile."
     elif status == "paused":
         said = f"Paused before {name}." if name else "Paused."
         then = f"{safe} r goes on."

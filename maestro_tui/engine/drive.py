@@ -16,6 +16,7 @@ from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.attempts import JOURNAL, lost_spending
 from maestro_tui.engine.feedback import feedback_of
 from maestro_tui.engine.ledger import Ledger
+from maestro_tui.engine.questions import Asking
 from maestro_tui.engine.receipts import REDONE_KINDS
 from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
 from maestro_tui.engine.team import TeamExecutionEngineV2
@@ -223,7 +224,8 @@ class Drive:
         log_path = self._dir / "logs" / f"{name}.{number}.log"
         scratch = self._dir / "tmp" / f"{name}.{number}"
         log = PhaseLog(log_path)
-        sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number)
+        asking = Asking(self._dir, self._redactor, self._team.clock)
+        sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number, asking)
         try:
             sink.event("phase_started", reason=planned.reason)
             with durable.told("make the folder", scratch):

@@ -19,6 +19,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.prune import prune_sessions
+from maestro_tui.store.questions import Question
 
 DEFAULT_LIMIT = 4
 
@@ -156,6 +157,14 @@ class EngineHost:
         self, session_id: str, phase: str | None, verdict: GateVerdict, by: str | None, reason: str
     ) -> None:
         self._engine(trust=True, remember=False).decide(session_id, phase, verdict, by=by, reason=reason)
+
+    def questions(self, session_id: str) -> list[Question]:
+        """All questions of a session, with their answers."""
+        return self._engine(trust=True, remember=False).questions(session_id)
+
+    def answer(self, session_id: str, number: int, choice: str, by: str | None = None) -> None:
+        """Answer an open question of a running session with one of its options."""
+        self._engine(trust=True, remember=False).answer(session_id, choice, number, by=by)
 
     def skip(self, session_id: str, phase: str, by: str | None = None, reason: str = "") -> None:
         """Record that a phase will not be done."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from maestro_tui.model.context import Usage
-from maestro_tui.model.text import clean
 from maestro_tui.performers.port import Port
 
 
@@ -19,6 +18,11 @@ class PhaseSink(Protocol):
 
     def line(self, persona: str, stream: Literal["out", "err", "engine"], text: str) -> None:
         """A line for this attempt's log."""
+
+    async def ask(
+        self, persona: str, question: str, options: Sequence[str], default: str, timeout: float | None
+    ) -> str:
+        """A question to the operator; the option that was chosen, or `default`."""
 
 
 class PersonaPort(Port):
@@ -64,8 +68,5 @@ class PersonaPort(Port):
     async def ask(
         self, question: str, options: Sequence[str], default: str, timeout: float | None = None
     ) -> str:
-        """Nobody is asked yet: the default is taken, and the journal says so."""
-        self._sink.event(
-            "question_answered", persona=self._persona, question=clean(question), answer=default, by="default"
-        )
-        return default
+        """The operator's answer; the session shows as waiting meanwhile."""
+        return await self._sink.ask(self._persona, question, options, default, timeout)

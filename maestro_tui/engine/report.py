@@ -11,9 +11,12 @@ from maestro_tui.model.context import DONE, PhaseResult, TeamExecutionContext
 from maestro_tui.model.fingerprint import stale_reasons
 from maestro_tui.model.plan import Plan
 from maestro_tui.model.summary import PhaseSummary, SessionStatus, StatusFacts, derive_status
+from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.journal import utc
 from maestro_tui.store.lease import read_owner
+from maestro_tui.store.questions import Question
 
 WAITING = "waits for approval"
 
@@ -26,6 +29,7 @@ def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) ->
     owner = read_owner(engine.store.session_dir(session_id), time.time())
     alive = owner is not None and owner.alive is not False
     stale = stale_reasons(workflow, context)
+    asked = [one for one in engine.questions(session_id) if one.open]
     phases = []
     summaries = []
     for name in _names(workflow, context):
@@ -41,6 +45,8 @@ def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) ->
             running = alive and owner is not None and (not owner.phases or name in owner.phases)
             status = "running" if running else "pending"
             reason = None if running else f"attempt {attempt} was interrupted"
+            if running and (question := next((one for one in asked if one.phase == name), None)):
+                reason = f"asks: {clean(question.text, 200)}"
         waiting = result is not None and result.gate is not None and result.gate.verdict == "waiting"
         if waiting:
             reason = WAITING
@@ -53,7 +59,9 @@ def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) ->
                 selected=context.scope is None or name in context.scope,
             )
         )
-    facts = StatusFacts(owner=owner, phases=tuple(summaries), begun=bool(context.phase_results))
+    facts = StatusFacts(
+        owner=owner, phases=tuple(summaries), begun=bool(context.phase_results), asking=bool(asked)
+    )
     return {"session_id": session_id, "status": str(derive_status(facts)), "phases": phases}
 
 
@@ -86,7 +94,7 @@ def error_text(result: PhaseResult | None) -> str | None:
 
 
 def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
-    """The session document with requirement, workflow, decisions and every commit."""
+    """The session document with requirement, workflow, decisions, open and void questions, and every commit."""
     document = session_document(engine, session_id)
     context = engine.store.head(session_id).context
     return {
@@ -98,9 +106,30 @@ def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> di
         "created_at": context.model_dump(mode="json", include={"created_at"})["created_at"],
         "outputs": {name: context.outputs_of(name) for name, _ in context.results()},
         "decisions": [decision.model_dump(mode="json") for decision in context.decisions],
+        "questions": [question_document(one) for one in engine.questions(session_id) if one.answer is None],
         "lineage": context.lineage.model_dump(mode="json") if context.lineage else None,
         "usage": context.usage.model_dump(mode="json"),
         "checkpoints": checkpoint_rows(engine.store, session_id),
+    }
+
+
+def question_document(question: Question) -> dict[str, Any]:
+    """`{question, phase, attempt, persona, text, options, default, asked_at, expires_at, state, answer, by}`;
+    `state` is open, answered or void (its runner ended before an answer came)."""
+    answer = question.answer
+    return {
+        "question": question.number,
+        "phase": question.phase,
+        "attempt": question.attempt,
+        "persona": question.persona,
+        "text": question.text,
+        "options": list(question.options),
+        "default": question.default,
+        "asked_at": utc(question.asked_at),
+        "expires_at": utc(question.expires_at) if question.expires_at is not None else None,
+        "state": "open" if question.open else "void" if question.void else "answered",
+        "answer": answer.answer if answer is not None else None,
+        "by": answer.by if answer is not None else None,
     }
 
 

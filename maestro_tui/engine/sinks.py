@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from maestro_tui.engine.questions import Asking
 from maestro_tui.model.errors import StoreError
 from maestro_tui.model.events import Event
 from maestro_tui.model.text import clean
@@ -45,7 +46,7 @@ class SessionJournal:
 
 
 class AttemptSink:
-    """One attempt's events and log lines, redacted before they are written."""
+    """One attempt's events, log lines and questions, redacted before they are written."""
 
     def __init__(
         self,
@@ -55,8 +56,10 @@ class AttemptSink:
         session_id: str,
         phase: str,
         attempt: int,
+        asking: Asking,
     ) -> None:
         self._journal, self._log, self._redactor = journal, log, redactor
+        self._asking = asking
         self._session_id, self._phase, self._attempt = session_id, phase, attempt
         self._lines: dict[tuple[str, str], LineRedactor] = {}
 
@@ -72,6 +75,18 @@ class AttemptSink:
         shown = lines.feed(text)
         if shown is not None:
             self._write(persona, stream, shown)
+
+    async def ask(
+        self, persona: str, question: str, options: Sequence[str], default: str, timeout: float | None
+    ) -> str:
+        """Put a question to a person and wait for the answer; `default` when `timeout` (seconds) is over."""
+
+        def tell(type: str, data: Mapping[str, Any]) -> None:
+            self.event(type, persona=persona, **data)
+
+        return await self._asking.ask(
+            self._phase, self._attempt, persona, question, options, default, timeout, tell
+        )
 
     def close(self) -> str | None:
         """Write what was held back and close the log; what went wrong with it, which must not cost the outcome."""

@@ -9,9 +9,10 @@ from typing import Any
 from maestro_tui.config import find_workflow
 from maestro_tui.engine import decisions
 from maestro_tui.engine.attempts import begun_attempts
-from maestro_tui.engine.drive import Drive, Situation
+from maestro_tui.engine.drive import Drive, Situation, operator_name
 from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, first_context
+from maestro_tui.engine.questions import answer
 from maestro_tui.engine.sinks import Listener
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
@@ -27,6 +28,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
+from maestro_tui.store.questions import Question, read_questions
 
 Approve = Callable[[Workflow, str], None]
 """Called with a workflow and its source before anything of it runs; raises to refuse."""
@@ -327,6 +329,24 @@ class TeamExecutionEngineV2SplitMode:
         `InputError` when nobody is called so.
         """
         return decisions.choose_blueprint(self, session_id, phase, personas, mode, by, reason)
+
+    def answer(
+        self, session_id: str, choice: str, question: int | None = None, *, by: str | None = None
+    ) -> Question:
+        """Answer an open question of a running session with one of its options, by text or number from 1.
+
+        `question` may be left out when only one is open. The first answer counts: raises `PlanError` with who
+        was first, when time is over, or when nobody waits for it any more.
+        """
+        self._require(session_id)
+        return answer(
+            self.store.session_dir(session_id), choice, question, by or operator_name(), self.team.clock()
+        )
+
+    def questions(self, session_id: str) -> list[Question]:
+        """All questions of a session, with their answers; `open` are those that somebody waits for."""
+        self._require(session_id)
+        return read_questions(self.store.session_dir(session_id), self.team.clock())[0]
 
     def skip(
         self, session_id: str, phase: str, *, by: str | None = None, reason: str = ""

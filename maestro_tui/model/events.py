@@ -16,7 +16,7 @@ EVENT_TYPES = frozenset(
 
 SYNCED_TYPES = frozenset(
     """phase_started gate_waiting gate_decided runner_lost edits_applied forked session_paused session_failed
-    session_cancelled session_completed usage_reported budget_raised""".split()
+    session_cancelled session_completed usage_reported budget_raised question_asked question_answered""".split()
 )
 """Event types that are on disk (fdatasync) before the engine goes on, and with them all that was written before.
 

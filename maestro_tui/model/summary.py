@@ -58,6 +58,9 @@ class PhaseSummary:
     """True when it completed and waits for a person's approval."""
     selected: bool = True
     error: str | None = None
+    asking: int | None = None
+    """Number of the newest question that a performer of the running attempt has put to a person and that is
+    open; None when nobody is asked."""
 
 
 @dataclass(frozen=True, slots=True)

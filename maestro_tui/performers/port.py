@@ -66,8 +66,8 @@ class Port(Protocol):
     async def ask(
         self, question: str, options: Sequence[str], default: str, timeout: float | None = None
     ) -> str:
-        """Ask the operator and wait for the answer; `default` when nobody can be asked or `timeout` (seconds)
-        is over."""
+        """Ask the operator and wait: the one of `options` (1 to 50) that was chosen, or `default` when `timeout`
+        (seconds; None waits for ever) is over. The session shows as waiting meanwhile."""
 
 
 class PerformerFailed(MaestroError):

@@ -169,8 +169,12 @@ async def run_process(
     on_line: Callable[[str, Stream], None],
     timeout: float | None = None,
     line_limit: int = LINE_LIMIT,
+    stdin: int = asyncio.subprocess.DEVNULL,
 ) -> ProcessOutcome:
     """Run `argv` in `cwd` with exactly `env`, stdin closed, in a new session and process group.
+
+    `stdin` may be the reading end of a pipe instead; it is closed here. `line_limit` holds for the lines of
+    standard output.
 
     `on_line(text, stream)` is called on the event loop for each line while it runs. The run is over when the
     program itself ends; whatever it left in its process group is ended then. On `timeout` (seconds) and on
@@ -183,7 +187,7 @@ async def run_process(
         on_line(text, stream)
 
     started = time.monotonic()
-    process, outputs = await _start(argv, cwd, env, take, line_limit)
+    process, outputs = await _start(argv, cwd, env, take, line_limit, stdin)
     GUARD.watch(process.pid)
     timed_out = False
     try:
@@ -216,6 +220,7 @@ async def _start(
     env: Mapping[str, str],
     on_line: Callable[[str, Stream], None],
     line_limit: int,
+    stdin: int,
 ) -> tuple[asyncio.subprocess.Process, tuple[_Output, _Output]]:
     # Pipes of our own: asyncio's would make wait() wait for every grandchild that holds them open.
     fds = [*os.pipe(), *os.pipe()]
@@ -225,7 +230,7 @@ async def _start(
             *argv,
             cwd=cwd,
             env=dict(env),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=out_write,
             stderr=err_write,
             start_new_session=True,
@@ -236,11 +241,14 @@ async def _start(
         if isinstance(error, OSError | ValueError):
             raise ProcessNotStarted(_why_not_started(argv, cwd, error)) from error
         raise
+    finally:
+        if stdin >= 0:
+            os.close(stdin)
     os.close(out_write)
     os.close(err_write)
     return process, (
         _Output(out_read, "out", on_line, line_limit),
-        _Output(err_read, "err", on_line, line_limit),
+        _Output(err_read, "err", on_line, min(line_limit, LINE_LIMIT)),
     )
 
 

@@ -66,7 +66,8 @@ class JournalFold:
         self.last_at: float | None = None
         self.last_words = ""
         self.attempts: dict[tuple[str, int], OpenAttempt] = {}
-        self.questions: set[tuple[str, str]] = set()
+        self.questions: set[tuple[str, int, int]] = set()
+        """Phase, attempt and number of each question that is not answered yet."""
 
     @property
     def damage(self) -> str | None:
@@ -111,6 +112,12 @@ class JournalFold:
             for phase, attempt in newest.items()
             if attempt.status == "running" and attempt.number > committed.get(phase, 0)
         }
+
+    def asking(self, attempt: OpenAttempt) -> int | None:
+        """Number of the newest question of an attempt that is not answered yet."""
+        own = (attempt.phase, attempt.number)
+        open_ones = (question for phase, number, question in self.questions if (phase, number) == own)
+        return max(open_ones, default=None)
 
     def summaries(self, running: frozenset[tuple[str, int]]) -> tuple[AttemptSummary, ...]:
         """Every attempt in the order of its start; one without an outcome that is not in `running` was
@@ -178,7 +185,7 @@ class JournalFold:
             attempt.status, attempt.finished_at = OUTCOMES[kind], at
             attempt.seq = data["seq"] if isinstance(data.get("seq"), int) else None
             attempt.error = clean(data["error"], 1000) if data.get("error") else None
-            self.questions = {question for question in self.questions if question[0] != phase}
+            self.questions = {question for question in self.questions if question[:2] != (phase, number)}
         elif kind == "persona_started":
             before = attempt.personas.get(who)
             attempt.personas[who] = PersonaSpan(who, "running", before.started_at if before else at)
@@ -187,10 +194,12 @@ class JournalFold:
             attempt.personas[who] = PersonaSpan(
                 who, "failed" if data.get("ok") is False else "completed", begun, at
             )
-        elif kind == "question_asked":
-            self.questions.add((phase, who))
-        elif kind == "question_answered":
-            self.questions.discard((phase, who))
+        elif kind in ("question_asked", "question_answered"):
+            question = (phase, number, data["id"] if isinstance(data.get("id"), int) else 0)
+            if kind == "question_asked":
+                self.questions.add(question)
+            else:
+                self.questions.discard(question)
 
 
 def _split(data: bytes) -> list[bytes]:
@@ -281,7 +290,7 @@ def event_words(record: Mapping[str, Any]) -> str:
         "runner_lost": "its runner was lost",
         "edits_applied": f"{where} edited by {data.get('by') or 'someone'}",
         "question_asked": f"{who} asks{_tail(data.get('question') or '')}",
-        "question_answered": f"{who} was answered",
+        "question_answered": f"{who} was answered{_tail(data.get('answer') or '')}",
     }.get(kind, f"{where}: {kind.replace('_', ' ')}")
     return clean(" ".join(words[: 4 * WORDS_LIMIT].split()), WORDS_LIMIT)
 

@@ -44,6 +44,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "cost_usd": (float, int, type(None)), "seconds": (float, int, type(None)), "foreign": (str, type(None)),
     "session_id": (str,), "name": (str,), "attempt": (int,), "started_at": (float, int, type(None)),
     "finished_at": (float, int, type(None)), "stale": (str, type(None)), "waiting": (bool,), "selected": (bool,),
+    "asking": (int, type(None)),
     "pid": (int,), "host": (str,), "user": (str,), "heartbeat_at": (float, int), "here": (bool,),
     "alive": (bool, type(None)), "epoch": (int,),
 }  # fmt: skip

@@ -157,15 +157,18 @@ class SummaryReader:
         if facts is None:
             return self._unreadable(session_id, owner, damage)
         live = self.live_attempts(owner)
+        asking = {phase: self.fold.asking(attempt) for phase, attempt in live.items()}
         phases = _with_attempts(
-            facts.phases, live if owner is not None and owner.alive is not False else self.open_attempts()
+            facts.phases,
+            live if owner is not None and owner.alive is not False else self.open_attempts(),
+            asking,
         )
         status = derive_status(
             StatusFacts(
                 owner=owner,
                 phases=phases,
                 begun=bool(facts.committed) or bool(self.fold.attempts),
-                asking=any(phase in live for phase, _ in self.fold.questions),
+                asking=any(number is not None for number in asking.values()),
             )
         )
         return SessionSummary(
@@ -206,7 +209,7 @@ class SummaryReader:
 
 
 def _with_attempts(
-    phases: Mapping[str, PhaseSummary], attempts: Mapping[str, OpenAttempt]
+    phases: Mapping[str, PhaseSummary], attempts: Mapping[str, OpenAttempt], asking: Mapping[str, int | None]
 ) -> tuple[PhaseSummary, ...]:
     """The phases, those with an attempt under way as running since its start."""
     return tuple(
@@ -219,6 +222,7 @@ def _with_attempts(
             attempt.started_at,
             stale=phase.stale,
             selected=phase.selected,
+            asking=asking.get(name),
         )
         for name, phase in phases.items()
     )

@@ -25,6 +25,7 @@ from maestro_tui.store.history_files import (
 )
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.locks import CommitLock
+from maestro_tui.store.questions import QUESTIONS, read_questions
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
 from maestro_tui.store.workspace_git import REPOSITORY, sweep_trees
 
@@ -61,6 +62,7 @@ def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) 
     newest = infos[-1].phase if infos and (was_running or _is_running(folder)) else None
     problems += [problem for phase, problem in views.items() if phase != newest]
     problems += _journal_problems(folder, infos)
+    problems += read_questions(folder, 0.0)[1]
     lease = read_lease(folder)
     if lease.problem is not None and (folder / LEASE).exists():
         problems.append(lease.problem)
@@ -178,6 +180,8 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
         durable.sweep(folder)
         if alone:
             sweep_trees(folder / REPOSITORY)
+        if (folder / QUESTIONS).is_dir():
+            durable.sweep(folder / QUESTIONS)
         _bring_back(store, session_id, folder)
         for phase, numbers in _commits_by_phase(folder).items():
             _mend_view(store, session_id, folder, phase, numbers)

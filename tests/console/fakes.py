@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.model.plan import Action, Estimate, Plan, PlannedPhase
 from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.store.checkpoints import CommitInfo
+from maestro_tui.store.questions import Question
 
 NOW = 1_795_442_580.0
 """2026-11-23 14:03:00 UTC."""
@@ -72,6 +74,7 @@ class FakeHost:
             )
             for seq, phase in enumerate(("init", *SDLC[:2]))
         ]
+        self.asked: list[Question] = []
         self.left: dict[str, Any] = {"version": "1.0", "files": ["a", "b"]}
         self.found: dict[str, Any] = {
             "session_id": "s",
@@ -129,6 +132,12 @@ class FakeHost:
 
     def push_back(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:
         self._do("push_back", session_id, phase, by, reason)
+
+    def questions(self, session_id: str) -> list[Question]:
+        return list(self.asked)
+
+    def answer(self, session_id: str, number: int, choice: str, by: str | None = None) -> None:
+        self._do("answer", session_id, number, choice)
 
     def skip(self, session_id: str, phase: str, by: str | None = None, reason: str = "") -> None:
         self._do("skip", session_id, phase, by, reason)
@@ -241,6 +250,36 @@ def session(
         sha256=changes.pop("sha256", "ab" * 32),
         **changes,
     )
+
+
+def asking_session(number: int = 1) -> SessionSummary:
+    """A session whose running implementation has put a question to a person."""
+    one = session(
+        "kyc-flow", "running", at=2, spent=252, written=30, last_event="developer asks: Write refunds.py"
+    )
+    asking = dataclasses.replace(one.phases[2], asking=number)
+    phases = (*one.phases[:2], asking, *one.phases[3:])
+    return dataclasses.replace(one, status=SessionStatus.WAITING, phases=phases)
+
+
+def question(number: int = 1, **changes: Any) -> Question:
+    """What the developer of that session asks: as an ACP agent would, with the change that it wants to make."""
+    text = (
+        "Write refunds.py (edit)\nin /home/ann/shop/refunds.py\nrefunds.py:\n@@ -1,2 +1,3 @@\n"
+        "-def refund(order):\n+def refund(order, key):\n+    if key in seen: return seen[key]\n     pay(order)"
+    )
+    asked = Question(
+        number,
+        "implementation",
+        1,
+        "developer",
+        text,
+        ("Allow once", "Always allow edits of refunds.py", "Reject"),
+        "Reject",
+        NOW - 20,
+        NOW + 580,
+    )
+    return dataclasses.replace(asked, **changes)
 
 
 def busy_fleet() -> FleetSnapshot:

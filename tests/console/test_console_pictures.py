@@ -10,7 +10,16 @@ from textual.pilot import Pilot
 
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.model.summary import FleetSnapshot
-from tests.console.fakes import FakeHost, busy_fleet, console, failed_fleet, fleet, session
+from tests.console.fakes import (
+    FakeHost,
+    asking_session,
+    busy_fleet,
+    console,
+    failed_fleet,
+    fleet,
+    question,
+    session,
+)
 from tests.console.test_sheets import result
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
@@ -120,6 +129,14 @@ def test_launch(snap_compare: Compare, size: tuple[int, int], tmp_path: Any, mon
 def test_review(snap_compare: Compare, size: tuple[int, int]) -> None:
     """What the phase left: quality, deliverables, files; three decisions, the focus on Later."""
     assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("a"))
+
+
+@SIZES
+def test_question(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Who asks, the change that it wants to make, the time that is left, three options; the focus is on Reject."""
+    app = own(fleet(*busy_fleet().sessions.values(), asking_session()))
+    app._host.asked = [question()]  # type: ignore[union-attr]
+    assert snap_compare(app, terminal_size=size, run_before=keys("a"))
 
 
 @SIZES

@@ -14,6 +14,7 @@ import pytest
 
 from maestro_tui.config import TrustBook
 from maestro_tui.model.workflow import Workflow
+from tests.asking import AskingProject
 from tests.console.terminal import Terminal
 from tests.sessions import Project, line
 
@@ -127,6 +128,26 @@ def test_sigterm_restores_the_terminal_and_leaves_the_session_resumable(
     terminal.wait_for("back-42")
     [listed] = project.json("list", code=0)
     assert listed["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (80, 24)])
+def test_a_question_of_another_process_is_answered_here_and_it_goes_on(
+    tmp_path: Path, open_terminal: Callable[..., Terminal], columns: int, rows: int
+) -> None:
+    asking = AskingProject(tmp_path / "shop")
+    run = asking.begin("run", "Refunds are idempotent", "--session-id", "refunds", "--trust")
+    terminal = open_terminal(asking.command(), asking.folder, columns=columns, rows=rows)
+    terminal.wait_for(lambda shown: "refunds" in shown and "waiting" in shown)
+    terminal.press("a")
+    shown = terminal.wait_for("developer asks in implementation #1 of refunds")
+    assert "Write refunds.py (edit)" in shown and "without an answer: No." in shown
+    terminal.press("y")
+    terminal.press("1")
+    terminal.wait_for("completed")
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 0, told
+    assert (asking.folder / "answers").read_text() == "allow_once\n"
+    terminal.press("q")
 
 
 EDITOR = """

@@ -16,6 +16,7 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import Hold, hold_phase, hold_session, take_over
+from maestro_tui.store.questions import Answer, answer_question, ask_question, read_answer
 from maestro_tui.store.runner_file import LEASE
 from maestro_tui.store.summaries import read_summary
 from tests.crash.scene import SESSION, Scene, clock, outcome
@@ -132,6 +133,20 @@ def a_commit_is_never_overwritten(scene: Scene) -> Iterator[str]:
         yield "what the first one wrote is gone"
 
 
+def the_first_answer_counts(scene: Scene) -> Iterator[str]:
+    """Whoever answers second is told of the first answer, and its bytes stay."""
+    scene.begun("requirements")
+    folder, now = scene.folder(), clock()
+    words = {"phase": "design", "attempt": 1, "persona": "worker", "text": "May I?", "default": "Deny"}
+    ask_question(folder, **words, options=("Allow", "Deny"), asked_at=now, expires_at=None)
+    first, second = Answer("Deny", "ann", now), Answer("Allow", "bob", now)
+    for given in (first, second):
+        if answer_question(folder, 1, given) != first:
+            yield f"{given} was taken for the answer that counts"
+    if read_answer(folder, 1) != first:
+        yield "what the first one answered is gone"
+
+
 def what_others_committed_is_kept(scene: Scene) -> Iterator[str]:
     """A commit is made from the newest one, whoever made that."""
     scene.begun("requirements")
@@ -238,6 +253,7 @@ CHECKS: tuple[Check, ...] = (
     each_exclusive_hold_has_a_new_epoch,
     nothing_is_swept_while_a_commit_is_written,
     a_commit_is_never_overwritten,
+    the_first_answer_counts,
     what_others_committed_is_kept,
     a_record_is_one_write,
     a_changed_record_is_passed_over,

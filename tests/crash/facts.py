@@ -57,6 +57,15 @@ class Pruned:
     session: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question or an answer was acknowledged: its file must be there, bit for bit, for ever."""
+
+    session: str
+    name: str
+    data: bytes
+
+
 Tell = Callable[[object], None]
 
 

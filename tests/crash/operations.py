@@ -15,9 +15,10 @@ from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_phase, hold_session, take_over
 from maestro_tui.store.logs import PhaseLog
 from maestro_tui.store.prune import prune_sessions
+from maestro_tui.store.questions import Answer, answer_question, ask_question
 from maestro_tui.store.workspace import Workspace
 from tests.crash.disk import Disk, Op, replayed
-from tests.crash.facts import Pruned, promises_noted
+from tests.crash.facts import Asked, Pruned, promises_noted
 from tests.crash.recording import Recording
 from tests.crash.scene import (
     MOMENT,
@@ -125,6 +126,27 @@ def _phase_alone(scene: Scene) -> None:
         scene.commit(one, "design")
         one.beat(("design",))
         scene.commit(two, "testing")
+
+
+def _ask_and_answer(scene: Scene) -> None:
+    folder = scene.folder() / "questions"
+    with hold_session(scene.folder(), clock=clock):
+        for number, words in enumerate(("May I write?", "And this?"), 1):
+            ask_question(
+                scene.folder(),
+                phase="design",
+                attempt=1,
+                persona="worker",
+                text=words,
+                options=("Allow once", "Deny"),
+                default="Deny",
+                asked_at=clock(),
+                expires_at=clock() + 600,
+            )
+            scene.told(Asked(SESSION, f"{number:04d}.json", (folder / f"{number:04d}.json").read_bytes()))
+            answer_question(scene.folder(), number, Answer("Allow once", "ann", clock()))
+            name = f"{number:04d}.answer.json"
+            scene.told(Asked(SESSION, name, (folder / name).read_bytes()))
 
 
 def _torn_journal(scene: Scene) -> None:
@@ -283,6 +305,12 @@ OPERATIONS = (
         lambda s: s.begun("requirements"),
         _phase_alone,
         ("hold_phase", *_COMMIT),
+    ),
+    Operation(
+        "ask and answer",
+        lambda s: s.begun("requirements"),
+        _ask_and_answer,
+        ("ask_question", "answer_question"),
     ),
     Operation(
         "write the journal after a torn line", _torn_journal, _journal, ("Journal.append", "Journal.close")

@@ -20,11 +20,12 @@ from maestro_tui.store.history_files import commit_numbers, commit_path, view_pa
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_session
+from maestro_tui.store.questions import read_questions
 from maestro_tui.store.summaries import read_summary
 from maestro_tui.store.workspace import Workspace
 from maestro_tui.store.workspace_git import REPOSITORY
 from tests.crash.disk import CrashState
-from tests.crash.facts import Committed, Held, Kept, Noted, Pruned
+from tests.crash.facts import Asked, Committed, Held, Kept, Noted, Pruned
 from tests.crash.operations import Recorded, no_temporary_files
 from tests.crash.scene import (
     PHASES,
@@ -80,6 +81,7 @@ def _problems(recorded: Recorded, state: CrashState, scene: Scene, engine: bool)
         if not scene.store.exists(session):
             yield from _can_begin(scene, session)
             continue
+        yield from _questions_as_promised(state, scene.store, session)
         yield from _readable_as_it_is(scene.store, session, operation.damaged)
         if operation.trees:
             yield from _trees_kept(state, scene, session)
@@ -116,6 +118,21 @@ def _commits_as_promised(
             yield f"{session}: {view.name} is half visible"
         elif data not in there.values() and not recorded.operation.damaged:
             yield f"{session}: {view.name} shows a commit that the history does not have"
+
+
+def _questions_as_promised(state: CrashState, store: CheckpointStore, session: str) -> Iterator[str]:
+    """What was asked and answered is there; what was not acknowledged is there whole or not at all."""
+    folder = store.session_dir(session)
+    for fact in state.facts:
+        if isinstance(fact, Asked) and fact.session == session:
+            path = folder / "questions" / fact.name
+            if not path.exists() or path.read_bytes() != fact.data:
+                yield f"{session}: questions/{fact.name} was acknowledged and is not there as it was"
+    questions, damage = read_questions(folder, clock())
+    yield from (f"{session}: damage: {line}" for line in damage)
+    yield from (
+        f"{session}: question {one.number} is open, and nobody runs it" for one in questions if one.open
+    )
 
 
 def _can_begin(scene: Scene, session: str) -> Iterator[str]:

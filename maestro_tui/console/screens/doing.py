@@ -61,9 +61,12 @@ def _new(screen: MainScreen) -> None:
 
 
 def _review(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.question import QuestionSheet
     from maestro_tui.console.screens.review import ReviewSheet
 
-    screen.console.open_sheet(ReviewSheet(_session(screen)))
+    session = _session(screen)
+    asked = any(phase.asking is not None for phase in session.phases)
+    screen.console.open_sheet(QuestionSheet(session) if asked else ReviewSheet(session))
 
 
 def _cancel(screen: MainScreen) -> None:

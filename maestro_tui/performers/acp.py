@@ -1,0 +1,132 @@
+"""Performs a persona's task through an agent that speaks the Agent Client Protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from maestro_tui.model.errors import InputError
+from maestro_tui.model.text import clean, encodable
+from maestro_tui.model.workflow import Persona
+from maestro_tui.performers.child_environment import child_environment
+from maestro_tui.performers.conversation import Conversation
+from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
+
+AGENTS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "claude": (("claude-agent-acp",), "npm install -g @agentclientprotocol/claude-agent-acp"),
+    "gemini": (("gemini", "--acp"), "npm install -g @google/gemini-cli"),
+    "opencode": (("opencode", "acp"), "npm install -g opencode-ai"),
+}
+"""Agent → the words that start it, and the command that installs it."""
+
+
+class AcpOptions(BaseModel):
+    """`options` of a persona with `performer = "acp"`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agent: Literal["claude", "gemini", "opencode"] | None = None
+    """Stands for the words that start it; any other agent is named by the persona's `argv`."""
+    permission: Literal["ask", "allow", "deny"] = "ask"
+    """What to do when the agent asks whether it may: ask the operator, allow it once, or refuse."""
+    ask_timeout_seconds: float = Field(default=600, gt=0)
+    """After this time without an answer the request is refused."""
+    home: str | None = None
+    """The agent's own HOME, made when it is not there: its settings and sign-in, apart from the operator's."""
+    model: str | None = None
+    """One of the models that the agent offers for its session, by id or name."""
+    auth: str | None = None
+    """Id of the protocol's sign-in method to use before the session begins."""
+
+
+class AcpPerformer:
+    """Starts the agent in the workspace, gives it the task as one prompt, and follows its turn to the end.
+
+    It gets the variables of `child_environment` and those that the persona names in `env` (its key, too), no
+    file system and no terminal of ours. What it claims counts for nothing; the engine measures what it left.
+    """
+
+    def __init__(self, persona: Persona) -> None:
+        """Check the persona's options. Raises `InputError` when they, the extra or the agent are missing."""
+        name = clean(persona.name, 80)
+        try:
+            self._options = AcpOptions.model_validate(persona.options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InputError(
+                f"Persona {name!r}: option {clean(place, 80)!r} of the performer 'acp' is wrong: "
+                f"{clean(first['msg'], 200)}. It has {', '.join(AcpOptions.model_fields)}. Nothing was run."
+            ) from error
+        agent = self._options.agent
+        if bool(persona.argv) == (agent is not None):
+            raise InputError(
+                f'Persona {name!r} needs either argv = ["program", …] or options = {{ agent = "…" }} with one of '
+                f"{', '.join(AGENTS)}, one of the two. Nothing was run."
+            )
+        if importlib.util.find_spec("acp") is None:
+            raise InputError(
+                f"Persona {name!r} needs the extra 'acp': pip install 'maestro-tui[acp]'. Nothing was run."
+            )
+        self._argv = persona.argv
+        if agent is not None:
+            self._argv, install = AGENTS[agent]
+            if shutil.which(self._argv[0]) is None:
+                raise InputError(
+                    f"Persona {name!r} needs the program {self._argv[0]!r}, which is not on PATH: {install}. "
+                    "Nothing was run."
+                )
+
+    async def perform(self, task: Task, port: Port) -> PerformerResult:
+        """One turn of the agent. Raises `PerformerFailed` with a sentence when it does not end it by itself."""
+        # It takes seconds to import, in which the session must go on to give signs of life.
+        await asyncio.to_thread(importlib.import_module, "maestro_tui.performers.acp_turn")
+        from maestro_tui.performers.acp_client import AgentClient
+        from maestro_tui.performers.acp_turn import Turn
+
+        client = AgentClient(
+            port,
+            task.workspace,
+            permission=self._options.permission,
+            ask_timeout=self._options.ask_timeout_seconds,
+            look_only=task.role == "comment",
+        )
+        conversation = Conversation(client.line)
+        turn = Turn(self._argv, task, port, client, conversation)
+        try:
+            await conversation.start(
+                [encodable(word) for word in self._argv], cwd=task.workspace, env=self._env(task)
+            )
+            return await turn.run(self._options.auth, self._options.model)
+        finally:
+            await conversation.close()
+            client.settle()
+
+    def _env(self, task: Task) -> dict[str, str]:
+        values = {
+            "MAESTRO_SESSION_ID": task.session_id,
+            "MAESTRO_PHASE": task.phase.name,
+            "MAESTRO_ATTEMPT": str(task.attempt),
+            "MAESTRO_PERSONA": task.persona.name,
+            "MAESTRO_WORKSPACE": str(task.workspace),
+        }
+        if self._options.home is not None:
+            home = Path(self._options.home).expanduser()
+            home = home if home.is_absolute() else task.workspace / home
+            try:
+                home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise PerformerFailed(
+                    f"The home of persona {task.persona.name!r}, {clean(str(home), 200)}, cannot be made: "
+                    f"{error.strerror}.",
+                    retry=False,
+                ) from error
+            values["HOME"] = str(home)
+        return child_environment(task.persona.env, values)
