@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.text import clean
@@ -169,8 +169,11 @@ async def run_process(
     on_line: Callable[[str, Stream], None],
     timeout: float | None = None,
     line_limit: int = LINE_LIMIT,
+    stdin: BinaryIO | None = None,
 ) -> ProcessOutcome:
-    """Run `argv` in `cwd` with exactly `env`, stdin closed, in a new session and process group.
+    """Run `argv` in `cwd` with exactly `env`, in a new session and process group.
+
+    The program reads the open file `stdin`; without one its standard input is empty.
 
     `on_line(text, stream)` is called on the event loop for each line while it runs. The run is over when the
     program itself ends; whatever it left in its process group is ended then. On `timeout` (seconds) and on
@@ -183,7 +186,7 @@ async def run_process(
         on_line(text, stream)
 
     started = time.monotonic()
-    process, outputs = await _start(argv, cwd, env, take, line_limit)
+    process, outputs = await _start(argv, cwd, env, take, line_limit, stdin)
     GUARD.watch(process.pid)
     timed_out = False
     try:
@@ -216,6 +219,7 @@ async def _start(
     env: Mapping[str, str],
     on_line: Callable[[str, Stream], None],
     line_limit: int,
+    stdin: BinaryIO | None,
 ) -> tuple[asyncio.subprocess.Process, tuple[_Output, _Output]]:
     # Pipes of our own: asyncio's would make wait() wait for every grandchild that holds them open.
     fds = [*os.pipe(), *os.pipe()]
@@ -225,7 +229,7 @@ async def _start(
             *argv,
             cwd=cwd,
             env=dict(env),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
             stdout=out_write,
             stderr=err_write,
             start_new_session=True,
