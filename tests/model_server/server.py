@@ -42,6 +42,11 @@ class Refuse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The provider takes the request and never answers."""
+
+
 Turn = Say | CallTool | Refuse
 
 
@@ -90,9 +95,10 @@ def events(*pairs: tuple[str | None, Any]) -> bytes:
 class ModelServer:
     """Serves `turns` one after the other on a free loopback port; the last one is repeated when they run out."""
 
-    def __init__(self, dialect: Dialect, turns: Sequence[Turn]) -> None:
+    def __init__(self, dialect: Dialect, turns: Sequence[Turn | Silence]) -> None:
         self._dialect = dialect
         self._turns = list(turns)
+        self._closing = threading.Event()
         self._lock = threading.Lock()
         self._requests: list[Request] = []
         self._served = 0
@@ -141,6 +147,7 @@ class ModelServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
@@ -168,6 +175,10 @@ class ModelServer:
             if self._dialect.is_turn(request):
                 turn = self._turns[min(self._served, len(self._turns) - 1)]
                 self._served += 1
+        if isinstance(turn, Silence):
+            self._closing.wait()
+            handler.close_connection = True
+            return
         answer = self._dialect.aside(request) if turn is None else self._dialect.answer(request, turn)
         handler.send_response(answer.status)
         handler.send_header("Content-Type", answer.content_type)
