@@ -53,7 +53,8 @@ class Run:
     @property
     def result(self) -> dict[str, Any]:
         """The phase's result as it was committed."""
-        data = json.loads((self.session / "checkpoint_implementation.json").read_text())
+        newest = max((self.session / "history").iterdir())
+        data = json.loads(newest.read_text())
         return dict(data["context"]["phase_results"]["implementation"])
 
     def told(self, type: str) -> list[dict[str, Any]]:
