@@ -28,7 +28,7 @@ from maestro_tui.performers.agents.trouble import Trouble
 from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted, ProcessOutcome, run_process
-from maestro_tui.performers.prompt import PROMPT_LIMIT, build_prompt
+from maestro_tui.performers.prompt import PROMPT_LIMIT, build_prompt, tell_left_out
 
 _XDG = {
     "XDG_CONFIG_HOME": ".config",
@@ -144,19 +144,15 @@ class AgentCliPerformer:
         schema = self._options.schema_
         if schema is not None and not (self._agent is not None and self._agent.takes_schema):
             text += schema_request(schema)
-        if made.left_out:
-            left_out = [
-                {"what": clean(one.what, 200), "size": one.size, "where": clean(one.where, 300)}
-                for one in made.left_out
-            ]
-            port.emit("context_trimmed", left_out=left_out)
+        tell_left_out(made, port)
         prompt_file = task.scratch / "prompt.md"
         _write_private(prompt_file, encodable(text))
-        argv, values = self._command(task, text, given, prompt_file)
-        return argv, child_environment(task.persona.env, {**self._home(task), **values}), prompt_file
+        env = child_environment(task.persona.env, self._home(task))
+        argv, values = self._command(task, text, given, prompt_file, env)
+        return argv, {**env, **values}, prompt_file
 
     def _command(
-        self, task: Task, prompt: str, given: Path, prompt_file: Path
+        self, task: Task, prompt: str, given: Path, prompt_file: Path, env: Mapping[str, str]
     ) -> tuple[list[str], Mapping[str, str]]:
         if self._agent is None:
             argv = filled(task.persona.argv, prompt, prompt_file)
@@ -172,6 +168,7 @@ class AgentCliPerformer:
             options=self._options,
             given=given,
             scratch=task.scratch,
+            environment=env,
             read_only=task.role == "comment",
             budget=task.persona.budget,
             key_variable=self._options.api_key_env or (keys[0] if keys else None),

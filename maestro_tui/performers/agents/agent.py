@@ -20,6 +20,8 @@ class Call:
     """Folder with the context, outside the workspace; the agent may read it."""
     scratch: Path
     """Private folder for files that the call itself needs."""
+    environment: Mapping[str, str]
+    """What the agent sees already."""
     read_only: bool = False
     """A review: the agent must not change a file."""
     budget: Budget | None = None

@@ -17,10 +17,12 @@ from maestro_tui.performers.agents.events import (
     ToolCalled,
     ToolFailed,
 )
-from maestro_tui.performers.agents.json_lines import count, money, summary_of, table, text
+from maestro_tui.performers.agents.json_lines import count, money, record_of, summary_of, table, text
 from maestro_tui.performers.agents.trouble import trouble_from
+from maestro_tui.performers.port import PerformerFailed
 
 _PROVIDER = "maestro"
+_CONFIG = "OPENCODE_CONFIG_CONTENT"
 _DENIALS = ("rejected permission", "unavailable tool", "permission denied", "prevents you from using")
 
 
@@ -32,11 +34,14 @@ def invoke(call: Call) -> Invocation:
     if options.permission_mode == "auto" and not call.read_only:
         arguments.append("--auto")
     model = options.model
-    config: dict[str, Any] = {"autoupdate": False, "share": "disabled"}
-    permission: dict[str, Any] = {"external_directory": {f"{call.given}/*": "allow"}}
+    config = _own_config(call)
+    given: dict[str, Any] = {"external_directory": {f"{call.given}/*": "allow"}}
     if call.read_only:
-        permission |= {"edit": "deny", "bash": "deny"}
-    config["permission"] = permission
+        given |= {"edit": "deny", "bash": "deny"}
+    permission = config.get("permission", {})
+    # Its short form is one word for all tools.
+    config["permission"] = {**({"*": permission} if isinstance(permission, str) else permission), **given}
+    config |= {"autoupdate": False, "share": "disabled"}
     environment: dict[str, str] = {}
     if options.base_url:
         model = model or "default"
@@ -44,20 +49,34 @@ def invoke(call: Call) -> Invocation:
         if call.key_variable is not None:
             address["apiKey"] = f"{{env:{call.key_variable}}}"
         config["provider"] = {
+            **config.get("provider", {}),
             _PROVIDER: {
                 "npm": "@ai-sdk/openai-compatible",
                 "name": _PROVIDER,
                 "options": address,
                 "models": {model: {"name": model}},
-            }
+            },
         }
         model = f"{_PROVIDER}/{model}"
         # The list of everybody's models is not needed for one's own.
         environment["OPENCODE_DISABLE_MODELS_FETCH"] = "1"
     if model:
         arguments += ["-m", model]
-    environment["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
+    environment[_CONFIG] = json.dumps(config)
     return Invocation((*arguments, *options.extra_args), environment)
+
+
+def _own_config(call: Call) -> dict[str, Any]:
+    """The operator's own configuration, where the persona names its variable; ours goes on top of it."""
+    own = call.environment.get(_CONFIG)
+    config = record_of(own) if own else {}
+    if config is None or not isinstance(config.get("permission", {}), dict | str):
+        raise PerformerFailed(
+            f"The variable {_CONFIG} that the persona names holds no configuration in plain JSON, so nothing can be "
+            "added to it. Mend it, or take it out of env. Nothing was run.",
+            retry=False,
+        )
+    return config
 
 
 class OpencodeStream:

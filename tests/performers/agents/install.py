@@ -17,6 +17,8 @@ PACKAGES = {
 }
 """Program and npm package, held to the major version whose streams the tests were written after."""
 SECONDS = 100.0
+NODE = 20
+"""The oldest major version of node that all of them run on."""
 
 
 class NotInstalled(Exception):
@@ -35,6 +37,8 @@ def installed_agents(folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise NotInstalled("npm is not installed, so the real agents cannot be installed")
+    if _node_version() < NODE:
+        raise NotInstalled(f"the real agents need node {NODE} or newer")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
@@ -45,6 +49,14 @@ def installed_agents(folder: Path) -> Path:
     except OSError as error:
         raise NotInstalled(f"the real agents cannot be kept in {folder}: {error.strerror}") from error
     return programs
+
+
+def _node_version() -> int:
+    try:
+        said = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=30).stdout
+        return int(said.strip().removeprefix("v").split(".")[0])
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return 0
 
 
 def _install(npm: str, folder: Path) -> None:

@@ -142,6 +142,23 @@ async def test_an_address_of_ones_own_gets_the_key_that_the_persona_names(
     assert after(arguments(folder), "-m") == "maestro/m"
 
 
+async def test_opencodes_own_configuration_is_added_to_and_not_replaced(
+    tmp_path: Path, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = replay("opencode", STREAMS["opencode"])
+    who = persona("opencode", env=["OPENCODE_CONFIG_CONTENT"])
+    monkeypatch.setenv(
+        "OPENCODE_CONFIG_CONTENT", '{"permission": "ask", "provider": {"mine": {}}, "theme": "x"}'
+    )
+    await perform(tmp_path, who, role="comment")
+    config = json.loads(environment(folder)["OPENCODE_CONFIG_CONTENT"])
+    assert config["theme"] == "x" and config["provider"] == {"mine": {}}
+    assert config["permission"]["*"] == "ask" and config["permission"]["edit"] == "deny"
+    monkeypatch.setenv("OPENCODE_CONFIG_CONTENT", "{ // with comments\n}")
+    with pytest.raises(PerformerFailed, match="holds no configuration in plain JSON"):
+        await perform(tmp_path, who)
+
+
 async def test_a_google_login_is_not_shown_to_an_address_of_ones_own(tmp_path: Path, replay: Replay) -> None:
     folder = replay("gemini", STREAMS["gemini"])
     await perform(tmp_path, persona("gemini", options={"base_url": "http://127.0.0.1:9"}))
