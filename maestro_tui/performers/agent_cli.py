@@ -147,7 +147,9 @@ class AgentCliPerformer:
         tell_left_out(made, port)
         prompt_file = task.scratch / "prompt.md"
         _write_private(prompt_file, encodable(text))
-        env = child_environment(task.persona.env, self._home(task))
+        key = self._options.key_env
+        names = (*task.persona.env, *((key,) if key is not None else ()))
+        env = child_environment(names, self._home(task))
         argv, values = self._command(task, text, given, prompt_file, env)
         return argv, {**env, **values}, prompt_file
 
@@ -171,7 +173,7 @@ class AgentCliPerformer:
             environment=env,
             read_only=task.role == "comment",
             budget=task.persona.budget,
-            key_variable=self._options.api_key_env or (keys[0] if keys else None),
+            key_variable=self._options.key_env or (keys[0] if keys else None),
         )
         made: Invocation = self._agent.invoke(call)
         return [encodable(word) for word in (self._agent.program, *made.arguments)], made.environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -26,8 +27,8 @@ class AgentOptions(BaseModel):
     """The agent's own word: claude's permission mode, codex's sandbox, gemini's approval mode."""
     base_url: str | None = None
     """Where the agent reaches its model, beyond the provider's own address."""
-    api_key_env: str | None = None
-    """The variable with the key for `base_url` (codex, opencode); it must be one of the persona's `env`."""
+    key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
+    """The variable with the key for `base_url`; the agent may see it."""
     home: str | None = Field(default=None, min_length=1)
     """A HOME of the agent's own: a folder, or `private` for an empty one in each try."""
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
@@ -44,6 +45,8 @@ class AgentOptions(BaseModel):
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
+        if value is not None and "@" in value:
+            raise ValueError("must not hold a key; name the variable that holds it in key_env")
         return value
 
     @field_validator("extra_args")
@@ -75,16 +78,16 @@ def checked_options(persona: Persona) -> AgentOptions:
             'own such as ["myagent", "--ask", "{prompt}"], one of the two. Nothing was run.'
         )
     if options.agent is None:
-        for key in ("model", "permission_mode", "base_url", "api_key_env", "extra_args"):
+        for key in ("model", "permission_mode", "base_url", "key_env", "extra_args"):
             if getattr(options, key):
                 raise InputError(
                     f"{who}: the option {key!r} belongs to a known agent; put it into argv yourself. Nothing was run."
                 )
     elif options.format is not None:
         raise InputError(f"{who}: the option 'format' belongs to an argv of its own. Nothing was run.")
-    if options.api_key_env is not None and options.api_key_env not in persona.env:
+    if options.key_env is not None and not os.environ.get(options.key_env):
         raise InputError(
-            f"{who}: api_key_env names {clean(options.api_key_env, 80)!r}, which the agent would not see; add it "
-            "to the persona's env. Nothing was run."
+            f"{who}: the environment variable {clean(options.key_env, 80)} is not set; it must hold the key for "
+            f"{clean(options.base_url or 'the model', 200)}. Nothing was run."
         )
     return options

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +16,9 @@ import pytest
 
 from maestro_tui.model.context import Usage
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.workflow import Persona, Workflow
 from maestro_tui.performers.agent_cli import AgentCliPerformer
+from maestro_tui.performers.agents.options import AgentOptions
 from maestro_tui.performers.port import PerformerFailed, PerformerResult
 from maestro_tui.performers.registry import performer_for
 from tests.performers.agents.streams import (
@@ -29,6 +31,7 @@ from tests.performers.agents.streams import (
 from tests.performers.bench_fixtures import RememberingPort, make_task
 from tests.waiting import wait_until
 
+README = Path(__file__).parents[3] / "README.md"
 Replay = Callable[..., Path]
 WRITE = "open('made.txt', 'w').write('made')"
 DENIED = lines(
@@ -129,14 +132,14 @@ async def test_an_address_of_ones_own_gets_the_key_that_the_persona_names(
     tmp_path: Path, replay: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", "secret-key")
-    options = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}
+    options = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "key_env": "MY_KEY"}
     folder = replay("codex", STREAMS["codex"])
-    await perform(tmp_path, persona("codex", options=options, env=["MY_KEY"]))
+    await perform(tmp_path, persona("codex", options=options))
     provider = next(word for word in arguments(folder) if word.startswith("model_providers."))
     assert 'env_key = "MY_KEY"' in provider and 'base_url = "http://127.0.0.1:9/v1"' in provider
     assert environment(folder)["MY_KEY"] == "secret-key"
     folder = replay("opencode", STREAMS["opencode"])
-    await perform(tmp_path, persona("opencode", options=options, env=["MY_KEY"]))
+    await perform(tmp_path, persona("opencode", options=options))
     config = environment(folder)["OPENCODE_CONFIG_CONTENT"]
     assert "{env:MY_KEY}" in config and "secret-key" not in config
     assert after(arguments(folder), "-m") == "maestro/m"
@@ -493,11 +496,13 @@ async def test_a_program_of_ones_own_that_fails_or_is_missing_is_a_sentence(tmp_
             "claude has no permission_mode 'yolo'; it has",
         ),
         ({"options": {"agent": "claude", "base_url": "ftp://x"}}, "'base_url' must begin with http://"),
+        ({"options": {"agent": "claude", "base_url": "http://me:secret@h"}}, "must not hold a key"),
+        ({"options": {"agent": "claude", "key_env": "sk-1-2"}}, "'key_env' "),
         ({"options": {"agent": "claude", "format": "text"}}, "'format' belongs to an argv of its own"),
         ({"options": {"agent": "claude", "linger_seconds": -1}}, "'linger_seconds' input should be greater"),
         ({"options": {"agent": "claude", "schema": "x"}}, "'schema' input should be a valid dictionary"),
         ({"options": {"agent": "claude", "extra_args": ["\0"]}}, "'extra_args' must not contain nul"),
-        ({"options": {"agent": "codex", "api_key_env": "KEY"}}, "add it to the persona's env"),
+        ({"options": {"agent": "codex", "key_env": "KEY"}}, "the environment variable KEY is not set"),
         ({"argv": ["a"], "options": {"model": "x"}}, "'model' belongs to a known agent"),
     ],
 )
@@ -508,6 +513,20 @@ def test_wrong_options_are_a_sentence_before_anything_runs(
     with pytest.raises(InputError) as caught:
         performer_for(persona(**words))
     assert reason in str(caught.value) and str(caught.value).endswith("Nothing was run.")
+
+
+def test_the_personas_in_the_readme_are_taken_as_printed(replay: Replay) -> None:
+    replay("claude", "")
+    section = README.read_text(encoding="utf-8").split("\n## Agents\n")[1].split("\n## ")[0]
+    block = section.split("```toml\n")[1].split("```")[0]
+    workflow = Workflow.parse(f'name = "x"\n[[phases]]\nname = "work"\n{block}')
+    assert [one.name for one in workflow.phases[0].personas] == ["developer", "reviewer"]
+    for one in workflow.phases[0].personas:
+        assert isinstance(performer_for(one), AgentCliPerformer)
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section, re.M)))
+    assert sorted([*named, "agent"]) == sorted(
+        field.alias or name for name, field in AgentOptions.model_fields.items()
+    )
 
 
 def test_an_agent_that_is_not_installed_is_told_with_the_command_that_installs_it(
