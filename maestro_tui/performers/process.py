@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.text import clean
@@ -169,12 +169,12 @@ async def run_process(
     on_line: Callable[[str, Stream], None],
     timeout: float | None = None,
     line_limit: int = LINE_LIMIT,
-    stdin: int = asyncio.subprocess.DEVNULL,
+    stdin: int | BinaryIO = asyncio.subprocess.DEVNULL,
 ) -> ProcessOutcome:
-    """Run `argv` in `cwd` with exactly `env`, stdin closed, in a new session and process group.
+    """Run `argv` in `cwd` with exactly `env`, in a new session and process group.
 
-    `stdin` may be the reading end of a pipe instead; it is closed here. `line_limit` holds for the lines of
-    standard output.
+    The program reads `stdin`: nothing, an open file, or the reading end of a pipe (a descriptor, closed here).
+    `line_limit` holds for the lines of standard output.
 
     `on_line(text, stream)` is called on the event loop for each line while it runs. The run is over when the
     program itself ends; whatever it left in its process group is ended then. On `timeout` (seconds) and on
@@ -220,7 +220,7 @@ async def _start(
     env: Mapping[str, str],
     on_line: Callable[[str, Stream], None],
     line_limit: int,
-    stdin: int,
+    stdin: int | BinaryIO,
 ) -> tuple[asyncio.subprocess.Process, tuple[_Output, _Output]]:
     # Pipes of our own: asyncio's would make wait() wait for every grandchild that holds them open.
     fds = [*os.pipe(), *os.pipe()]
@@ -242,7 +242,7 @@ async def _start(
             raise ProcessNotStarted(_why_not_started(argv, cwd, error)) from error
         raise
     finally:
-        if stdin >= 0:
+        if isinstance(stdin, int) and stdin >= 0:
             os.close(stdin)
     os.close(out_write)
     os.close(err_write)

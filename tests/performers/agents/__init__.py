@@ -1,0 +1,1 @@
+"""Agents on the command line: their streams, their endings, and the real programs against a model server of ours."""

@@ -1,0 +1,83 @@
+"""Installs the real agents from npm into a cache outside the repository; also run by itself, before the tests."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGES = {
+    "claude": "@anthropic-ai/claude-code@2",
+    "codex": "@openai/codex@0",
+    "gemini": "@google/gemini-cli@0",
+    "opencode": "opencode-ai@1",
+}
+"""Program and npm package, held to the major version whose streams the tests were written after."""
+SECONDS = 100.0
+NODE = 20
+"""The oldest major version of node that all of them run on."""
+
+
+class NotInstalled(Exception):
+    """The agents are not there; `str()` is the sentence that says why."""
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/maestro-tui-tests/node`, else the same under `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "maestro-tui-tests" / "node"
+
+
+def installed_agents(folder: Path) -> Path:
+    """The folder with the agents' programs, installed first where they are missing. Raises `NotInstalled`."""
+    programs = folder / "node_modules" / ".bin"
+    npm = shutil.which("npm")
+    if npm is None:
+        raise NotInstalled("npm is not installed, so the real agents cannot be installed")
+    if _node_version() < NODE:
+        raise NotInstalled(f"the real agents need node {NODE} or newer")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            # Test workers run side by side; one installs, the others wait.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not all((programs / name).exists() for name in PACKAGES):
+                _install(npm, folder)
+    except OSError as error:
+        raise NotInstalled(f"the real agents cannot be kept in {folder}: {error.strerror}") from error
+    return programs
+
+
+def _node_version() -> int:
+    try:
+        said = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=30).stdout
+        return int(said.strip().removeprefix("v").split(".")[0])
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return 0
+
+
+def _install(npm: str, folder: Path) -> None:
+    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel", "error"]
+    command += ["--fetch-retries", "1", "--fetch-timeout", "20000", *PACKAGES.values()]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, cwd=folder
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotInstalled(f"npm did not install the real agents within {SECONDS:g} s") from error
+    if done.returncode != 0:
+        last = next(
+            (line for line in reversed(done.stderr.splitlines()) if line.strip()), "it gave no reason"
+        )
+        raise NotInstalled(f"npm could not install the real agents: {last.strip()[:300]}")
+
+
+if __name__ == "__main__":
+    try:
+        print(f"the real agents are in {installed_agents(cache_folder())}")
+    except NotInstalled as error:
+        print(f"{error}; their tests will say that they were skipped")
+        sys.exit(1)

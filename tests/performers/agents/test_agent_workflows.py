@@ -1,0 +1,95 @@
+"""Whole runs of `maestro-tui` with a real agent in the workflow: the engine measures what the agent left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.model_server.server import ModelServer, Say
+from tests.performers.agents.real import AGENTS, CONTENT, KEYS, SAID, options, serving, writes
+
+pytestmark = pytest.mark.agents
+
+
+class Run:
+    """One finished `maestro-tui run`."""
+
+    def __init__(self, folder: Path, agent: str, server: ModelServer, programs: Path) -> None:
+        self.workspace = folder / "project"
+        self.workspace.mkdir()
+        self._root = folder / "checkpoints"
+        given = ", ".join(f"{key} = {json.dumps(value)}" for key, value in options(agent, server).items())
+        (self.workspace / "maestro.toml").write_text(
+            'name = "one-file"\n[[phases]]\nname = "implementation"\ndeliverables = ["made.txt"]\n'
+            '[[phases.personas]]\nname = "writer"\nperformer = "agent_cli"\n'
+            f'options = {{ {given} }}\nenv = ["{KEYS[agent]}"]\n'
+        )
+        words = ["run", "Write the file made.txt", "--workspace", str(self.workspace), "--trust"]
+        self.done = subprocess.run(
+            [sys.executable, "-m", "maestro_tui", "--checkpoint-dir", str(self._root), *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            env={
+                **os.environ,
+                "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+                KEYS[agent]: "a-key-for-loopback",
+            },
+        )
+
+    @property
+    def session(self) -> Path:
+        """The folder of the one session."""
+        (found,) = [entry for entry in self._root.iterdir() if entry.is_dir()]
+        return found
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The phase's result as it was committed."""
+        newest = max((self.session / "history").iterdir())
+        data = json.loads(newest.read_text())
+        return dict(data["context"]["phase_results"]["implementation"])
+
+    def told(self, type: str) -> list[dict[str, Any]]:
+        """The journal's records of that type."""
+        records = [json.loads(line) for line in (self.session / "journal.jsonl").read_text().splitlines()]
+        return [record for record in records if record["type"] == type]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_phase_is_carried_out_by_a_real_agent_and_its_file_is_measured(
+    tmp_path: Path, real_agents: Path, agent: str
+) -> None:
+    file = tmp_path / "project" / "made.txt"
+    with serving(agent, [writes(agent, file), Say(SAID)]) as server:
+        run = Run(tmp_path, agent, server, real_agents)
+    assert run.done.returncode == 0, run.done.stdout + run.done.stderr
+    assert file.read_text() == CONTENT
+    assert run.result["status"] == "completed" and run.result["outputs"] == {"text": SAID}
+    made = [(artifact["path"], artifact["size"]) for artifact in run.result["artifacts"]]
+    assert ("made.txt", len(CONTENT)) in made
+    assert run.result["contract"]["fulfilled"] == ["made.txt"]
+    assert run.result["usage"]["input_tokens"] >= 22
+    assert run.told("tool_called") and run.told("usage_reported")
+    (log,) = (run.session / "logs").iterdir()
+    assert SAID in log.read_text()
+
+
+@pytest.mark.parametrize("agent", ["claude", "codex"])
+def test_an_agent_that_only_claims_to_have_written_the_file_misses_its_contract(
+    tmp_path: Path, real_agents: Path, agent: str
+) -> None:
+    with serving(agent, [Say(SAID)]) as server:
+        run = Run(tmp_path, agent, server, real_agents)
+    assert run.done.returncode == 1
+    assert run.result["status"] == "failed" and run.result["error"]["kind"] == "contract"
+    assert "made.txt" in run.result["error"]["message"]
+    # What it said is kept; that it said so changes nothing.
+    assert run.result["outputs"] == {"text": SAID}
