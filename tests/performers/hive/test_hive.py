@@ -159,7 +159,8 @@ async def test_an_engine_that_blocks_its_loop_is_ended_with_its_children(tmp_pat
     class Port(RememberingPort):
         def line(self, text: str, stream: Literal["out", "err"] = "out") -> None:
             super().line(text, stream)
-            spoken.set()
+            if "grandchild" in text:
+                spoken.set()
 
     port = Port()
     who = persona("Blocking")
