@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from maestro_tui.model.errors import DamagedFile, StoreError
+from maestro_tui.model.errors import DamagedFile, InputError, StoreError
 from maestro_tui.model.summary import PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, session_id_problem, slug
 from maestro_tui.store.hive_format import HIVE, PHASES, THRESHOLDS, HiveFile, HivePhase, NotHive, read_hive
@@ -56,6 +56,8 @@ class HiveGroup:
         for file in reversed(self.files):
             if file.completed == phase.name and file.gate_passed is not None:
                 return file.gate_passed
+        if phase.gate_passed is not None:
+            return phase.gate_passed
         threshold = THRESHOLDS.get(phase.name)
         if threshold is None or phase.quality is None:
             return None
@@ -336,3 +338,36 @@ def find_hive(root: Path, session_id: str) -> HiveGroup | None:
             _folders.popitem(last=False)
     folder.look()
     return folder.groups.get(session_id)
+
+
+def groups_in(paths: Iterable[Path]) -> dict[str, HiveGroup]:
+    """The workflows in these files and directories, those of one workflow put together wherever they lie.
+
+    Raises `InputError` for a path that is not there, `StoreError` for a directory that cannot be listed.
+    """
+    shown: dict[Path, HiveFile | str] = {}
+    for path in paths:
+        if path.is_dir():
+            folder = HiveFolder(path)
+            folder.look()
+            for group in folder.groups.values():
+                shown |= {file.path: file for file in group.files}
+                shown |= {path / line.partition(": ")[0]: line for line in group.problems}
+        elif path.exists() or path.is_symlink():
+            name = clean(path.name, 200)
+            shown[path] = read_told(path) or f"{name}: it is no file of Maestro Hive and no bundle"
+        else:
+            raise InputError(f"There is no {clean(str(path), 300)}. Nothing was imported.")
+    return _grouped(shown)
+
+
+def why_not_run(root: Path, session_id: str) -> str | None:
+    """A sentence for whoever would run or change a workflow of Maestro Hive; None when there is none of that name."""
+    if find_hive(root, session_id) is None:
+        return None
+    place = clean(str(root), 300)
+    return (
+        f"{clean(session_id, 130)} in {place} is history of Maestro Hive: it is read, never changed or run there. "
+        f"Take it over into a directory of its own: maestro-tui --checkpoint-dir .maestro import {place} "
+        f"--only {clean(session_id, 130)}; then resume it. Nothing was run."
+    )

@@ -27,6 +27,8 @@ VERSION = "1.0"
 PHASES = ("requirements", "design", "implementation", "testing", "deployment")
 THRESHOLDS = dict(zip(PHASES, (0.75, 0.80, 0.70, 0.85, 0.90), strict=True))
 """Their quality gates: where no file tells whether a phase passed its gate, its score decides."""
+EXPORTED = "maestro_tui"
+"""Key in `workflow_context.metadata` of what our exports say beyond their format."""
 SIZE_LIMIT = 64_000_000
 DEPTH_LIMIT = 150
 _DIGITS_LIMIT = 4_000
@@ -70,6 +72,8 @@ class HivePhase:
     personas: tuple[str, ...] = ()
     quality: float | None = None
     """Their score from 0 to 1; an opinion, for nothing of it was measured here."""
+    gate_passed: bool | None = None
+    """Whether it passed its gate, where the file was written by us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,7 @@ def _checkpoint(value: Mapping[str, Any], facts: dict[str, Any]) -> HiveFile:
     phases = _phases(context, scores if isinstance(scores, dict) else {}, notes)
     passed = metadata.get("quality_gate_passed")
     first = context.get("metadata")
+    phases = tuple(_with_gates(phases, first))
     return HiveFile(
         kind="synthetic" if metadata.get("synthetic") is True else "checkpoint",
         workflow_id=workflow_id,
@@ -251,6 +256,15 @@ def _phases(context: Mapping[str, Any], scores: Mapping[str, Any], notes: list[s
     names = [name for name in order if isinstance(name, str)] if isinstance(order, list) else []
     names = list(dict.fromkeys([*(name for name in names if name in results), *results]))
     return tuple(_phase(name, results[name], scores.get(name), notes) for name in names)
+
+
+def _with_gates(phases: tuple[HivePhase, ...], metadata: Any) -> Iterator[HivePhase]:
+    """The phases with what an export of ours tells of their gates; their own files tell only of the last one."""
+    ours = metadata.get(EXPORTED) if isinstance(metadata, dict) else None
+    gates = ours.get("gates") if isinstance(ours, dict) else None
+    for phase in phases:
+        passed = gates.get(phase.name) if isinstance(gates, dict) else None
+        yield replace(phase, gate_passed=passed) if isinstance(passed, bool) else phase
 
 
 def _phase(name: str, result: Any, scores: Any, notes: list[str]) -> HivePhase:
