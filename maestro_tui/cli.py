@@ -14,7 +14,7 @@ import click
 
 from maestro_tui import __version__
 from maestro_tui.acts import ACTS
-from maestro_tui.exchange import EXCHANGE, foreign_document, foreign_problems
+from maestro_tui.exchange import EXCHANGE, foreign_document, verified
 from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
 from maestro_tui.model.text import clean
 from maestro_tui.options import (
@@ -334,21 +334,17 @@ def report(ctx: click.Context, session: str, checkpoint_dir: str | None, output:
 
 
 @commands.command()
-@click.argument("session", required=False)
+@click.argument("session", metavar="[SESSION|BUNDLE]", required=False)
 @directory
 @as_json_option
 @click.pass_context
 def verify(ctx: click.Context, session: str | None, checkpoint_dir: str | None, as_json: bool) -> None:
-    """Check digests, chain, views and journal of one session or all; exit code 1 when anything is damaged."""
+    """Check digests, chain, views and journal of one session, all, or a bundle; exit code 1 when anything is damaged."""
     from maestro_tui.store.checkpoints import CheckpointStore
 
     store = CheckpointStore(root_of(ctx, checkpoint_dir))
-    own = store.session_ids()
-    found = foreign_problems(store.root)
-    if session is not None and session not in (*own, *found) and not store.session_dir(session).is_dir():
-        raise InputError(f"There is no session {clean(session, 80)!r} in {store.root}.")
-    names = [session] if session is not None else sorted({*own, *found})
-    found = {name: found[name] if name in found else list(store.verify(name)) for name in names}
+    found = verified(store, session)
+    names = list(found)
     bad = {name: problems for name, problems in found.items() if problems}
     if as_json:
         click.echo(

@@ -16,6 +16,7 @@ from maestro_tui.options import as_json_option, directory, root_of, workspace_op
 
 if TYPE_CHECKING:
     from maestro_tui.engine.adoption import Adopted
+    from maestro_tui.store.checkpoints import CheckpointStore
 
 
 @click.command(name="import")
@@ -46,12 +47,21 @@ def import_sessions(
     """
     from maestro_tui.engine.adoption import adopt
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+    from maestro_tui.store.unbundle import is_bundle
 
     engine = TeamExecutionEngineV2SplitMode(root_of(ctx, checkpoint_dir))
+    files = [Path(path).expanduser().absolute() for path in paths]
+    if any(map(is_bundle, files)):
+        if len(files) > 1 or workflow or workspace or only:
+            raise InputError(
+                "A bundle is imported alone, and holds its workflow: name one file, and no option but --as. "
+                "Nothing was imported."
+            )
+        _import_bundle(engine.store, files[0], as_id, as_json)
+        return
     place = Path(workspace or ".").expanduser().absolute()
     if not place.is_dir():
         raise InputError(f"The workspace {clean(str(place), 200)} is not a folder. Nothing was imported.")
-    files = [Path(path).expanduser().absolute() for path in paths]
     adopted = adopt(engine, files, workspace=place, workflow=workflow, only=only, as_id=as_id)
     if as_json:
         click.echo(json.dumps([_document(one) for one in adopted], indent=2))
@@ -60,6 +70,23 @@ def import_sessions(
             _tell(one)
     if any(one.problem for one in adopted):
         sys.exit(1)
+
+
+def _import_bundle(store: CheckpointStore, file: Path, as_id: str | None, as_json: bool) -> None:
+    from maestro_tui.store.unbundle import unpack_bundle
+
+    manifest = unpack_bundle(store, file, as_id)
+    session_id = as_id or manifest.session_id
+    if as_json:
+        facts = {"source": manifest.session_id, "session_id": session_id, "notes": list(manifest.left_out)}
+        click.echo(json.dumps([facts], indent=2))
+        return
+    click.echo(
+        f"✓ {manifest.session_id} → {session_id}: commit {manifest.seq}, {len(manifest.members)} files checked"
+    )
+    for line in manifest.left_out:
+        click.echo(f"    left out: {line}")
+    click.echo(f"    Go on: maestro-tui resume {session_id} --workspace DIR")
 
 
 def _document(one: Adopted) -> dict[str, Any]:
@@ -100,17 +127,26 @@ def export(
     ctx: click.Context, session: str, checkpoint_dir: str | None, form: str, output: str | None, as_json: bool
 ) -> None:
     """Write a session to one file: everything of it as a bundle, or its state for Maestro Hive."""
+    from maestro_tui.store.bundle import write_bundle
     from maestro_tui.store.checkpoints import CheckpointStore
     from maestro_tui.store.hive_export import hive_checkpoint, hive_name
 
     store = CheckpointStore(root_of(ctx, checkpoint_dir))
     commit = store.head(session)
-    target = _target(output, hive_name(commit) if form == "hive" else f"{session}.bundle")
-    _write(target, hive_checkpoint(commit))
+    left_out: Sequence[str] = ()
+    if form == "hive":
+        target = _target(output, hive_name(commit))
+        _write(target, hive_checkpoint(commit))
+    else:
+        target = _target(output, f"{session}.bundle")
+        left_out = write_bundle(store, session, target).left_out
     if as_json:
-        click.echo(json.dumps({"session_id": session, "format": form, "path": str(target)}, indent=2))
+        facts = {"session_id": session, "format": form, "path": str(target), "left_out": list(left_out)}
+        click.echo(json.dumps(facts, indent=2))
         return
     click.echo(f"Written: {clean(str(target), 300)}")
+    for line in left_out:
+        click.echo(f"    left out: {line}")
 
 
 def _target(output: str | None, name: str) -> Path:
@@ -137,13 +173,30 @@ def foreign_document(root: Path, session: str) -> dict[str, Any] | None:
     return history_document(history_of(group)) if group is not None else None
 
 
-def foreign_problems(root: Path) -> dict[str, list[str]]:
-    """Name → what cannot be read of each workflow of Maestro Hive under `root`; an empty list where all can."""
-    from maestro_tui.store.hive_folder import HiveFolder
+def verified(store: CheckpointStore, named: str | None) -> dict[str, list[str]]:
+    """Name → what is wrong with each session, of ours or of Maestro Hive, or with the one bundle that is named.
 
-    folder = HiveFolder(root)
+    Raises `InputError` when there is nothing of that name.
+    """
+    from maestro_tui.store.hive_folder import HiveFolder
+    from maestro_tui.store.unbundle import is_bundle, verify_bundle
+
+    path = Path(named).expanduser().absolute() if named is not None else None
+    if path is not None and is_bundle(path):
+        return {path.name: verify_bundle(path)}
+    folder = HiveFolder(store.root)
     folder.look()
-    return {name: list(group.problems) for name, group in sorted(folder.groups.items())}
+    own = store.session_ids()
+    names = [named] if named is not None else sorted({*own, *folder.groups})
+    found = {}
+    for name in names:
+        if name not in own and name in folder.groups:
+            found[name] = list(folder.groups[name].problems)
+        elif name in own or store.session_dir(name).is_dir():
+            found[name] = list(store.verify(name))
+        else:
+            raise InputError(f"There is no session {clean(name, 80)!r} in {store.root}.")
+    return found
 
 
 EXCHANGE: tuple[click.Command, ...] = (import_sessions, export)
