@@ -11,7 +11,7 @@ from maestro_tui.config import find_workflow
 from maestro_tui.engine.decisions import begin
 from maestro_tui.model.errors import DamagedFile, InputError
 from maestro_tui.model.text import clean, new_session_id
-from maestro_tui.store.hive_context import Taken, take_over, whole_head, workflow_for
+from maestro_tui.store.hive_context import Taken, state_from, whole_head, workflow_for
 from maestro_tui.store.hive_folder import HiveGroup, groups_in
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _free_name(engine: Engine, group: HiveGroup) -> str:
 def _taken(engine: Engine, group: HiveGroup, session_id: str, workspace: Path, named: str | None) -> Taken:
     file = whole_head(group)
     workflow, path = find_workflow(named, workspace) if named else (workflow_for(file), None)
-    taken = take_over(
+    taken = state_from(
         group, file, workflow, session_id=session_id, now=engine.team.now(), workspace=workspace
     )
     if path is None:

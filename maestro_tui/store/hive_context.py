@@ -91,7 +91,7 @@ def workflow_for(file: HiveFile) -> Workflow:
     )
 
 
-def take_over(
+def state_from(
     group: HiveGroup,
     file: HiveFile,
     workflow: Workflow,

@@ -10,7 +10,7 @@ from maestro_tui.model.context import TeamExecutionContext
 from maestro_tui.model.summary import AttemptSummary, SessionSummary
 from maestro_tui.model.text import clean
 from maestro_tui.store.checkpoints import CommitInfo
-from maestro_tui.store.hive_context import own_workflow, take_over, whole_head
+from maestro_tui.store.hive_context import own_workflow, state_from, whole_head
 from maestro_tui.store.hive_folder import HiveGroup, summary_of
 from maestro_tui.store.hive_format import HiveFile
 
@@ -36,7 +36,7 @@ def history_of(group: HiveGroup) -> HiveHistory:
         return HiveHistory(summary, None, (), (), None)
     head = whole_head(group)
     now = datetime.fromtimestamp(head.written_at, UTC)
-    taken = take_over(group, head, own_workflow(head), session_id=group.session_id, now=now)
+    taken = state_from(group, head, own_workflow(head), session_id=group.session_id, now=now)
     return HiveHistory(summary, taken.context, tuple(_attempts(summary)), commits, head)
 
 
