@@ -145,7 +145,7 @@ def _parse(raw: bytes) -> tuple[Any, int]:
     except RecursionError as error:
         raise _Wrong("it is nested too deeply") from error
     except json.JSONDecodeError as error:
-        where = "it breaks off" if error.pos >= len(raw.decode("utf-8").rstrip()) - 1 else "it is no JSON"
+        where = "it is no JSON" if raw.rstrip().endswith((b"}", b"]")) else "it breaks off"
         raise _Wrong(f"{where} (line {error.lineno}: {clean(error.msg, 80)})") from error
     except ValueError as error:
         raise _Wrong(f"it is no JSON ({clean(error, 120)})") from error
