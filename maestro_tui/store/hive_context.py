@@ -124,7 +124,7 @@ def state_from(
         before = results.get(name)
         results[name] = result if before is None else _both(before, result, phase.name)
     if missing:
-        notes.append(f"{missing} files that it names are not there: their hashes are not known")
+        notes.append(f"named and not there, so without a hash: {missing} of its files")
     if file.kind == "session" and not results:
         notes.append("a session file tells of no phase that is done with its outputs: all of them will run")
     ordered = [name for name in workflow.order if name in results]

@@ -192,7 +192,7 @@ def _understood(path: Path, raw: bytes, value: Any, lost: int) -> HiveFile:
     else:
         raise NotHive
     if lost:
-        note = f"{lost} numbers in it are NaN or infinite: not measured"
+        note = f"NaN or infinite, so not measured: {lost} of its numbers"
         found = replace(found, notes=(*found.notes, note))
     return found
 

@@ -129,7 +129,7 @@ def _unpack_members(stream: Any, path: Path, manifest: Manifest, folder: Path) -
         if digest.hexdigest() != member.sha256:
             raise _damaged(path, f"{member.name} is not what the manifest says")
         _skip_padding(stream, path, member.size)
-    if stream.read(BLOCK) != bytes(BLOCK):
+    if stream.read(2 * BLOCK + 1) != bytes(2 * BLOCK):
         raise _damaged(path, "it holds more than its manifest says, or breaks off")
     with durable.told("write", folder):
         for part in (HISTORY, "logs", ARTIFACTS, ""):

@@ -188,7 +188,7 @@ def test_numbers_that_are_none_are_not_measured_and_told(tmp_path: Path) -> None
     file = read_hive(put(tmp_path / "x.json", document))
     assert file.phases[0].quality is None
     assert file.phases[0].outputs["odd"] == [None]
-    assert file.notes == ("2 numbers in it are NaN or infinite: not measured",)
+    assert file.notes == ("NaN or infinite, so not measured: 2 of its numbers",)
 
 
 def test_a_hostile_name_becomes_a_safe_one_and_text_cannot_steer_a_terminal(tmp_path: Path) -> None:
