@@ -28,14 +28,13 @@ from maestro_tui.store.bundle import (
     MEMBER_LIMIT,
     MEMBERS_LIMIT,
     NAMES,
-    TREES,
     Manifest,
     Member,
 )
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import HISTORY
 from maestro_tui.store.locks import FileLock
-from maestro_tui.store.workspace_git import NO_GIT, GitRecord
+from maestro_tui.store.workspace_git import REPOSITORY, TreeStore
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _UNPACKING = ".import-"
@@ -121,14 +120,9 @@ def _unpack_members(stream: Any, path: Path, manifest: Manifest, folder: Path) -
             durable.enter_dir(folder / part)
     for member in manifest.members:
         _expect_header(stream, path, member.name, member.size)
-        digest = hashlib.sha256()
-        with durable.writing_new(folder / member.name) as write:
-            for chunk in _read_exactly(stream, path, member.size):
-                digest.update(chunk)
-                write(chunk)
-        if digest.hexdigest() != member.sha256:
-            raise _damaged(path, f"{member.name} is not what the manifest says")
-        _skip_padding(stream, path, member.size)
+        target = folder / member.name
+        durable.make_dir(target.parent)
+        durable.write_new(target, _checked(stream, path, member))
     if stream.read(2 * BLOCK + 1) != bytes(2 * BLOCK):
         raise _damaged(path, "it holds more than its manifest says, or breaks off")
     with durable.told("write", folder):
@@ -136,18 +130,24 @@ def _unpack_members(stream: Any, path: Path, manifest: Manifest, folder: Path) -
             durable.sync_dir(folder / part)
 
 
+def _checked(stream: Any, path: Path, member: Member) -> Iterator[bytes]:
+    """A member's bytes; when they are not those of the manifest, the file is not made."""
+    digest = hashlib.sha256()
+    for chunk in _read_exactly(stream, path, member.size):
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != member.sha256:
+        raise _damaged(path, f"{member.name} is not what the manifest says")
+    _skip_padding(stream, path, member.size)
+
+
 def _check(store: CheckpointStore, path: Path, manifest: Manifest) -> None:
     """Everything that a session in the checkpoint directory is checked for, before it comes there."""
     session_id = manifest.session_id
     folder = store.session_dir(session_id)
-    trees = folder / TREES
-    if trees.exists():
-        problem = GitRecord(folder / "workspace.git").unpack(trees)
-        if problem is not None and problem != NO_GIT:
-            raise _damaged(path, f"its trees of the workspace cannot be taken ({problem})")
-        if problem is None:
-            trees.unlink()
-            durable.sync_dir(folder)
+    if (folder / REPOSITORY).exists():
+        # Settings and hooks do not come with a bundle: those of a repository of ours are written anew.
+        TreeStore(folder / REPOSITORY).keep(())
     store.repair_views(session_id)
     problems = store.verify(session_id)
     if problems:
@@ -163,7 +163,7 @@ def _begin_anew(store: CheckpointStore, manifest: Manifest, as_id: str) -> None:
     store.create(context.model_copy(update={"session_id": as_id, "lineage": lineage}))
     old, new = store.session_dir(manifest.session_id), store.session_dir(as_id)
     (new / "logs").rmdir()
-    for name in ("logs", ARTIFACTS, "workspace.git", TREES):
+    for name in ("logs", ARTIFACTS, REPOSITORY):
         if (old / name).exists():
             (old / name).rename(new / name)
     durable.sync_dir(new)

@@ -240,16 +240,6 @@ def _journal_folder_not_synced() -> Iterator[None]:
         yield
 
 
-def _bundles_not_synced() -> Patch:
-    @contextmanager
-    def writing_new(path: Path) -> Iterator[Callable[[bytes], object]]:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        yield lambda data: os.write(fd, data)
-        os.close(fd)
-
-    return mock.patch.object(durable, "writing_new", writing_new)
-
-
 def _unpacked_in_place() -> Patch:
     def unpack_bundle(store: CheckpointStore, path: Path, as_id: str | None = None) -> object:
         @contextmanager
@@ -266,13 +256,13 @@ def _unpacked_in_place() -> Patch:
 
 
 def _exported_over_what_is_there() -> Patch:
-    real = durable.writing_new
+    real = durable.write_new
 
-    def writing_new(path: Path) -> Any:
+    def write_new(path: Path, data: Any) -> None:
         path.unlink(missing_ok=True)
-        return real(path)
+        real(path, data)
 
-    return mock.patch.object(durable, "writing_new", writing_new)
+    return mock.patch.object(durable, "write_new", write_new)
 
 
 def _deleted_in_place() -> Patch:
@@ -376,9 +366,9 @@ MUTANTS = (
     Mutant("temporary files of trees never swept", _without(verify, "sweep_trees"), ("sweep_trees",), "keep trees of the workspace"),
     Mutant("pruned in place", _deleted_in_place, ("prune_sessions",), "prune"),
     Mutant("interrupted prune not finished", _without(prune, "finish_pruning"), ("finish_pruning",), "prune"),
-    Mutant("files of an import not synced", _bundles_not_synced, ("writing_new", "unpack_bundle"), "import a bundle"),
+    Mutant("files of an import not synced", _without(durable, "sync"), ("unpack_bundle",), "import a bundle"),
     Mutant("imported in place", _unpacked_in_place, ("unpack_bundle",), "import a bundle"),
-    Mutant("exported over what is there", _exported_over_what_is_there, ("writing_new", "write_bundle"), check=checks.an_export_replaces_nothing),
+    Mutant("exported over what is there", _exported_over_what_is_there, ("write_bundle",), check=checks.an_export_replaces_nothing),
     Mutant("digest not checked", _without(checkpoint_form, "digest_problem"), (), check=checks.a_flipped_byte_is_seen),
     Mutant("chain not checked", _chain_not_checked, (), check=checks.a_broken_chain_is_seen),
     Mutant("checksum of records not checked", _record_checksum_not_checked, ("Journal.append",), check=checks.a_changed_record_is_passed_over),

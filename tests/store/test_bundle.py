@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -25,9 +24,8 @@ from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
 from maestro_tui.store.unbundle import is_bundle, unpack_bundle, verify_bundle
 from maestro_tui.store.workspace import Workspace
+from maestro_tui.store.workspace_git import TreeStore
 from tests.store.small_sessions import commit, context, session
-
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not there")
 
 
 def made(tmp_path: Path) -> CheckpointStore:
@@ -40,7 +38,7 @@ def made(tmp_path: Path) -> CheckpointStore:
     store.create(context(workspace=str(workspace)))
     folder = store.session_dir("s1")
     kept = Workspace(folder, workspace)
-    kept.snapshot("requirements/1/after")
+    kept.keep(kept.snapshot("requirements/1/after"))
     artifacts = tuple(
         Artifact(path=name, size=7, sha256=digest, phase="requirements")
         for name, digest in (
@@ -112,38 +110,21 @@ def test_any_program_for_tar_can_open_it(tmp_path: Path) -> None:
     assert names[:3] == ["manifest.json", "journal.jsonl", "logs/requirements.1.log"]
 
 
-@needs_git
-def test_the_trees_of_the_workspace_come_along(tmp_path: Path) -> None:
-    write_bundle(made(tmp_path), "s1", tmp_path / "x.bundle")
+def test_the_trees_of_the_workspace_come_along_and_no_settings(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    (store.session_dir("s1") / "workspace.git" / "config").write_text(
+        "[core]\n\tfsmonitor = touch /tmp/evil\n"
+    )
+    write_bundle(store, "s1", tmp_path / "x.bundle")
     other = CheckpointStore(tmp_path / "elsewhere")
     unpack_bundle(other, tmp_path / "x.bundle")
     repository = other.session_dir("s1") / "workspace.git"
-    ref = repository / "refs" / "maestro" / "requirements" / "1" / "after"
-    assert (
-        ref.read_text()
-        == (
-            tmp_path / "root" / "s1" / "workspace.git" / "refs" / "maestro" / "requirements" / "1" / "after"
-        ).read_text()
-    )
-    assert not (other.session_dir("s1") / "workspace.bundle").exists()
-
-
-@needs_git
-def test_where_git_is_not_there_the_trees_are_kept_for_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = made(tmp_path)
-    first = write_bundle(store, "s1", tmp_path / "x.bundle")
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    other = CheckpointStore(tmp_path / "elsewhere")
-    unpack_bundle(other, tmp_path / "x.bundle")
-    assert (other.session_dir("s1") / "workspace.bundle").is_file()
-    write_bundle(other, "s1", tmp_path / "again.bundle")
-    third = CheckpointStore(tmp_path / "third")
-    assert unpack_bundle(third, tmp_path / "again.bundle").left_out == first.left_out
-    assert (third.session_dir("s1") / "workspace.bundle").read_bytes() == (
-        other.session_dir("s1") / "workspace.bundle"
-    ).read_bytes()
+    old = store.session_dir("s1") / "workspace.git"
+    ref = Path("refs") / "maestro" / "requirements" / "1" / "after"
+    assert (repository / ref).read_text() == (old / ref).read_text()
+    assert sorted(os.listdir(repository / "objects" / "pack")) == sorted(os.listdir(old / "objects" / "pack"))
+    assert "fsmonitor" not in (repository / "config").read_text()
+    assert TreeStore(repository).is_complete()
 
 
 def test_a_damaged_session_is_not_packed(tmp_path: Path) -> None:
@@ -341,15 +322,15 @@ def test_an_import_is_not_seen_before_it_is_whole(tmp_path: Path) -> None:
     write_bundle(store, "s1", tmp_path / "x.bundle")
     other = CheckpointStore(tmp_path / "elsewhere")
     seen: list[tuple[list[str], bool]] = []
-    real = durable.writing_new
+    real = durable.write_new
 
-    def writing_new(path: Path) -> Any:
+    def write_new(path: Path, data: Any) -> None:
         seen.append((other.session_ids(), bool(read_all(other.root, 0.0))))
-        return real(path)
+        real(path, data)
 
-    with mock.patch.object(durable, "writing_new", writing_new):
+    with mock.patch.object(durable, "write_new", write_new):
         unpack_bundle(other, tmp_path / "x.bundle")
-    assert len(seen) == 3 and set(map(str, seen)) == {"([], False)"}
+    assert len(seen) == 4 and set(map(str, seen)) == {"([], False)"}
     assert other.session_ids() == ["s1"] and os.listdir(other.root) == ["s1"]
 
 
