@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.workflow import Persona, Workflow
 from maestro_tui.performers.hive import HivePerformer
 from maestro_tui.performers.port import PerformerFailed, PerformerResult
 from maestro_tui.performers.registry import performer_for
@@ -216,6 +216,15 @@ async def test_files_outside_the_workspace_are_refused_before_anything_runs(tmp_
     with pytest.raises(PerformerFailed, match="lies outside the workspace"):
         await perform(tmp_path, persona("TeamExecutionEngineV2", output_dir=str(tmp_path / "elsewhere")))
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_persona_of_the_readme_is_one() -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## For Maestro Hive users")[2]
+    flow = Workflow.parse(section.partition("```toml")[2].partition("```")[0])
+    made = performer_for(flow.phase("design").personas[0])
+    assert isinstance(made, HivePerformer)
+    assert made.options.engine.endswith(":TeamExecutionEngineV2") and len(made.options.pythonpath) == 3
 
 
 async def test_an_interpreter_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
