@@ -14,6 +14,7 @@ import click
 
 from maestro_tui import __version__
 from maestro_tui.acts import ACTS
+from maestro_tui.exchange import EXCHANGE, foreign_document, verified
 from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
 from maestro_tui.model.text import clean
 from maestro_tui.options import (
@@ -267,7 +268,7 @@ def phase(
     finish(session_document(runner, session), as_json, stopped, lambda document: exit_code(document, name))
 
 
-for act in ACTS:
+for act in (*ACTS, *EXCHANGE):
     commands.add_command(act)
 for act_name, act in TEAMWORK:
     commands.add_command(act, act_name)
@@ -301,7 +302,9 @@ def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: 
     from maestro_tui.listing import show_lines
 
     runner, _ = engine(root_of(ctx, checkpoint_dir), False, as_json, False)
-    document = show_document(runner, session)
+    own = runner.store.exists(session)
+    foreign = None if own else foreign_document(runner.store.root, session)
+    document = foreign or show_document(runner, session)
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
@@ -331,19 +334,17 @@ def report(ctx: click.Context, session: str, checkpoint_dir: str | None, output:
 
 
 @commands.command()
-@click.argument("session", required=False)
+@click.argument("session", metavar="[SESSION|BUNDLE]", required=False)
 @directory
 @as_json_option
 @click.pass_context
 def verify(ctx: click.Context, session: str | None, checkpoint_dir: str | None, as_json: bool) -> None:
-    """Check digests, chain, views and journal of one session or all; exit code 1 when anything is damaged."""
+    """Check digests, chain, views and journal of one session, all, or a bundle; exit code 1 when anything is damaged."""
     from maestro_tui.store.checkpoints import CheckpointStore
 
     store = CheckpointStore(root_of(ctx, checkpoint_dir))
-    if session is not None and not store.session_dir(session).is_dir():
-        raise InputError(f"There is no session {clean(session, 80)!r} in {store.root}.")
-    names = [session] if session is not None else sorted(store.session_ids())
-    found = {name: list(store.verify(name)) for name in names}
+    found = verified(store, session)
+    names = list(found)
     bad = {name: problems for name, problems in found.items() if problems}
     if as_json:
         click.echo(

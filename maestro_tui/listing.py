@@ -58,6 +58,7 @@ def list_document(sessions: Iterable[SessionSummary]) -> list[dict[str, Any]]:
             "updated_at": _iso(session.updated_at),
             "error": session.error,
             "damage": list(session.damage),
+            "foreign": session.foreign,
             "phases": [
                 {
                     "phase": phase.name,
@@ -96,6 +97,9 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
     now = time.time()
     width = min(60, max(len(session.session_id) for session in sessions))
     for session in sessions:
+        if session.foreign is not None and not session.phases and session.damage:
+            yield f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.foreign}, not readable: {session.damage[0]}"
+            continue
         strip = "".join(
             "⚑"
             if phase.waiting or phase.asking is not None
@@ -108,7 +112,7 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
         age = format_duration(now - session.updated_at)
         yield (
             f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.status:<11}  {strip:<8} "
-            f"{where:<14} {age:>6}  {session.requirement[:60]}"
+            f"{where:<14} {age:>6}  {f'{session.foreign} · ' if session.foreign else ''}{session.requirement[:60]}"
         )
         for line in session.damage:
             yield f"    {line}"
@@ -117,7 +121,8 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
 def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """One session for people, from its JSON document."""
     status = document["status"]
-    yield f"{SIGNS.get(status, '?')} {document['session_id']}  {status}"
+    foreign = f"  {document['foreign']}, read only" if document.get("foreign") else ""
+    yield f"{SIGNS.get(status, '?')} {document['session_id']}  {status}{foreign}"
     yield f"  {clean(document['requirement'], 300)}"
     yield f"  workflow {clean(document['workflow'])} · workspace {clean(document['workspace'] or '–', 200)}"
     yield ""
@@ -149,7 +154,11 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
             f"  {clean(decision['phase'] or 'session', 40)}: {clean(decision['about'], 60)} → "
             f"{clean(decision['choice'], 160)} (by {clean(decision['decided_by'], 40)})"
         )
-    yield f"  {len(document['checkpoints'])} commits; the newest: {clean(document['checkpoints'][-1]['path'], 300)}"
+    for line in document.get("damage", ()):
+        yield f"  {clean(line, 400)}"
+    count = len(document["checkpoints"])
+    kind = "file" if foreign else "commit"
+    yield f"  {count} {kind}{'' if count == 1 else 's'}; the newest: {clean(document['checkpoints'][-1]['path'], 300)}"
 
 
 def question_lines(questions: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -74,6 +74,8 @@ def verdict(
     elif status == "cancelled":
         said = f"Cancelled at {name}." if name else "Cancelled."
         then = f"{safe} r resumes at {name}." if name else safe
+    if summary.foreign is not None and then:
+        then = f"It is history of {clean(summary.foreign, 60)}: 'maestro-tui import' takes it over."
     lines: list[Line] = []
     width = max(20, width)
     if said:

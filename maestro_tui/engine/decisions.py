@@ -197,10 +197,15 @@ def descend(
     """Begin a session from a checkpoint of another one, lineage recorded; the old one stays as it is."""
     name = session_id or new_session_id(commit.context.requirement, engine.team.now())
     lineage = Lineage(session_id=commit.session_id, seq=commit.seq, sha256=commit.sha256, how=how)
-    engine.store.create(commit.context.model_copy(update={"session_id": name, "lineage": lineage}))
-    data = {"from": commit.session_id, "seq": commit.seq, "sha256": commit.sha256, "how": how}
-    tell(engine, name, "forked", None, None, data)
+    begin(engine, commit.context.model_copy(update={"session_id": name, "lineage": lineage}), lineage)
     return name
+
+
+def begin(engine: Engine, context: TeamExecutionContext, lineage: Lineage) -> None:
+    """Write a session's first checkpoint from a state that came from elsewhere; the journal says whence."""
+    engine.store.create(context)
+    data = {"from": lineage.session_id, "seq": lineage.seq, "sha256": lineage.sha256, "how": lineage.how}
+    tell(engine, context.session_id, "forked", None, None, data)
 
 
 def _with(context: TeamExecutionContext, name: str, result: PhaseResult) -> TeamExecutionContext:

@@ -12,6 +12,7 @@ from maestro_tui.engine.report import plan_document, session_document
 from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.text import clean, format_duration
+from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import read_owner
 from maestro_tui.store.lease import take_over as take_locks
@@ -24,7 +25,10 @@ def examine(engine: Engine, session_id: str) -> dict[str, Any]:
     """`{session_id, status, owner, damage, plan, problem}`. Reads only. Raises `InputError`."""
     folder = engine.store.session_dir(session_id)
     if not folder.is_dir():
-        raise InputError(f"There is no session {clean(session_id, 80)!r} in {engine.store.root}.")
+        raise InputError(
+            why_not_run(engine.store.root, session_id)
+            or f"There is no session {clean(session_id, 80)!r} in {engine.store.root}."
+        )
     now = time.time()
     owner = read_owner(folder, now)
     found: dict[str, Any] = {

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.model.context import DONE, PhaseResult, TeamExecutionContext
+from maestro_tui.model.errors import InputError
 from maestro_tui.model.fingerprint import stale_reasons
 from maestro_tui.model.plan import Plan
 from maestro_tui.model.summary import PhaseSummary, SessionStatus, StatusFacts, derive_status
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
-from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
+from maestro_tui.store.hive_detail import HiveHistory
 from maestro_tui.store.journal import utc
 from maestro_tui.store.lease import read_owner
 from maestro_tui.store.questions import Question
@@ -99,6 +101,14 @@ def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> di
     context = engine.store.head(session_id).context
     return {
         **document,
+        **_state_document(context),
+        "questions": [question_document(one) for one in engine.questions(session_id) if one.answer is None],
+        "checkpoints": checkpoint_rows(engine.store, session_id),
+    }
+
+
+def _state_document(context: TeamExecutionContext) -> dict[str, Any]:
+    return {
         "requirement": context.requirement,
         "workflow": context.workflow.name,
         "workflow_path": context.workflow_path,
@@ -106,10 +116,36 @@ def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> di
         "created_at": context.model_dump(mode="json", include={"created_at"})["created_at"],
         "outputs": {name: context.outputs_of(name) for name, _ in context.results()},
         "decisions": [decision.model_dump(mode="json") for decision in context.decisions],
-        "questions": [question_document(one) for one in engine.questions(session_id) if one.answer is None],
         "lineage": context.lineage.model_dump(mode="json") if context.lineage else None,
         "usage": context.usage.model_dump(mode="json"),
-        "checkpoints": checkpoint_rows(engine.store, session_id),
+    }
+
+
+def history_document(history: HiveHistory) -> dict[str, Any]:
+    """The same of a workflow that Maestro Hive ran; raises `InputError` when no file of it can be read."""
+    summary, context = history.summary, history.context
+    if context is None:
+        raise InputError(f"{summary.session_id} cannot be read: {summary.damage[0]}. Nothing was changed.")
+    phases = [
+        _phase_document(
+            phase.name,
+            phase.status,
+            phase.attempt,
+            False,
+            None,
+            context.phase_results.get(phase.name),
+        )
+        for phase in summary.phases
+    ]
+    return {
+        "session_id": summary.session_id,
+        "status": str(summary.status),
+        "foreign": summary.foreign,
+        "damage": list(summary.damage),
+        "phases": phases,
+        **_state_document(context),
+        "questions": [],
+        "checkpoints": _rows(history.commits),
     }
 
 
@@ -135,8 +171,12 @@ def question_document(question: Question) -> dict[str, Any]:
 
 def checkpoint_rows(store: CheckpointStore, session_id: str) -> list[dict[str, Any]]:
     """Every commit: `{seq, phase, attempt, sha256, path}`, with `problem` where one is damaged."""
+    return _rows(store.history(session_id))
+
+
+def _rows(commits: Sequence[CommitInfo]) -> list[dict[str, Any]]:
     rows = []
-    for commit in store.history(session_id):
+    for commit in commits:
         row: dict[str, Any] = {
             "seq": commit.seq,
             "phase": commit.phase,

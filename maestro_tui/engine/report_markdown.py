@@ -17,6 +17,7 @@ from maestro_tui.model.summary import AttemptSummary
 from maestro_tui.model.text import clean, encodable, format_bytes, format_duration
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import SessionDetail, read_detail
+from maestro_tui.store.hive_folder import find_hive
 
 BAR_COLUMNS = 32
 
@@ -25,7 +26,7 @@ def read_report(root: Path, session_id: str, now: float) -> str:
     """The report of a session on disk. Raises `InputError` when there is none; damage is told in the report."""
     store = CheckpointStore(root)
     session_dir = store.session_dir(session_id)
-    if not (session_dir / "history").is_dir():
+    if not (session_dir / "history").is_dir() and find_hive(root, session_id) is None:
         raise InputError(f"There is no session {clean(session_id, 80)!r} in {clean(str(root), 200)}.")
     return session_report(read_detail(session_dir, now), now)
 

@@ -27,6 +27,7 @@ from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
 from maestro_tui.store.questions import Question, read_questions
 
@@ -406,7 +407,8 @@ class TeamExecutionEngineV2SplitMode:
     def _require(self, session_id: str) -> None:
         if not self.store.exists(session_id):
             raise InputError(
-                f"There is no session {clean(session_id, 80)!r} in {self.store.root}; "
+                why_not_run(self.store.root, session_id)
+                or f"There is no session {clean(session_id, 80)!r} in {self.store.root}; "
                 "'maestro-tui list' shows those that are there."
             )
 

@@ -26,6 +26,7 @@ from maestro_tui.store.history_files import (
     place_of,
     view_path,
 )
+from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.locks import CommitLock
 from maestro_tui.store.verify import repair_views, verify
@@ -139,7 +140,8 @@ class CheckpointStore:
                     "its checkpoint_….json files still hold. Nothing was changed."
                 )
             raise InputError(
-                f"There is no session {clean(session_id, 80)!r} in {durable.shown(self.root)}. Nothing was run."
+                why_not_run(self.root, session_id)
+                or f"There is no session {clean(session_id, 80)!r} in {durable.shown(self.root)}. Nothing was run."
             )
         problems = gap_lines(numbers)
         for seq in reversed(numbers):

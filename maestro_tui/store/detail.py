@@ -27,6 +27,8 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Phase
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
 from maestro_tui.store.heads import read_head
+from maestro_tui.store.hive_detail import HiveHistory, history_of
+from maestro_tui.store.hive_folder import find_hive
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.summaries import JOURNAL, SummaryReader
 
@@ -159,8 +161,12 @@ _readers_lock = threading.Lock()
 def read_detail(session_dir: Path, now: float) -> SessionDetail:
     """The session in full; safe to call from any thread. The last few sessions are read incrementally.
 
-    Never raises for damage: the summary's `.damage` says it.
+    Never raises for damage: the summary's `.damage` says it. History of Maestro Hive is shown the same way.
     """
+    if not (session_dir / "history").exists():
+        group = find_hive(session_dir.parent, session_dir.name)
+        if group is not None:
+            return _foreign_detail(history_of(group))
     with _readers_lock:
         reader, lock = _readers.setdefault(session_dir, (DetailReader(session_dir), threading.Lock()))
         _readers.move_to_end(session_dir)
@@ -168,6 +174,22 @@ def read_detail(session_dir: Path, now: float) -> SessionDetail:
             _readers.popitem(last=False)
     with lock:
         return reader.read(now)
+
+
+def _foreign_detail(history: HiveHistory) -> SessionDetail:
+    context = history.context
+    if context is None:
+        return SessionDetail(summary=history.summary)
+    return SessionDetail(
+        summary=history.summary,
+        attempts=history.attempts,
+        phases=tuple(map(context.workflow.phase, context.workflow.order)),
+        results=dict(context.results()),
+        artifacts=context.artifacts,
+        decisions=context.decisions,
+        history=history.commits,
+        head_json=history.head.data if history.head is not None else {},
+    )
 
 
 def newest_events(path: Path, count: int = EVENTS_SHOWN) -> tuple[tuple[Event, ...], bool]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maestro_tui.model.errors import StoreError
 from maestro_tui.store import durable
+from maestro_tui.store.hive_folder import holds_hive
 
 HISTORY = "history"
 JOURNAL = "journal.jsonl"
@@ -50,7 +51,11 @@ def has_views(folder: Path) -> bool:
         names = durable.names_in(folder)
     except OSError:
         return False
-    return any(name.startswith(VIEW_PREFIX) and name.endswith(".json") for name in names)
+    return any(_is_view(name) for name in names) and not holds_hive(folder)
+
+
+def _is_view(name: str) -> bool:
+    return name.startswith(VIEW_PREFIX) and name.endswith(".json")
 
 
 def commit_number(name: str) -> int | None:
@@ -71,12 +76,9 @@ def is_begun(folder: Path) -> bool:
         names = durable.names_in(folder)
     except (StoreError, OSError):
         return True  # It cannot be listed: whoever looks closer will say so.
-    return any(
-        # A journal without a record is made together with the session.
-        (name == JOURNAL and not durable.is_empty(folder / name))
-        or (name.startswith(VIEW_PREFIX) and name.endswith(".json"))
-        for name in names
-    )
+    # A journal without a record is made together with the session.
+    begun = JOURNAL in names and not durable.is_empty(folder / JOURNAL)
+    return begun or (any(map(_is_view, names)) and not holds_hive(folder))
 
 
 def gap_lines(numbers: list[int]) -> list[str]:

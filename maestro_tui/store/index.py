@@ -8,11 +8,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
-from maestro_tui.model.errors import StoreError
 from maestro_tui.model.summary import SessionSummary
-from maestro_tui.model.text import clean, session_id_problem
 from maestro_tui.store import durable
 from maestro_tui.store.heads import commit_numbers
+from maestro_tui.store.hive_folder import HiveFolder, holds_hive, names_under, summary_of
 from maestro_tui.store.index_file import Entry, load_index, save_index, without_collecting
 from maestro_tui.store.runner_file import read_owner, start_ticks
 from maestro_tui.store.summaries import JOURNAL, SummaryReader, signature_of
@@ -41,6 +40,7 @@ class FleetReader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.entries: dict[str, Entry] = {}
+        self._hive = HiveFolder(root)
         self._readers: OrderedDict[str, SummaryReader] = OrderedDict()
         self._hot: dict[str, None] = {}
         self._hot_queue: list[str] = []
@@ -54,31 +54,30 @@ class FleetReader:
         self.entries = load_index(self.root, most)
 
     def save(self) -> bool:
-        """Write the index; False when that is not possible here."""
-        return save_index(self.root, self.entries)
+        """Write the index; False when that is not possible here, or nothing may be written beside files of others."""
+        return not self._hive.groups and save_index(self.root, self.entries)
 
     def names(self) -> list[str]:
         """The names of all folders that may be sessions; none when the root is not there.
 
         Raises `StoreError` when the root is there and cannot be read.
         """
-        try:
-            with os.scandir(self.root) as entries:
-                return sorted(
-                    entry.name
-                    for entry in entries
-                    if session_id_problem(entry.name) is None and entry.is_dir(follow_symlinks=False)
-                )
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(f"Cannot read {clean(str(self.root), 300)}: {error.strerror}.") from error
+        files, folders = names_under(self.root)
+        unknown = [
+            name for name in folders if (entry := self.entries.get(name)) is None or entry.summary.foreign
+        ]
+        self._hive.look_at(files, unknown)
+        return sorted({*folders, *self._hive.groups})
 
     def refresh(self, name: str, now: float, force: bool = False) -> bool:
         """Look at one session's files and read what changed; True when its summary is another one now.
 
         With `force`, its runner and logs are looked at as well, which change without these files.
         """
+        if name in self._hive.groups:
+            return self._refresh_foreign(name)
+        if name in self._hive.folders:
+            return self.forget(name)
         entry = self.entries.get(name)
         folder = self.root / name
         if entry is not None and not force and self._holds(folder, entry, now):
@@ -97,6 +96,15 @@ class FleetReader:
         else:
             self._hot.pop(name, None)
         return entry is None or summary is not entry.summary
+
+    def _refresh_foreign(self, name: str) -> bool:
+        """History of Maestro Hive: `names` has read what changed."""
+        summary = summary_of(self._hive.groups[name])
+        entry = self.entries.get(name)
+        if entry is not None and entry.summary == summary:
+            return False
+        self.entries[name] = Entry(0, 0, summary)
+        return True
 
     def stirred(self, part: float = 1.0) -> list[str]:
         """Sessions whose runner ended or whose log grew: no file that is watched tells of it.
@@ -187,11 +195,10 @@ def _may_be_session(folder: Path) -> bool:
     except OSError:
         return True  # a history that cannot be listed: shown as damaged
     try:
-        with os.scandir(folder) as entries:
-            return any(
-                (entry.name == JOURNAL and not durable.is_empty(Path(entry.path)))
-                or (entry.name.startswith("checkpoint_") and entry.name.endswith(".json"))
-                for entry in entries
-            )
+        names = os.listdir(folder)  # noqa: PTH208
     except OSError:
         return False
+    return (JOURNAL in names and not durable.is_empty(folder / JOURNAL)) or (
+        any(name.startswith("checkpoint_") and name.endswith(".json") for name in names)
+        and not holds_hive(folder)
+    )

@@ -132,7 +132,8 @@ class Notices:
         return batch
 
     def _folders(self, names: Iterable[str]) -> list[str]:
-        return [f"{self._place}/{name}" for name in names]
+        # History of another system may be files alone, without a folder of its session's name.
+        return [path for name in names if os.path.isdir(path := f"{self._place}/{name}")]  # noqa: PTH112
 
     def _begin(self, folders: list[str]) -> None:
         """Watch these folders from now on; one that is gone meanwhile is passed over."""

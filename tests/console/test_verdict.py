@@ -56,6 +56,13 @@ def words(summary: SessionSummary, *attempts: AttemptSummary, width: int = 200) 
             session(SessionStatus.CANCELLED, PhaseSummary("design", "cancelled", 1)),
             ["■ Cancelled at design.", "No phase is committed yet. r resumes at design."],
         ),
+        (
+            replace(
+                session(SessionStatus.FAILED, PhaseSummary("design", "failed", 2, error="no")),
+                foreign="hive 1.0",
+            ),
+            ["✗ design #2 failed: no", "It is history of hive 1.0: 'maestro-tui import' takes it over."],
+        ),
         (session(SessionStatus.COMPLETED, DONE), []),
         (session(SessionStatus.RUNNING, PhaseSummary("design", "running", 1)), []),
     ],

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from maestro_tui.model.errors import FencedError, HeldError, MaestroError, StoreError
+from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError, StoreError
 from maestro_tui.store import locks
+from maestro_tui.store.bundle import write_bundle
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.journal import Journal, read_events
@@ -33,6 +34,20 @@ def a_flipped_byte_is_seen(scene: Scene) -> Iterator[str]:
     head, damage = CheckpointStore(scene.root).head_with_damage(SESSION)
     if head.seq != 1 or len(damage) != 1:
         yield f"the head is commit {head.seq}, damage: {damage}"
+
+
+def an_export_replaces_nothing(scene: Scene) -> Iterator[str]:
+    """A file that has the name of a bundle to be written stays as it is."""
+    scene.begun("requirements")
+    target = scene.top / "mine.bundle"
+    target.write_bytes(b"mine")
+    try:
+        write_bundle(scene.store, SESSION, target)
+        yield "the export says nothing"
+    except InputError:
+        pass
+    if target.read_bytes() != b"mine":
+        yield "the file is another one"
 
 
 def a_broken_chain_is_seen(scene: Scene) -> Iterator[str]:
@@ -247,6 +262,7 @@ def the_lease_is_never_half_there(scene: Scene) -> Iterator[str]:
 
 CHECKS: tuple[Check, ...] = (
     a_flipped_byte_is_seen,
+    an_export_replaces_nothing,
     a_broken_chain_is_seen,
     a_late_runner_is_fenced,
     a_second_driver_is_refused,

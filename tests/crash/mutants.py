@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from maestro_tui.model import checkpoint as checkpoint_form
-from maestro_tui.store import checkpoints, durable, journal, lease, prune, verify, workspace
+from maestro_tui.store import checkpoints, durable, journal, lease, prune, unbundle, verify, workspace
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
@@ -240,6 +240,31 @@ def _journal_folder_not_synced() -> Iterator[None]:
         yield
 
 
+def _unpacked_in_place() -> Patch:
+    def unpack_bundle(store: CheckpointStore, path: Path, as_id: str | None = None) -> object:
+        @contextmanager
+        def place(root: Path) -> Iterator[Path]:
+            yield root
+
+        with (
+            mock.patch.object(unbundle, "_place", place),
+            mock.patch.object(Path, "rename", _nothing),
+        ):
+            return unbundle.unpack_bundle(store, path, as_id)
+
+    return mock.patch("tests.crash.operations.unpack_bundle", unpack_bundle)
+
+
+def _exported_over_what_is_there() -> Patch:
+    real = durable.write_new
+
+    def write_new(path: Path, data: Any) -> None:
+        path.unlink(missing_ok=True)
+        real(path, data)
+
+    return mock.patch.object(durable, "write_new", write_new)
+
+
 def _deleted_in_place() -> Patch:
     def prune_sessions(store: CheckpointStore, names: Any) -> tuple[str, ...]:
         for name in names:
@@ -341,6 +366,9 @@ MUTANTS = (
     Mutant("temporary files of trees never swept", _without(verify, "sweep_trees"), ("sweep_trees",), "keep trees of the workspace"),
     Mutant("pruned in place", _deleted_in_place, ("prune_sessions",), "prune"),
     Mutant("interrupted prune not finished", _without(prune, "finish_pruning"), ("finish_pruning",), "prune"),
+    Mutant("files of an import not synced", _without(durable, "sync"), ("unpack_bundle",), "import a bundle"),
+    Mutant("imported in place", _unpacked_in_place, ("unpack_bundle",), "import a bundle"),
+    Mutant("exported over what is there", _exported_over_what_is_there, ("write_bundle",), check=checks.an_export_replaces_nothing),
     Mutant("digest not checked", _without(checkpoint_form, "digest_problem"), (), check=checks.a_flipped_byte_is_seen),
     Mutant("chain not checked", _chain_not_checked, (), check=checks.a_broken_chain_is_seen),
     Mutant("checksum of records not checked", _record_checksum_not_checked, ("Journal.append",), check=checks.a_changed_record_is_passed_over),

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maestro_tui.model.context import Edit, Gate
+from maestro_tui.store.bundle import write_bundle
 from maestro_tui.store.durable import TEMP_PREFIX
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_phase, hold_session, take_over
 from maestro_tui.store.logs import PhaseLog
 from maestro_tui.store.prune import prune_sessions
 from maestro_tui.store.questions import Answer, answer_question, ask_question
+from maestro_tui.store.unbundle import unpack_bundle
 from maestro_tui.store.workspace import Workspace
 from tests.crash.disk import Disk, Op, replayed
-from tests.crash.facts import Asked, Pruned, promises_noted
+from tests.crash.facts import Asked, Committed, Pruned, promises_noted
 from tests.crash.recording import Recording
 from tests.crash.scene import (
     MOMENT,
@@ -269,6 +271,20 @@ def _finished(scene: Scene) -> None:
     journal.close()
 
 
+BUNDLE = Path(__file__).parent.parent / "store" / "golden" / "s1.bundle"
+"""A bundle of the session, with its first three commits."""
+
+
+def _import_bundle(scene: Scene) -> None:
+    unpack_bundle(scene.store, BUNDLE)
+    for path in sorted((scene.folder() / "history").iterdir()):
+        scene.told(Committed(SESSION, int(path.stem), path.read_bytes()))
+
+
+def _export_bundle(scene: Scene) -> None:
+    write_bundle(scene.store, SESSION, scene.top / "s1.bundle")
+
+
 _COMMIT = ("CheckpointStore.commit", "write_new", "link_view", "replace", "write_lease", "sync", "sync_dir")
 _HOLD = ("hold_session", "Hold.beat", "Hold.release", "Hold.__exit__", "replace")
 
@@ -333,6 +349,18 @@ OPERATIONS = (
         damaged=True,
     ),
     Operation("prune", _finished, _prune, ("prune_sessions", "finish_pruning"), prunes=True),
+    Operation(
+        "import a bundle",
+        _nothing,
+        _import_bundle,
+        ("unpack_bundle", "make_dir", "enter_dir", "write_new", "repair_views"),
+    ),
+    Operation(
+        "export a bundle",
+        lambda s: s.begun("requirements", "design"),
+        _export_bundle,
+        ("write_bundle", "write_new"),
+    ),
     Operation("skip a phase", _with_files, _skip, _COMMIT),
     Operation("write a log", lambda s: s.begun("requirements"), _log, ("PhaseLog.write", "PhaseLog.close")),
     Operation(

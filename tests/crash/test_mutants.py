@@ -17,6 +17,7 @@ ELSEWHERE = {
     "FileLock.take": "makes an empty file, held by the kernel; which of two gets it: the checks",
     "FleetReader.save": "a cache that anybody makes anew",
     "save_index": "a cache that anybody makes anew",
+    "verify_bundle": "unpacks into a temporary folder of its own",
     "PhaseLog.write": "a log, never synced: it may end early, and nothing else",
     "PhaseLog.close": "a log, never synced: it may end early, and nothing else",
 }

@@ -9,17 +9,32 @@ import pytest
 
 from maestro_tui import CheckpointStore, DamagedFile
 from maestro_tui.model.fingerprint import stale_reasons
+from maestro_tui.store.journal import read_events
+from maestro_tui.store.unbundle import unpack_bundle
 
 GOLDEN = Path(__file__).parent / "golden"
 DIGESTS = {
     "format-1-init.json": "a81bc2149521dad45f148aa1693ca098f782f9147b50f5f61e0a3f03c25d9acd",
     "format-1-phase.json": "95d84f27cb7b0749f815235aaa9de83beae3ccc84d25a649ed469e3cc85a7ff0",
 }
+BUNDLE = "s1.bundle"
+BUNDLE_DIGEST = "e58454eafae29ca2891a63e00f115a9ca5adcbdb9a273a8612c499e6f95e2c1e"
 
 
-@pytest.mark.parametrize("name", DIGESTS)
-def test_a_golden_file_has_not_been_touched(name: str) -> None:
-    assert hashlib.sha256((GOLDEN / name).read_bytes()).hexdigest() == DIGESTS[name]
+@pytest.mark.parametrize(("name", "digest"), [*DIGESTS.items(), (BUNDLE, BUNDLE_DIGEST)])
+def test_a_golden_file_has_not_been_touched(name: str, digest: str) -> None:
+    assert hashlib.sha256((GOLDEN / name).read_bytes()).hexdigest() == digest
+
+
+def test_a_bundle_of_format_1_is_imported_with_all_that_it_holds(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path)
+    unpack_bundle(store, GOLDEN / BUNDLE)
+    assert store.verify("s1") == []
+    assert store.head("s1").seq == 2
+    assert (tmp_path / "s1" / "logs" / "design.1.log").read_bytes() == b"one\ntwo\n"
+    assert [event.type for event in read_events(tmp_path / "s1" / "journal.jsonl").events] == [
+        "session_started"
+    ]
 
 
 def test_a_checkpoint_of_format_1_is_read_with_all_that_it_says(tmp_path: Path) -> None:

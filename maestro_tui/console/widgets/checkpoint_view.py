@@ -247,7 +247,10 @@ class CheckpointView(Vertical):
         if width >= 70:
             words.append((f"  sha256 {clean(commit.sha256 or '', 64)[:16]}…", "muted"))
         count = len(self._history)
-        if not broken:
+        if self._head and "sha256" not in self._head:
+            # Another system's files have no digest of their own that could be right or wrong.
+            words.append((f"  read only, {count} file{'' if count == 1 else 's'} without a digest", "muted"))
+        elif not broken:
             words.append(("  ✓ ", "phase-completed"))
             words.append((f"digest and chain intact, {count} commit{'' if count == 1 else 's'}", "muted"))
         else:
