@@ -133,6 +133,35 @@ async def test_an_update_paints_only_the_row_that_changed() -> None:
         assert table.rows_painted - painted == 1
 
 
+@pytest.mark.usefixtures("plain_pane")
+async def test_neither_keys_of_the_filter_nor_snapshots_lay_the_screen_out_anew() -> None:
+    snapshot = many(1_200)
+    app = console(snapshot)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("slash")
+        await pilot.pause()
+        layouts: list[object] = []
+        app.screen.screen_layout_refresh_signal.subscribe(app.screen, layouts.append, immediate=True)
+        shown = []
+        for key in ("s", "minus", "0", "0", "3", "backspace", "backspace"):
+            await pilot.press(key)
+            await pilot.pause()
+            shown.append(len(app.main.view.rows))
+            assert app.main.table.max_scroll_y == shown[-1] - app.main.table.size.height
+        assert shown == [1_200, 1_200, 1_200, 1_000, 100, 1_000, 1_200]
+        name = app.main.view.rows[3].session_id
+        changed = dataclasses.replace(snapshot.sessions[name], last_event="something else")
+        await post(
+            app, pilot, FleetSnapshot(root=ROOT, sessions={**snapshot.sessions, name: changed}, version=2)
+        )
+        assert layouts == []
+        # Few enough for one screen: the scrollbar goes, and its column belongs to the rows.
+        await pilot.press(*"00-")
+        await pilot.pause()
+        assert layouts and not app.main.table.show_vertical_scrollbar
+
+
 async def test_time_goes_on_without_snapshots_and_a_session_becomes_silent() -> None:
     clock = FakeClock()
     app = console(fleet(session("s", "running", written=10, spent=10)), clock=clock)

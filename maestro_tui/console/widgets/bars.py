@@ -11,7 +11,9 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -76,6 +78,9 @@ class HeaderBar(Widget):
 class FilterInput(Input):
     """The filter's text; `escape`, `enter` and `down` give the focus back to the list."""
 
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
+    """As of every widget, but a longer text makes the line no wider: no key lays out the screen anew."""
+
     class Left(Message):
         """The operator is done with the filter; `clear` when it is to be taken away."""
 
@@ -125,9 +130,16 @@ class FilterBar(Horizontal):
             parts.append(f"{marked} marked")
         if order:
             parts.append(order)
+        total = f"{view.total:,}"
         if len(view.rows) != view.total:
-            parts.append(f"{len(view.rows):,} of {view.total:,}")
-        self.query_one("#shown", Words).show(Text(" · ".join(parts) + "  " if parts else ""))
+            parts.append(f"{len(view.rows):>{len(total)},} of {total}")
+        words = " · ".join(parts) + "  "
+        # There is room for the numbers from the start: they change with each key, and the screen is not laid
+        # out anew for it.
+        self.query_one("#shown", Words).show(Text(words.rjust(self._room(words, total))))
+
+    def _room(self, words: str, total: str) -> int:
+        return max(len(words), len(f"{total} of {total}  ")) if total != "0" else 0
 
 
 class Words(Widget):
@@ -149,7 +161,10 @@ class Words(Widget):
     def show(self, text: Text) -> None:
         """Say something else."""
         if text != self._words or text.spans != self._words.spans:
-            layout = text.plain != self._words.plain
+            width, height = self.styles.width, self.styles.height
+            layout = (height is not None and height.is_auto and text.plain != self._words.plain) or (
+                width is not None and width.is_auto and text.cell_len != self._words.cell_len
+            )
             self._words = text
             self.refresh(layout=layout)
 

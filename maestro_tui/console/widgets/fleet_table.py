@@ -16,6 +16,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from maestro_tui.console.fleet import (
     EMPTY_VIEW,
@@ -107,7 +108,7 @@ class FleetTable(ScrollView, can_focus=True):
             self._strips.clear()
         self._anchor(old, recall)
         if len(view.rows) != len(old.rows) or view.strip_width != old.strip_width or not view.rows:
-            self.virtual_size = Size(self.size.width, len(view.rows))
+            self._hold(len(view.rows))
             self.refresh()
         else:
             self._refresh_changed(old)
@@ -175,8 +176,20 @@ class FleetTable(ScrollView, can_focus=True):
         if top != int(self.scroll_y):
             self._scroll_top(top, total)
 
+    def _hold(self, total: int) -> None:
+        """Be as long as so many rows. The screen is laid out anew only when the scrollbar comes or goes."""
+        size = Size(self.size.width, total)
+        if size == self.virtual_size:
+            return
+        if self.show_vertical_scrollbar and total > self.container_size.height:
+            self.set_reactive(Widget.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = total
+            self.scroll_y = self.validate_scroll_y(self.scroll_y)
+        else:
+            self.virtual_size = size
+
     def _scroll_top(self, top: int, total: int) -> None:
-        self.virtual_size = Size(self.size.width, total)
+        self._hold(total)
         self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
 
     def action_move(self, step: int) -> None:
@@ -202,7 +215,7 @@ class FleetTable(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self.virtual_size = Size(self.size.width, len(self.view.rows))
+        self._hold(len(self.view.rows))
         self._keep_visible(len(self.view.rows))
 
     # ── Painting ──────────────────────────────────────────────────────────────────────────────────────────
