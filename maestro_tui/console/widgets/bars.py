@@ -110,6 +110,9 @@ class FilterBar(Horizontal):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self._text = text
+        self._parts: list[str] = []
+        self._room = 0
+        self._typing = False
 
     def compose(self) -> ComposeResult:
         """The sign, the text, the numbers."""
@@ -133,13 +136,22 @@ class FilterBar(Horizontal):
         total = f"{view.total:,}"
         if len(view.rows) != view.total:
             parts.append(f"{len(view.rows):>{len(total)},} of {total}")
-        words = " · ".join(parts) + "  "
-        # There is room for the numbers from the start: they change with each key, and the screen is not laid
-        # out anew for it.
-        self.query_one("#shown", Words).show(Text(words.rjust(self._room(words, total))))
+        self._parts, self._room = parts, len(f"{total} of {total}  ")
+        self._say()
 
-    def _room(self, words: str, total: str) -> int:
-        return max(len(words), len(f"{total} of {total}  ")) if total != "0" else 0
+    def on_descendant_focus(self) -> None:
+        """The numbers change with each key that comes now; their room is made once, before."""
+        self._typing = True
+        self._say()
+
+    def on_descendant_blur(self) -> None:
+        """Only what is said takes room."""
+        self._typing = False
+        self._say()
+
+    def _say(self) -> None:
+        words = " · ".join(self._parts) + "  " if self._parts else ""
+        self.query_one("#shown", Words).show(Text(words.rjust(self._room if self._typing else 0)))
 
 
 class Words(Widget):
