@@ -33,17 +33,17 @@ def read_summary(session_dir: Path, now: float) -> SessionSummary:
     return SummaryReader(session_dir).read(now)
 
 
-def signature_of(session_dir: Path, newest: int) -> Signature:
+def signature_of(session_dir: Path | str, newest: int) -> Signature:
     """Changes whenever journal, lease, history or commit `newest`, the highest number, change.
 
     Zeros stand for what is not there; the last place is `newest` itself.
     """
-    base = str(session_dir)
+    history = f"{session_dir}/{HISTORY}"
     return (
-        *_stat(f"{base}/{JOURNAL}"),
-        *_stat(f"{base}/{LEASE}"),
-        *_stat(f"{base}/{HISTORY}"),
-        *_stat(f"{base}/{HISTORY}/{newest:04d}.json"),
+        *_stat(f"{session_dir}/{JOURNAL}"),
+        *_stat(f"{session_dir}/{LEASE}"),
+        *_stat(history),
+        *_stat(f"{history}/{newest:04d}.json"),
         newest,
     )
 

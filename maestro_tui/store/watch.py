@@ -46,8 +46,6 @@ class Pace:
     """While the first reading goes on, what is there is shown after this time, then after twice of it, and so on."""
     progress_limit: float = 2.0
     """It is shown at least this often."""
-    first: int = 100
-    """So many sessions of the index are shown before the rest of it is read: more than a screen holds."""
     index: float = 60.0
     """The index is written anew this often when there was news."""
 
@@ -113,12 +111,9 @@ class _Watcher:
     def _open(self) -> None:
         """Read everything once: what the index remembers is shown at once, the rest as it comes."""
         self._identity = _identity(self.root)
-        self._fleet.load(self._pace.first)
+        self._fleet.load()
         if self._fleet.entries:
             self._send(loading=True)
-            if len(self._fleet.entries) >= self._pace.first:
-                self._fleet.load()
-                self._send(loading=True)
         # Listing new names also begins to watch them.
         self._list()
         if not self._names:
