@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -117,6 +119,30 @@ async def test_scroll_and_cursor_stay_where_they_are_on_screen_in_ten_thousand_r
             FleetSnapshot(root=ROOT, sessions={**snapshot.sessions, "a-new-one": newer}, version=2),
         )
         assert selected(app) == here and table.cursor - int(table.scroll_y) == offset
+
+
+async def test_the_first_frame_holds_what_the_index_remembers_before_anything_is_read() -> None:
+    remembered = dataclasses.replace(many(100), loading=True)
+    app = console(None, first=remembered)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        assert len(app.main.view.rows) == 100
+        assert app.main.table.rows_painted >= app.main.table.size.height
+        here = selected(app)
+        await pilot.press("down")
+        chosen = selected(app)
+        assert chosen != here
+        await post(app, pilot, many(1_000))
+        assert len(app.main.view.rows) == 1_000 and selected(app) == chosen
+
+
+def test_nothing_heavy_is_imported_before_the_first_frame() -> None:
+    heavy = ("pydantic", "watchfiles", "maestro_tui.store.watch", "maestro_tui.console.widgets.session_pane")
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, maestro_tui.console.run\nprint([m for m in {heavy} if m in sys.modules])"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"
 
 
 async def test_an_update_paints_only_the_row_that_changed() -> None:

@@ -121,8 +121,8 @@ class MainScreen(Screen[None]):
         self.refresh_view()
         self.refresh_keys()
         self.set_interval(1.0, self.tick)
-        if self.app.is_headless:
-            # Nobody waits for rows, and pictures must not depend on the clock.
+        if self.app.is_headless or self.view.rows:
+            # The rows stand, or nobody waits for them; and pictures must not depend on the clock.
             self.call_after_refresh(self._bring_pane)
         else:
             self.set_timer(PANE_AFTER, self._bring_pane)
@@ -158,7 +158,7 @@ class MainScreen(Screen[None]):
         now = self.console.clock()
         if now - self._usual_at >= USUAL_EVERY and snapshot.sessions and not snapshot.loading:
             self.usual, self._usual_at = usual_durations(snapshot.sessions.values()), now
-        gone = self.marked - snapshot.sessions.keys()
+        gone = {one for one in self.marked if one not in snapshot.sessions}
         if gone and not snapshot.loading and snapshot.problem is None:
             self.marked -= gone
             self.table.set_marked(self.marked)
