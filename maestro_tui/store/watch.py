@@ -18,6 +18,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.store.index import FleetReader
 from maestro_tui.store.index_file import without_collecting
 from maestro_tui.store.notices import Notices
+from maestro_tui.store.turns import Turns
 
 Post = Callable[[FleetSnapshot], None]
 
@@ -30,8 +31,10 @@ class Pace:
     """Small looks at what no event tells: a moved root, and a part of each of the rounds below."""
     runners: float = 1.0
     """Every held session is looked at within this time: is its runner alive, has its log grown?"""
+    again: float = 0.02
+    """A commit is several changes in a row: the second is read this long after the first."""
     session: float = 0.25
-    """A session that is written all the time is read again this often."""
+    """A session that is written all the time is read again less and less often, at last this often."""
     post: float = 0.03
     """Snapshots are this far apart."""
     post_busy: float = 0.25
@@ -79,7 +82,7 @@ class _Watcher:
         self._names: list[str] = []
         self._due: dict[str, float] = {}
         """Session → when it may be read again."""
-        self._read_at: dict[str, float] = {}
+        self._turns = Turns(self._pace.again, self._pace.session)
         self._place = 0
         """How far the reconciling look has come in `_names`."""
         self._news = False
@@ -205,10 +208,10 @@ class _Watcher:
         now = self._clock()
         for name in ready:
             del self._due[name]
+            self._turns.take(name, moment)
             self._refresh(name, now, force=True)
 
     def _refresh(self, name: str, now: float, force: bool = False) -> None:
-        self._read_at[name] = time.monotonic()
         if self._fleet.refresh(name, now, force):
             self._news = self._unsaved = True
 
@@ -226,7 +229,7 @@ class _Watcher:
         moment = time.monotonic()
         for name in changed:
             if name not in self._due:
-                self._due[name] = max(moment, self._read_at.get(name, 0.0) + self._pace.session)
+                self._due[name] = self._turns.due(name, moment)
 
     def _post_news(self) -> None:
         since = time.monotonic() - self._posted_at
