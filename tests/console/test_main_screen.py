@@ -14,6 +14,8 @@ from textual.widgets import Input
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.fleet import columns_for
 from maestro_tui.console.messages import SnapshotArrived
+from maestro_tui.console.screens import main as main_screen
+from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.console.widgets.bars import Brief, FilterInput, KeyBar, Words
 from maestro_tui.model.summary import FleetSnapshot
@@ -30,6 +32,7 @@ from tests.console.fakes import (
     post,
     session,
 )
+from tests.console.pane_data import until
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
 WIDE, NARROW = (120, 40), (80, 24)
@@ -186,6 +189,35 @@ async def test_neither_keys_of_the_filter_nor_snapshots_lay_the_screen_out_anew(
         await pilot.press(*"00-")
         await pilot.pause()
         assert layouts and not app.main.table.show_vertical_scrollbar
+
+
+async def test_the_inspector_follows_when_the_filter_rests_not_at_each_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MainScreen, "at_once", False)
+    monkeypatch.setattr(main_screen, "TYPED_AFTER", 3_600.0)
+    app = console(many(300))
+    async with app.run_test(size=WIDE) as pilot:
+
+        def inspected() -> str | None:
+            summary = getattr(app.main._pane, "summary", None)
+            return summary.session_id if summary is not None else None
+
+        await until(pilot, inspected, 60)
+        first = inspected()
+        await pilot.press("slash")
+        for key in ("s", "minus", *"0012"):
+            await pilot.press(key)
+        await pilot.pause()
+        assert selected(app) != first and inspected() == first
+        monkeypatch.setattr(main_screen, "TYPED_AFTER", 0.01)
+        await pilot.press("7")
+        await until(pilot, lambda: inspected() == "s-00127", 60)
+        # What hides everything does not empty it before it rests either.
+        monkeypatch.setattr(main_screen, "TYPED_AFTER", 3_600.0)
+        await pilot.press("x")
+        await pilot.pause()
+        assert selected(app) is None and inspected() == "s-00127"
 
 
 async def test_time_goes_on_without_snapshots_and_a_session_becomes_silent() -> None:
