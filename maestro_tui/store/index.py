@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
+from sys import intern
 
 from maestro_tui.model.errors import StoreError
 from maestro_tui.model.summary import SessionSummary
@@ -62,8 +63,9 @@ class FleetReader:
         """
         try:
             with os.scandir(self.root) as entries:
+                # One string for a session, here and in its summary.
                 return sorted(
-                    entry.name
+                    intern(entry.name)
                     for entry in entries
                     if session_id_problem(entry.name) is None and entry.is_dir(follow_symlinks=False)
                 )
@@ -146,6 +148,10 @@ class FleetReader:
                 self._readers.popitem(last=False)
         self._readers.move_to_end(name)
         return reader
+
+    def let_go(self) -> None:
+        """Drop what would only be needed if the sessions read last changed next: after reading all of them."""
+        self._readers.clear()
 
     def forget(self, name: str) -> bool:
         """Take a session out; True when it was there."""

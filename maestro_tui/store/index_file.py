@@ -36,8 +36,8 @@ _OWNER = tuple(field.name for field in fields(Owner))
 _SHAPE = f"{zlib.crc32(','.join(['mark', 'newest', *_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
 """Changes with the summaries' fields: an index of another version is no index."""
 _STATUS, _PHASES, _OWNED, _DAMAGE = map(_SESSION.index, ("status", "phases", "owner", "damage"))
-_SHARED = tuple(map(_SESSION.index, ("workflow", "workspace", "last_event")))
-"""Words that thousands of sessions have in common: kept once."""
+_SHARED = tuple(map(_SESSION.index, ("session_id", "workflow", "workspace", "last_event")))
+"""Words that thousands of sessions have in common, or that are used in several places: kept once."""
 _BEGUN = _PHASE.index("started_at")
 _PLAIN_PHASE = tuple(field.default for field in fields(PhaseSummary))
 _LAST_MOMENT = 1e11

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from sys import intern
 
 from maestro_tui.model.summary import (
     Owner,
@@ -180,7 +181,7 @@ class SummaryReader:
             seq=facts.seq,
             sha256=facts.sha256,
             owner=owner,
-            last_event=self.fold.last_words,
+            last_event=intern(self.fold.last_words),
             error=next((phase.error for phase in phases if phase.status == "failed"), None),
             damage=damage,
             **facts.usage,

@@ -134,6 +134,7 @@ class _Watcher:
                     progress = min(2 * progress, self._pace.progress_limit)
                     self._send(loading=True)
         self._fleet.forget_all_but(self._names)
+        self._fleet.let_go()
         self._due.clear()
         self._send(loading=False)
         self._indexed_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
@@ -92,6 +93,8 @@ class MainScreen(Screen[None]):
         self._opening = bool(self._wanted)
         self._phase_of: str | None = None
         self._usual_at = float("-inf")
+        self._settled = False
+        """True once all sessions have been read and shown."""
         self._pane: Widget | None = None
         self._following: Timer | None = None
         self._shown: SessionSummary | None = None
@@ -171,6 +174,10 @@ class MainScreen(Screen[None]):
         self.refresh_view()
         if self._pane is None:
             self.call_after_refresh(self._bring_pane)
+        if not (self.at_once or snapshot.loading or self._settled):
+            # What was read stays: to look for garbage among ten thousand sessions would stop keys for 50 ms.
+            gc.freeze()
+            self._settled = True
         if self._wanted and self._wanted in self.view.positions:
             self.table.select(self._wanted)
             self._wanted = ""
