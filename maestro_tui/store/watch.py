@@ -49,6 +49,8 @@ class Pace:
     """While the first reading goes on, what is there is shown after this time, then after twice of it, and so on."""
     progress_limit: float = 2.0
     """It is shown at least this often."""
+    first: int = 100
+    """Without an index so many sessions are read and shown before all are watched and read."""
     index: float = 60.0
     """The index is written anew this often when there was news."""
 
@@ -115,6 +117,7 @@ class _Watcher:
         """Read everything once: what the index remembers is shown at once, the rest as it comes."""
         self._identity = _identity(self.root)
         self._fleet.load()
+        read = 0 if self._fleet.entries else self._read_some()
         if self._fleet.entries:
             self._send(loading=True)
         # Listing new names also begins to watch them.
@@ -123,7 +126,6 @@ class _Watcher:
             self._notices.open([])
         shown = time.monotonic()
         progress = self._pace.progress
-        read = 0
         with without_collecting():
             for name in self._names:
                 if self._stop.is_set():
@@ -140,6 +142,14 @@ class _Watcher:
         self._indexed_at = time.monotonic()
         if read:
             self._fleet.save()
+
+    def _read_some(self) -> int:
+        """Read as many as a screen holds, the newest by name: to watch all takes seconds when there are many."""
+        try:
+            names = self._fleet.names()
+        except StoreError:
+            return 0  # told when they are listed
+        return sum(self._fleet.refresh(name, self._clock()) for name in names[-self._pace.first :])
 
     def _list(self) -> None:
         """The names under the root as they are now; new ones are due, gone ones forgotten."""
