@@ -50,7 +50,7 @@ VAST = 160
 """From this width on the list has room for requirement, age and owner."""
 PANE_AFTER = 0.3
 """Seconds after which the inspector comes when no session is read yet; the list's first rows go before it."""
-SHOW_AFTER = 0.05
+SHOW_AFTER = 0.12
 """Seconds that the cursor stands still before the inspector follows: laying it out must not hold up the cursor."""
 TYPED_AFTER = 0.3
 """The same after a key of the filter: the next one comes later than the next press of an arrow key."""
