@@ -16,7 +16,6 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from maestro_tui.console.fleet import (
     EMPTY_VIEW,
@@ -34,6 +33,7 @@ from maestro_tui.console.fleet import (
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import fit, fit_right, shorten_middle
 from maestro_tui.console.place import Place, follow, in_sight
+from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.palette import palette
 
 _URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
@@ -177,16 +177,7 @@ class FleetTable(ScrollView, can_focus=True):
             self._scroll_top(top, total)
 
     def _hold(self, total: int) -> None:
-        """Be as long as so many rows. The screen is laid out anew only when the scrollbar comes or goes."""
-        size = Size(self.size.width, total)
-        if size == self.virtual_size:
-            return
-        if self.show_vertical_scrollbar and total > self.container_size.height:
-            self.set_reactive(Widget.virtual_size, size)
-            self.vertical_scrollbar.window_virtual_size = total
-            self.scroll_y = self.validate_scroll_y(self.scroll_y)
-        else:
-            self.virtual_size = size
+        hold(self, Size(self.size.width, total))
 
     def _scroll_top(self, top: int, total: int) -> None:
         self._hold(total)
