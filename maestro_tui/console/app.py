@@ -65,6 +65,7 @@ class MaestroApp(OneKeyAtATime):
         open_session: str | None = None,
         ascii_only: bool | None = None,
         theme: str | None = None,
+        first: FleetSnapshot | None = None,
         source: Source | None = None,
         host: Host | None = None,
         results: Callable[[str, str], PhaseResult] | None = None,
@@ -72,7 +73,7 @@ class MaestroApp(OneKeyAtATime):
         settings: user_settings.Settings | None = None,
         memory: user_settings.Memory | None = None,
     ) -> None:
-        """`open_session` is `SESSION` or `SESSION/PHASE`.
+        """`open_session` is `SESSION` or `SESSION/PHASE`; `first` is shown before `source` brings anything.
 
         `source`, `host` and `results` (session id, phase → its newest result) default to the real ones.
         """
@@ -87,11 +88,10 @@ class MaestroApp(OneKeyAtATime):
         self.ascii_only = self.settings.ascii_only if ascii_only is None else ascii_only
         self.console_actions = actions_for(self.read_only)
         self.alerter = Alerter(self.settings.notify)
-        self.snapshot = FleetSnapshot(root=str(self.root), loading=True)
+        self.snapshot = first or FleetSnapshot(root=str(self.root), loading=True)
         self.ended_by: signal.Signals | None = None
         self._source = source or WatchSource(self.root)
-        self._results = results
-        self._host = host
+        self._results, self._host = results, host
         self._host_lock = threading.Lock()
         self._filter, self._open = initial_filter, open_session
         self._own: frozenset[str] = frozenset()

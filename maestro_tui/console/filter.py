@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean
@@ -33,16 +34,18 @@ _AGE = re.compile(r"(<=|>=|<|>)?(\d+(?:\.\d+)?)([smhdw]?)\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "": 60}
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Protocol):
     """What a query is held against: a session, the status that it shows, and its searchable text."""
 
     summary: SessionSummary
     status: str
-    haystack: str
-    """Lower-case text of everything that free words search."""
+
+    @property
+    def haystack(self) -> str:
+        """Lower-case text of everything that free words search."""
 
 
+One = TypeVar("One", bound=Facts)
 Test = Callable[[Facts, float], bool]
 
 
@@ -54,9 +57,11 @@ class Query:
     tests: tuple[Test, ...] = ()
     problem: str | None = None
 
-    def matches(self, facts: Facts, now: float) -> bool:
-        """True when every term holds."""
-        return all(test(facts, now) for test in self.tests)
+    def select(self, rows: tuple[One, ...], now: float) -> tuple[One, ...]:
+        """Those for which every term holds, in their order."""
+        for test in self.tests:
+            rows = tuple([row for row in rows if test(row, now)])
+        return rows
 
 
 EVERYTHING = Query()

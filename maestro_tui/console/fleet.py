@@ -1,71 +1,37 @@
 """Turns a snapshot of all sessions into what the list shows: rows, order, counts and words. Pure.
 
-Nothing here knows the screen library. A row is a frozen value: as long as its session stays the same
-object, `project` hands back the same row, so that a view compares by identity and repaints only changes.
+Nothing here knows the screen library. A row is a fixed value: as long as its session stays the same object,
+`project` hands back the same row, so that a view compares by identity and repaints only changes; and it works
+only on what changed since the view before: one session among ten thousand costs a millisecond, not twenty.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import nlargest
 from types import MappingProxyType
 
-from maestro_tui.console.filter import EVERYTHING, STATUS_WORDS, Facts, Query
-from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
+from maestro_tui.console.filter import EVERYTHING, STATUS_WORDS, Query
+from maestro_tui.console.fleet_order import SORT_COLUMNS as SORT_COLUMNS
+from maestro_tui.console.fleet_order import Positions, arrange, rearrange
+from maestro_tui.console.fleet_order import Sort as Sort
+from maestro_tui.console.fleet_order import owner_words as owner_words
+from maestro_tui.console.fleet_row import FleetRow as FleetRow
+from maestro_tui.console.fleet_row import phase_word as phase_word
+from maestro_tui.console.fleet_row import short_id as short_id
+from maestro_tui.model.summary import FleetSnapshot, Owner, SessionStatus, SessionSummary
 from maestro_tui.model.text import format_duration
 
 SILENT_AFTER = 300.0
 """Seconds without any write after which a running session counts as silent."""
 
-_RANK = {word: rank for rank, word in enumerate(STATUS_WORDS)}
-_GENERATED_ID = re.compile(r"\d{8}-\d{6}-(?=.)")
-_USUAL_SAMPLE = 2_000
+_USUAL_SAMPLE = 500
 
 Usual = Mapping[tuple[str, str], float]
 """(workflow, phase) → median seconds of the completed runs."""
 
 NO_USUAL: Usual = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """An order of the list: a name of `SORT_COLUMNS`, and whether it is turned round."""
-
-    column: str = "attention"
-    reverse: bool = False
-
-
-SORT_COLUMNS = ("attention", "session", "phase", "updated", "created", "workflow", "owner")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FleetRow:
-    """One session as the list shows it; compared by identity."""
-
-    facts: Facts
-    title: str
-    """The id without the date that a generated id begins with."""
-    strip: tuple[str, ...]
-    """A status word for each phase, in workflow order."""
-    phase: str
-    since: float | None
-    """The moment that the row's time counts from."""
-
-    @property
-    def summary(self) -> SessionSummary:
-        """The session behind the row."""
-        return self.facts.summary
-
-    @property
-    def session_id(self) -> str:
-        """The whole id."""
-        return self.facts.summary.session_id
-
-    @property
-    def status(self) -> str:
-        """The status word that is shown: the session's own, or `silent`."""
-        return self.facts.status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +50,13 @@ class FleetView:
     loading: bool = False
     problem: str | None = None
     next_silence: float | None = None
-    """The moment at which the next running session will count as silent, if nothing is written."""
+    """The earliest moment at which a running session may count as silent, if nothing is written."""
+    sessions: Mapping[str, SessionSummary] = field(default_factory=dict)
+    """The snapshot's sessions; with the three below what the next projection starts from."""
+    ordered: tuple[FleetRow, ...] = ()
+    """All rows in the order, shown or hidden."""
+    sort: Sort = field(default_factory=Sort)
+    at: float = 0.0
 
     @property
     def total(self) -> int:
@@ -110,114 +82,102 @@ def project(
     previous: FleetView | None = None,
 ) -> FleetView:
     """The view of a snapshot. `previous` only saves work: rows of unchanged sessions are taken over."""
-    before = previous.known if previous is not None else {}
-    known: dict[str, FleetRow] = {}
-    counts: dict[str, int] = {}
-    rows: list[FleetRow] = []
-    next_silence: float | None = None
-    widest = 0
-    everything = not query.tests
-    for session_id, summary in snapshot.sessions.items():
-        status = summary.status.value
-        if status == "running":
-            silence = summary.updated_at + SILENT_AFTER
-            if now > silence:
-                status = "silent"
-            elif next_silence is None or silence < next_silence:
-                next_silence = silence
-        row = before.get(session_id)
-        if row is None or row.facts.summary is not summary or row.facts.status != status:
-            row = make_row(summary, status)
-        known[session_id] = row
-        counts[status] = counts.get(status, 0) + 1
-        if everything or query.matches(row.facts, now):
-            rows.append(row)
-            widest = max(widest, len(row.strip))
-    rows = _ordered(rows, sort or Sort())
+    before, sort = previous or EMPTY_VIEW, sort or Sort()
+    gone, fresh = _differences(before, snapshot.sessions, now)
+    known = _known(before.known, gone, fresh)
+    ordered = (
+        rearrange(before.ordered, sort, gone, fresh) if sort == before.sort else arrange(known.values(), sort)
+    )
+    rows = query.select(ordered, now)
     return FleetView(
-        rows=tuple(rows),
-        positions={row.session_id: index for index, row in enumerate(rows)},
+        rows=rows,
+        positions=Positions(rows, known, sort),
         known=known,
-        counts=counts,
-        strip_width=min(12, max(5, widest)),
+        counts=_counts(before.counts, gone, fresh),
+        strip_width=min(12, max(5, max([row.strip_width for row in rows], default=0))),
         root=snapshot.root,
         loading=snapshot.loading,
         problem=snapshot.problem,
-        next_silence=next_silence,
+        next_silence=_next_silence(before, known, fresh, now),
+        sessions=snapshot.sessions,
+        ordered=ordered,
+        sort=sort,
+        at=now,
     )
 
 
 def make_row(summary: SessionSummary, status: str) -> FleetRow:
     """The row of one session that shows `status`."""
-    phase = summary.current
-    words = (summary.session_id, summary.requirement, summary.workflow, summary.error, summary.last_event)
-    return FleetRow(
-        facts=Facts(summary, status, "\n".join(word for word in words if word).lower()),
-        title=short_id(summary.session_id),
-        strip=tuple(phase_word(one, status) for one in summary.phases),
-        phase=phase.name if phase is not None else "",
-        since=_since(summary, status, phase),
-    )
+    return FleetRow(summary, status)
 
 
-def short_id(session_id: str) -> str:
-    """The id without the leading date and time of a generated one."""
-    return _GENERATED_ID.sub("", session_id, count=1)
+def _differences(
+    before: FleetView, sessions: Mapping[str, SessionSummary], now: float
+) -> tuple[list[FleetRow], list[FleetRow]]:
+    """The rows that are no longer right, and the new ones."""
+    known, old = before.known, before.sessions
+    changed: list[str] = []
+    gone: list[FleetRow] = []
+    if sessions is not old:
+        # Unchanged sessions are the same objects: of ten thousand only these few are looked at further.
+        changed = [name for name, summary in sessions.items() if old.get(name) is not summary]
+        if len(sessions) != len(old) + sum(name not in old for name in changed):
+            gone = [row for name, row in known.items() if name not in sessions]
+    if _silence_may_differ(before, now):
+        seen = set(changed)
+        changed += [
+            name
+            for name, row in known.items()
+            if row.status in ("running", "silent")
+            and name not in seen
+            and (summary := sessions.get(name)) is not None
+            and shown_status(summary, now) != row.status
+        ]
+    fresh = [FleetRow(sessions[name], shown_status(sessions[name], now)) for name in changed]
+    return [*gone, *(known[name] for name in changed if name in known)], fresh
 
 
-def phase_word(phase: PhaseSummary, session_status: str) -> str:
-    """The status word that a phase shows within a session of that status."""
-    if phase.waiting or phase.asking is not None:
-        return "waiting"
-    if phase.status == "running":
-        return session_status if session_status in ("silent", "interrupted") else "running"
-    if phase.stale is not None and phase.status == "completed":
-        return "stale"
-    if phase.status == "pending" and not phase.selected:
-        return "skipped"
-    return phase.status
+def _silence_may_differ(before: FleetView, now: float) -> bool:
+    return now < before.at or (before.next_silence is not None and now > before.next_silence)
 
 
-def _since(summary: SessionSummary, status: str, phase: PhaseSummary | None) -> float | None:
-    if status == "running":
-        return phase.started_at if phase is not None and phase.started_at is not None else summary.created_at
-    if status == "waiting" and phase is not None and phase.finished_at is not None:
-        return phase.finished_at
-    if status == "failed" and phase is not None and phase.finished_at is not None:
-        return phase.finished_at
-    return summary.updated_at
+def _known(
+    before: Mapping[str, FleetRow], gone: list[FleetRow], fresh: list[FleetRow]
+) -> Mapping[str, FleetRow]:
+    if not gone and not fresh:
+        return before
+    known = dict(before)
+    for row in gone:
+        del known[row.session_id]
+    for row in fresh:
+        known[row.session_id] = row
+    return known
 
 
-def _ordered(rows: list[FleetRow], sort: Sort) -> list[FleetRow]:
-    column = sort.column
-    # Two stable passes: ties are always in the order of attention.
-    out = sorted(rows, key=_attention)
-    if column == "session":
-        out.sort(key=lambda row: row.title.lower())
-    elif column == "phase":
-        out.sort(key=lambda row: row.phase.lower() or "~")
-    elif column == "updated":
-        out.sort(key=lambda row: -row.summary.updated_at)
-    elif column == "created":
-        out.sort(key=lambda row: -row.summary.created_at)
-    elif column == "workflow":
-        out.sort(key=lambda row: row.summary.workflow.lower())
-    elif column == "owner":
-        out.sort(key=lambda row: owner_words(row.summary.owner) or "~")
-    if sort.reverse:
-        out.reverse()
-    return out
+def _counts(before: Mapping[str, int], gone: list[FleetRow], fresh: list[FleetRow]) -> Mapping[str, int]:
+    counts = dict(before)
+    for row in gone:
+        counts[row.status] -= 1
+    for row in fresh:
+        counts[row.status] = counts.get(row.status, 0) + 1
+    return {status: count for status, count in counts.items() if count}
 
 
-def _attention(row: FleetRow) -> tuple[int, float, str]:
-    summary = row.facts.summary
-    # Rows that are being written keep their place: they are ordered by birth, the others by last change.
-    moving = row.facts.status in ("running", "silent")
-    return (
-        _RANK[row.facts.status],
-        -(summary.created_at if moving else summary.updated_at),
-        summary.session_id,
-    )
+def _next_silence(
+    before: FleetView, known: Mapping[str, FleetRow], fresh: list[FleetRow], now: float
+) -> float | None:
+    if _silence_may_differ(before, now):
+        moments = [_silence(row) for row in known.values() if row.status == "running"]
+    else:
+        # That of a session which wrote since may be kept: then one look too many is taken, at that moment.
+        moments = [_silence(row) for row in fresh if row.status == "running"]
+        if before.next_silence is not None:
+            moments.append(before.next_silence)
+    return min(moments, default=None)
+
+
+def _silence(row: FleetRow) -> float:
+    return row.summary.updated_at + SILENT_AFTER
 
 
 def usual_durations(sessions: Iterable[SessionSummary]) -> Usual:
@@ -225,7 +185,7 @@ def usual_durations(sessions: Iterable[SessionSummary]) -> Usual:
     import statistics  # not needed for the first paint
 
     spans: dict[tuple[str, str], list[float]] = {}
-    newest = sorted(sessions, key=lambda summary: -summary.created_at)[:_USUAL_SAMPLE]
+    newest = nlargest(_USUAL_SAMPLE, sessions, key=lambda summary: summary.created_at)
     for summary in newest:
         for phase in summary.phases:
             if phase.status == "completed" and phase.started_at is not None and phase.finished_at is not None:
@@ -253,17 +213,6 @@ def time_words(row: FleetRow, now: float, usual: Usual = NO_USUAL) -> str:
     spent = format_duration(now - row.since)
     median = usual.get((row.summary.workflow, row.phase))
     return f"{spent} · usual {ago(median)}" if median is not None and median >= 1 else spent
-
-
-def owner_words(owner: Owner | None, own_pid: int | None = None) -> str:
-    """Who runs a session: `this console`, `pid 4121 here`, `pid 4121 on build-7`, `pid 4121 ended`, or nothing."""
-    if owner is None:
-        return ""
-    if owner.alive is False:
-        return f"pid {owner.pid} ended" if owner.here else f"{owner.words()} ended"
-    if owner.here and owner.pid == own_pid:
-        return "this console"
-    return owner.words()
 
 
 RICH = 94

@@ -24,7 +24,8 @@ def follow(place: Place, old: FleetView, new: FleetView, height: int, *, recall:
     the filter) it goes back to the session that was chosen; otherwise nothing but keys moves it from where it is.
     """
     here = None
-    if not old.loading and place.cursor < len(old.rows):
+    # While the first reading goes on the cursor stays on the first line, until a key has moved it.
+    if place.cursor < len(old.rows) and (not old.loading or place.chosen is not None):
         here = old.rows[place.cursor].session_id
     chosen = place.chosen if place.chosen is not None and place.chosen in new.known else here
     wanted = chosen if recall and chosen in new.positions else here

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.console.app import MaestroApp
+from maestro_tui.store.index_file import first_glance
 
 
 def run_console(root: str | Path, **options: Any) -> int:
@@ -14,7 +15,9 @@ def run_console(root: str | Path, **options: Any) -> int:
 
     `options` are those of `MaestroApp`. Sessions that run here are stopped before this returns.
     """
-    app = MaestroApp(root, **options)
+    root = Path(root).expanduser().absolute()
+    # The first frame already holds sessions: a frame without them would have to be painted twice.
+    app = MaestroApp(root, first=first_glance(root), **options)
     code = 0
     try:
         code = app.run() or app.return_code or 0

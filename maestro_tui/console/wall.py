@@ -120,8 +120,8 @@ def fitted_zoom(rows: Iterable[FleetRow], now: float) -> int:
     limit = SPANS[WIDEST_FIT]
     earliest = now
     for row in rows:
-        summary = row.facts.summary
-        if row.facts.status in _LIVE or now - summary.updated_at <= limit:
+        summary = row.summary
+        if row.status in _LIVE or now - summary.updated_at <= limit:
             earliest = min(earliest, max(summary.created_at, now - limit))
     return next((index for index, span in enumerate(SPANS) if span >= now - earliest), WIDEST_FIT)
 
@@ -130,7 +130,7 @@ def select(rows: Iterable[FleetRow], start: float, end: float, now: float) -> Wa
     """The sessions that need attention, those that run, and those that worked between `start` and `end`."""
     pinned, others = [], []
     for row in rows:
-        summary, status = row.facts.summary, row.facts.status
+        summary, status = row.summary, row.status
         shown = summary.updated_at >= start and summary.created_at <= end
         if status in ("waiting", "silent") or (
             status in PINNED and (shown or now - summary.updated_at <= RECENT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from maestro_tui.model.summary import PhaseSummary
@@ -48,8 +49,9 @@ def facts_of(head: Head) -> CommitFacts:
         written_at=seconds_of(head.data.get("created_at")) or 0.0,
         created_at=seconds_of(context["created_at"]) or 0.0,
         requirement=_one_line(context["requirement"]),
-        workflow=clean(workflow["name"], 64),
-        workspace=clean(place, 1_000) if place else None,
+        # Words that thousands of sessions have in common are kept once.
+        workflow=intern(clean(workflow["name"], 64)),
+        workspace=intern(clean(place, 1_000)) if place else None,
         phases={
             name: _phase(
                 name, results.get(name), stale.get(name), scope is None or name in scope, name in rerun
@@ -64,13 +66,13 @@ def facts_of(head: Head) -> CommitFacts:
 def _phase(
     name: str, result: Mapping[str, Any] | None, stale: str | None, selected: bool, again: bool
 ) -> PhaseSummary:
-    shown = clean(name, 64)
+    shown = intern(clean(name, 64))
     if result is None:
         return _pending(shown, selected)
     error, gate = result.get("error"), result.get("gate")
     return PhaseSummary(
         name=shown,
-        status="pending" if again else clean(result["status"], 20),
+        status="pending" if again else intern(clean(result["status"], 20)),
         attempt=int(result["attempt"]),
         started_at=seconds_of(result.get("started_at")),
         finished_at=seconds_of(result.get("finished_at")),

@@ -94,7 +94,7 @@ class JournalFold:
                 raise OSError(0, "it is no regular file")
             if facts.st_ino != self._inode or facts.st_size < self._offset:
                 self._start_anew(facts.st_ino)
-            self._read(descriptor)
+            self._read(descriptor, facts.st_size)
         finally:
             os.close(descriptor)
 
@@ -127,10 +127,13 @@ class JournalFold:
             for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.started_at)
         )
 
-    def _read(self, descriptor: int) -> None:
+    def _read(self, descriptor: int, size: int) -> None:
         rest = b""
         while True:
-            chunk = os.pread(descriptor, CHUNK, self._offset + len(rest))
+            place = self._offset + len(rest)
+            # As much as there is and one byte more, which tells the end: room for a whole chunk is made slowly.
+            wanted = min(CHUNK, max(0, size - place) + 1)
+            chunk = os.pread(descriptor, wanted, place)
             if not chunk:
                 return
             data = rest + chunk if rest else chunk
@@ -139,6 +142,8 @@ class JournalFold:
                 raise OSError(0, f"a line is longer than {LINE_LIMIT:,} bytes")
             self._lines(data[:end] if end < len(data) else data, self._offset)
             self._offset += end
+            if len(chunk) < wanted:
+                return
             rest = data[end:]
 
     def _lines(self, data: bytes, offset: int) -> None:

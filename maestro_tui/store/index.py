@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
+from sys import intern
 
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.store import durable
@@ -39,6 +40,7 @@ class FleetReader:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._place = str(root)
         self.entries: dict[str, Entry] = {}
         self._hive = HiveFolder(root)
         self._readers: OrderedDict[str, SummaryReader] = OrderedDict()
@@ -46,12 +48,9 @@ class FleetReader:
         self._hot_queue: list[str] = []
         self._ticks: dict[int, int | None] = {}
 
-    def load(self, most: int | None = None) -> None:
-        """Begin with what the index remembers; each entry holds until `refresh` looks at its session.
-
-        With `most`, only with so many: those that need attention first.
-        """
-        self.entries = load_index(self.root, most)
+    def load(self) -> None:
+        """Begin with what the index remembers; each entry holds until `refresh` looks at its session."""
+        self.entries = load_index(self.root)
 
     def save(self) -> bool:
         """Write the index; False when that is not possible here, or nothing may be written beside files of others."""
@@ -67,7 +66,8 @@ class FleetReader:
             name for name in folders if (entry := self.entries.get(name)) is None or entry.summary.foreign
         ]
         self._hive.look_at(files, unknown)
-        return sorted({*folders, *self._hive.groups})
+        # One string for a session, here and in its summary.
+        return sorted(map(intern, {*folders, *self._hive.groups}))
 
     def refresh(self, name: str, now: float, force: bool = False) -> bool:
         """Look at one session's files and read what changed; True when its summary is another one now.
@@ -79,9 +79,9 @@ class FleetReader:
         if name in self._hive.folders:
             return self.forget(name)
         entry = self.entries.get(name)
-        folder = self.root / name
-        if entry is not None and not force and self._holds(folder, entry, now):
+        if entry is not None and not force and self._holds(name, entry, now):
             return False
+        folder = self.root / name
         if entry is None and not _may_be_session(folder):
             return False
         summary = self._reader(name).read(now)
@@ -135,16 +135,17 @@ class FleetReader:
         """True when a process is gone or is another one than at the last look."""
         return begun is None or self._ticks.get(pid, begun) != begun
 
-    def _holds(self, folder: Path, entry: Entry, now: float) -> bool:
+    def _holds(self, name: str, entry: Entry, now: float) -> bool:
         """True when an entry still tells what is on disk."""
-        if hash(signature_of(folder, entry.newest)) != entry.mark:
+        # Without path objects: ten thousand of them take longer than the looks at the files.
+        if hash(signature_of(f"{self._place}/{name}", entry.newest)) != entry.mark:
             return False
         before = entry.summary.owner
         if before is None or before.alive is False:
             return True
         # A runner that dies changes no file.
-        owner = read_owner(folder, now)
-        self._hot[folder.name] = None
+        owner = read_owner(self.root / name, now)
+        self._hot[name] = None
         return owner is not None and (owner.alive, owner.phases) == (before.alive, before.phases)
 
     def _reader(self, name: str) -> SummaryReader:
@@ -155,6 +156,10 @@ class FleetReader:
                 self._readers.popitem(last=False)
         self._readers.move_to_end(name)
         return reader
+
+    def let_go(self) -> None:
+        """Drop what would only be needed if the sessions read last changed next: after reading all of them."""
+        self._readers.clear()
 
     def forget(self, name: str) -> bool:
         """Take a session out; True when it was there."""

@@ -11,31 +11,44 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from sys import intern
+from typing import Any, BinaryIO
 
 from maestro_tui.model.errors import StoreError
-from maestro_tui.model.summary import Owner, PhaseSummary, SessionStatus, SessionSummary
+from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, session_id_problem
-from maestro_tui.store.durable import TEMP_PREFIX, read_regular
+from maestro_tui.store.durable import TEMP_PREFIX, open_regular
 from maestro_tui.store.staleness import known_definitions, learn_definitions
 
 INDEX = "index.json"
 FORMAT = "maestro-index/1"
 SIZE_LIMIT = 512_000_000
+FIRST = 100
+"""So many sessions can be read before the rest of the index: more than a screen holds."""
 
 _SESSION = tuple(field.name for field in fields(SessionSummary))
 _PHASE = tuple(field.name for field in fields(PhaseSummary))
 _OWNER = tuple(field.name for field in fields(Owner))
 _SHAPE = f"{zlib.crc32(','.join(['mark', 'newest', *_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
 """Changes with the summaries' fields: an index of another version is no index."""
+_STATUS, _PHASES, _OWNED, _DAMAGE = map(_SESSION.index, ("status", "phases", "owner", "damage"))
+_SHARED = tuple(map(_SESSION.index, ("session_id", "workflow", "workspace", "last_event")))
+"""Words that thousands of sessions have in common, or that are used in several places: kept once."""
+_BEGUN = _PHASE.index("started_at")
+_PLAIN_PHASE = tuple(field.default for field in fields(PhaseSummary))
 _LAST_MOMENT = 1e11
+_WIDEST = 2**40
+"""No checksum and no size in the head is longer when it is written."""
 _RANK = {status: rank for rank, status in enumerate((
     SessionStatus.WAITING, SessionStatus.FAILED, SessionStatus.RUNNING, SessionStatus.INTERRUPTED,
 ))}  # fmt: skip
+_NO_INDEX = (
+    OSError, StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,
+)  # fmt: skip
 _KINDS: dict[str, tuple[type, ...]] = {
     "status": (str,), "requirement": (str,), "workflow": (str,), "workspace": (str, type(None)),
     "created_at": (float, int), "updated_at": (float, int), "phases": (list,), "seq": (int,), "sha256": (str,),
@@ -61,46 +74,75 @@ class Entry:
     summary: SessionSummary
 
 
-def load_index(root: Path, most: int | None = None) -> dict[str, Entry]:
-    """What an earlier process left; empty when there is no index that can be trusted in form.
-
-    With `most`, only so many: those that need attention first, for a picture before the rest is read.
-    """
+def load_index(root: Path) -> dict[str, Entry]:
+    """What an earlier process left; empty when there is no index that can be trusted in form."""
     try:
-        raw = read_regular(root / INDEX, SIZE_LIMIT)
-    except (FileNotFoundError, NotADirectoryError, StoreError):
-        return {}
-    head, _, body = raw.partition(b"\n")
-    try:
-        with without_collecting():
-            return _entries(json.loads(head + b"]}"), body, most)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
+        with without_collecting(), _opened(root) as stream:
+            head = _head(stream)
+            entries, crc = _entries(stream)
+            return entries if head["crc"] == crc else {}
+    except _NO_INDEX:
         return {}  # damaged or of another make: it is written anew after the first reading
+
+
+def first_glance(root: Path) -> FleetSnapshot:
+    """The sessions that need attention first, as the index remembers them: something to show at once.
+
+    More than a screen holds, and read in a moment however long the index is.
+    """
+    sessions: dict[str, SessionSummary] = {}
+    try:
+        with _opened(root) as stream:
+            size, crc = _head(stream)["first"]
+            lines = stream.read(size)
+            if zlib.crc32(lines) == crc:
+                entries, _ = _entries(lines.splitlines(keepends=True), whole=False)
+                sessions = {name: entry.summary for name, entry in entries.items()}
+    except _NO_INDEX:
+        sessions = {}
+    return FleetSnapshot(root=clean(str(root), 1_000), sessions=sessions, loading=True)
 
 
 def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
     """Write the index; False when that is not possible here (a read-only directory), which costs only time."""
-    body: list[bytes] = []
-    crc = 0
-    for session_id, entry in sorted(list(entries.items()), key=_attention):
-        line = json.dumps(
-            [session_id, entry.mark, entry.newest, _row(entry.summary)], separators=(",", ":")
-        ).encode()
-        body.append(b",\n" + line if body else line)
-        crc = zlib.crc32(body[-1], crc)
-    head = {"format": FORMAT, "shape": _SHAPE, "crc": crc, "definitions": known_definitions(), "sessions": []}
     temp = root / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
+    head = {
+        "format": FORMAT, "shape": _SHAPE, "crc": _WIDEST, "first": [_WIDEST, _WIDEST],
+        "definitions": known_definitions(), "sessions": [],
+    }  # fmt: skip
     try:
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(json.dumps(head, separators=(",", ":")).encode().removesuffix(b"]}") + b"\n")
-            stream.writelines(body)
-            stream.write(b"\n]}\n")
+            # The sums stand before the lines, which are many: they are not kept for it, but written over.
+            room = stream.write(_head_line(head, 0))
+            head |= _write_lines(stream, entries)
+            stream.seek(0)
+            stream.write(_head_line(head, room))
         temp.replace(root / INDEX)
     except OSError:
         temp.unlink(missing_ok=True)
         return False
     return True
+
+
+def _head_line(head: Mapping[str, Any], room: int) -> bytes:
+    line = json.dumps(head, separators=(",", ":")).encode().removesuffix(b"]}")
+    return line.ljust(room - 1) + b"\n"
+
+
+def _write_lines(stream: BinaryIO, entries: Mapping[str, Entry]) -> dict[str, Any]:
+    """Write all entries; what the head tells of them."""
+    crc, size, first = 0, 0, (0, 0)
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+    for number, (session_id, entry) in enumerate(sorted(list(entries.items()), key=_attention)):
+        line = encode([session_id, entry.mark, entry.newest, _row(entry.summary)]).encode()
+        part = b",\n" + line if number else line
+        crc = zlib.crc32(part, crc)
+        size += stream.write(part)
+        if number < FIRST:
+            first = (size, crc)
+    stream.write(b"\n]}\n")
+    return {"crc": crc, "first": first}
 
 
 def _attention(item: tuple[str, Entry]) -> tuple[int, float]:
@@ -109,28 +151,56 @@ def _attention(item: tuple[str, Entry]) -> tuple[int, float]:
     return _RANK.get(summary.status, len(_RANK)), -summary.updated_at
 
 
-def _entries(head: Mapping[str, Any], body: bytes, most: int | None = None) -> dict[str, Entry]:
-    lines = body.removesuffix(b"\n]}\n")
-    if head["format"] != FORMAT or head["shape"] != _SHAPE or head["crc"] != zlib.crc32(lines):
-        return {}
+@contextmanager
+def _opened(root: Path) -> Iterator[BinaryIO]:
+    with os.fdopen(open_regular(root / INDEX), "rb", 1 << 16) as stream:
+        if os.fstat(stream.fileno()).st_size > SIZE_LIMIT:
+            raise ValueError("too long")
+        yield stream
+
+
+def _head(stream: BinaryIO) -> dict[str, Any]:
+    """The first line, after a look at it; what it tells of definitions is learnt."""
+    head: dict[str, Any] = json.loads(stream.readline() + b"]}")
+    if head["format"] != FORMAT or head["shape"] != _SHAPE:
+        raise ValueError("another format")
     definitions = head["definitions"]
     if not all(isinstance(value, str) and len(value) == 64 for value in definitions.values()):
-        return {}
+        raise ValueError("no definitions")
     learn_definitions(definitions)
-    found = {}
+    return head
+
+
+def _entries(lines: Iterable[bytes], whole: bool = True) -> tuple[dict[str, Entry], int]:
+    """The entries of the lines, and the checksum of these; a `whole` index ends as one.
+
+    One line at a time: the text of ten thousand sessions at once would be several times their size.
+    """
+    found: dict[str, Entry] = {}
     decoder = _Decoder()
-    parts = lines.split(b",\n", -1 if most is None else most) if lines else []
-    for line in parts[:most]:
-        session_id, mark, newest, row = json.loads(line)
+    decode = json.JSONDecoder().raw_decode
+    crc, ended = 0, not whole
+    for line in lines:
+        if line == b"]}\n":
+            ended = True
+            break
+        part = line.rstrip(b",\n")
+        crc = zlib.crc32(line if line.endswith(b",\n") else part, crc)
+        if not part:
+            continue
+        text = part.decode()
+        (session_id, mark, newest, row), _ = decode(text)
         if session_id_problem(session_id) is not None or type(mark) is not int or type(newest) is not int:
-            return {}
+            raise ValueError("no entry")
         # Without backslashes and DEL a line of ASCII holds nothing but printable characters.
-        plain = b"\\" not in line and b"\x7f" not in line and line.isascii()
+        plain = text.isascii() and "\\" not in text and "\x7f" not in text
         summary = decoder.summary(row if plain else _cleaned(row))
         if summary.session_id != session_id:
-            return {}
-        found[session_id] = Entry(mark, newest, summary)
-    return found
+            raise ValueError("no entry")
+        found[summary.session_id] = Entry(mark, newest, summary)
+    if not ended:
+        raise ValueError("cut off")
+    return found, crc
 
 
 class _Decoder:
@@ -141,25 +211,33 @@ class _Decoder:
         self._pending: dict[tuple[Any, ...], PhaseSummary] = {}
 
     def summary(self, row: list[Any]) -> SessionSummary:
+        if len(row) != len(_SESSION):
+            raise ValueError("no row")
         self._check(row, _SESSION)
-        values = dict(zip(_SESSION, row, strict=True))
-        values["status"] = SessionStatus(values["status"])
-        values["phases"] = tuple(map(self._phase, values["phases"]))
-        values["damage"] = tuple(map(str, values["damage"]))
-        if values["owner"] is not None:
-            values["owner"] = self._owner(values["owner"])
-        _check_moments(values["created_at"], values["updated_at"])
-        return SessionSummary(**values)
+        row[_STATUS] = SessionStatus(row[_STATUS])
+        row[_PHASES] = tuple([self._phase(phase) for phase in row[_PHASES]])
+        row[_DAMAGE] = tuple(map(str, row[_DAMAGE]))
+        if row[_OWNED] is not None:
+            row[_OWNED] = self._owner(row[_OWNED])
+        for place in _SHARED:
+            if row[place] is not None:
+                row[place] = intern(row[place])
+        summary = SessionSummary(*row)
+        _check_moments(summary.created_at, summary.updated_at)
+        return summary
 
     def _phase(self, row: list[Any]) -> PhaseSummary:
+        if len(row) > _BEGUN:
+            self._check(row, _PHASE)
+            phase = PhaseSummary(intern(row[0]), intern(row[1]), *row[2:])
+            _check_moments(phase.started_at, phase.finished_at)
+            return phase
+        # Thousands of sessions have the same phases before them: one object stands for each.
         key = tuple(row)
         known = self._pending.get(key)
         if known is None:
             self._check(row, _PHASE)
-            known = PhaseSummary(*row)
-            _check_moments(known.started_at, known.finished_at)
-            if known.started_at is None:
-                self._pending[key] = known
+            known = self._pending[key] = PhaseSummary(*row)
         return known
 
     def _owner(self, row: list[Any]) -> Owner:
@@ -173,7 +251,9 @@ class _Decoder:
         kinds = tuple(map(type, row))
         if (names[0], kinds) in self._right:
             return
-        for name, kind in zip(names, kinds, strict=True):
+        if len(kinds) > len(names):
+            raise TypeError("too many fields")
+        for name, kind in zip(names, kinds, strict=False):
             if kind not in _KINDS[name]:
                 raise TypeError(name)
         self._right.add((names[0], kinds))
@@ -195,9 +275,17 @@ def _cleaned(value: Any) -> Any:
 
 def _row(summary: SessionSummary) -> list[Any]:
     row = [getattr(summary, name) for name in _SESSION]
-    row[_SESSION.index("phases")] = [[getattr(phase, name) for name in _PHASE] for phase in summary.phases]
+    row[_PHASES] = [_phase_row(phase) for phase in summary.phases]
     if summary.owner is not None:
-        row[_SESSION.index("owner")] = [getattr(summary.owner, name) for name in _OWNER]
+        row[_OWNED] = [getattr(summary.owner, name) for name in _OWNER]
+    return row
+
+
+def _phase_row(phase: PhaseSummary) -> list[Any]:
+    """Its fields up to the last one that says something: most phases say little."""
+    row = [getattr(phase, name) for name in _PHASE]
+    while len(row) > 2 and row[-1] == _PLAIN_PHASE[len(row) - 1]:
+        row.pop()
     return row
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from sys import intern
 
 from maestro_tui.model.summary import (
     Owner,
@@ -33,17 +34,17 @@ def read_summary(session_dir: Path, now: float) -> SessionSummary:
     return SummaryReader(session_dir).read(now)
 
 
-def signature_of(session_dir: Path, newest: int) -> Signature:
+def signature_of(session_dir: Path | str, newest: int) -> Signature:
     """Changes whenever journal, lease, history or commit `newest`, the highest number, change.
 
     Zeros stand for what is not there; the last place is `newest` itself.
     """
-    base = str(session_dir)
+    history = f"{session_dir}/{HISTORY}"
     return (
-        *_stat(f"{base}/{JOURNAL}"),
-        *_stat(f"{base}/{LEASE}"),
-        *_stat(f"{base}/{HISTORY}"),
-        *_stat(f"{base}/{HISTORY}/{newest:04d}.json"),
+        *_stat(f"{session_dir}/{JOURNAL}"),
+        *_stat(f"{session_dir}/{LEASE}"),
+        *_stat(history),
+        *_stat(f"{history}/{newest:04d}.json"),
         newest,
     )
 
@@ -183,7 +184,7 @@ class SummaryReader:
             seq=facts.seq,
             sha256=facts.sha256,
             owner=owner,
-            last_event=self.fold.last_words,
+            last_event=intern(self.fold.last_words),
             error=next((phase.error for phase in phases if phase.status == "failed"), None),
             damage=damage,
             **facts.usage,

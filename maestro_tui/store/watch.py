@@ -18,6 +18,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.store.index import FleetReader
 from maestro_tui.store.index_file import without_collecting
 from maestro_tui.store.notices import Notices
+from maestro_tui.store.turns import Turns
 
 Post = Callable[[FleetSnapshot], None]
 
@@ -30,8 +31,10 @@ class Pace:
     """Small looks at what no event tells: a moved root, and a part of each of the rounds below."""
     runners: float = 1.0
     """Every held session is looked at within this time: is its runner alive, has its log grown?"""
+    again: float = 0.02
+    """A commit is several changes in a row: the second is read this long after the first."""
     session: float = 0.25
-    """A session that is written all the time is read again this often."""
+    """A session that is written all the time is read again less and less often, at last this often."""
     post: float = 0.03
     """Snapshots are this far apart."""
     post_busy: float = 0.25
@@ -47,7 +50,7 @@ class Pace:
     progress_limit: float = 2.0
     """It is shown at least this often."""
     first: int = 100
-    """So many sessions of the index are shown before the rest of it is read: more than a screen holds."""
+    """Without an index so many sessions are read and shown before all are watched and read."""
     index: float = 60.0
     """The index is written anew this often when there was news."""
 
@@ -81,7 +84,7 @@ class _Watcher:
         self._names: list[str] = []
         self._due: dict[str, float] = {}
         """Session → when it may be read again."""
-        self._read_at: dict[str, float] = {}
+        self._turns = Turns(self._pace.again, self._pace.session)
         self._place = 0
         """How far the reconciling look has come in `_names`."""
         self._news = False
@@ -113,19 +116,16 @@ class _Watcher:
     def _open(self) -> None:
         """Read everything once: what the index remembers is shown at once, the rest as it comes."""
         self._identity = _identity(self.root)
-        self._fleet.load(self._pace.first)
+        self._fleet.load()
+        read = 0 if self._fleet.entries else self._read_some()
         if self._fleet.entries:
             self._send(loading=True)
-            if len(self._fleet.entries) >= self._pace.first:
-                self._fleet.load()
-                self._send(loading=True)
         # Listing new names also begins to watch them.
         self._list()
         if not self._names:
             self._notices.open([])
         shown = time.monotonic()
         progress = self._pace.progress
-        read = 0
         with without_collecting():
             for name in self._names:
                 if self._stop.is_set():
@@ -136,11 +136,20 @@ class _Watcher:
                     progress = min(2 * progress, self._pace.progress_limit)
                     self._send(loading=True)
         self._fleet.forget_all_but(self._names)
+        self._fleet.let_go()
         self._due.clear()
         self._send(loading=False)
         self._indexed_at = time.monotonic()
         if read:
             self._fleet.save()
+
+    def _read_some(self) -> int:
+        """Read as many as a screen holds, the newest by name: to watch all takes seconds when there are many."""
+        try:
+            names = self._fleet.names()
+        except StoreError:
+            return 0  # told when they are listed
+        return sum(self._fleet.refresh(name, self._clock()) for name in names[-self._pace.first :])
 
     def _list(self) -> None:
         """The names under the root as they are now; new ones are due, gone ones forgotten."""
@@ -210,10 +219,10 @@ class _Watcher:
         now = self._clock()
         for name in ready:
             del self._due[name]
+            self._turns.take(name, moment)
             self._refresh(name, now, force=True)
 
     def _refresh(self, name: str, now: float, force: bool = False) -> None:
-        self._read_at[name] = time.monotonic()
         if self._fleet.refresh(name, now, force):
             self._news = self._unsaved = True
 
@@ -231,7 +240,7 @@ class _Watcher:
         moment = time.monotonic()
         for name in changed:
             if name not in self._due:
-                self._due[name] = max(moment, self._read_at.get(name, 0.0) + self._pace.session)
+                self._due[name] = self._turns.due(name, moment)
 
     def _post_news(self) -> None:
         since = time.monotonic() - self._posted_at

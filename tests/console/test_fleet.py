@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maestro_tui.console import fleet_order
 from maestro_tui.console.filter import STATUS_WORDS, parse
 from maestro_tui.console.fleet import (
     SILENT_AFTER,
     SORT_COLUMNS,
+    FleetRow,
+    FleetView,
     Sort,
     ago,
     columns_for,
@@ -22,7 +26,7 @@ from maestro_tui.console.fleet import (
     time_words,
     usual_durations,
 )
-from maestro_tui.model.summary import FleetSnapshot, PhaseSummary
+from maestro_tui.model.summary import FleetSnapshot, PhaseSummary, SessionSummary
 from tests.console.fakes import NOW, busy_fleet, fleet, many, owner, session
 
 
@@ -166,3 +170,88 @@ def test_every_session_has_exactly_one_place_and_one_count(kinds: list[tuple[str
     assert all(view.rows[place].session_id == name for name, place in view.positions.items())
     ranks = [STATUS_WORDS.index(row.status) for row in view.rows]
     assert ranks == sorted(ranks)
+
+
+KINDS = ("completed", "failed", "running", "waiting", "new")
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(0, 40), st.sampled_from(KINDS)),
+        st.tuples(st.just("remove"), st.integers(0, 40), st.just("")),
+        st.tuples(st.just("sort"), st.integers(0, 1), st.sampled_from(SORT_COLUMNS)),
+        st.tuples(st.just("filter"), st.just(0), st.sampled_from(("", "status:failed,silent", "s-0001"))),
+        st.tuples(st.just("time"), st.integers(-400, 400), st.just("")),
+    ),
+    max_size=25,
+)
+
+
+def told(view: FleetView) -> tuple[object, ...]:
+    """All that a view shows."""
+    rows = tuple((row.session_id, row.status, row.summary) for row in view.rows)
+    return rows, view.counts, view.strip_width, dict(view.positions), view.known.keys()
+
+
+@given(st.integers(0, 60), STEPS)
+def test_a_view_that_goes_on_from_the_last_is_the_one_made_from_nothing(
+    count: int, steps: list[tuple[str, int, str]]
+) -> None:
+    sessions = dict(many(count).sessions)
+    sort, query, now = Sort(), parse(""), NOW
+    view: FleetView | None = None
+    for what, number, word in steps:
+        if what == "write":
+            name = f"s-{number:05d}"
+            sessions = {**sessions, name: session(name, word, written=number, at=number % 5)}
+        elif what == "remove":
+            sessions = {name: one for name, one in sessions.items() if name != f"s-{number:05d}"}
+        elif what == "sort":
+            sort = Sort(word, bool(number))
+        elif what == "filter":
+            query = parse(word)
+        else:
+            now += number
+        snapshot = FleetSnapshot(root="r", sessions=sessions)
+        view = project(snapshot, query, sort, now, view)
+        fresh = project(snapshot, query, sort, now)
+        assert told(view) == told(fresh)
+        # A look at the silence may come too early, never too late.
+        if fresh.next_silence is not None:
+            assert view.next_silence is not None and view.next_silence <= fresh.next_silence
+
+
+@pytest.mark.parametrize("sort", [Sort(), Sort("session", True), Sort("updated")], ids=str)
+def test_a_change_of_one_session_among_thousands_looks_at_few_others(
+    sort: Sort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = project(many(5_000), sort=sort, now=NOW)
+    looks = 0
+    key = fleet_order._KEYS[sort.column]
+
+    def counted(row: FleetRow) -> Any:
+        nonlocal looks
+        looks += 1
+        return key(row)
+
+    monkeypatch.setitem(fleet_order._KEYS, sort.column, counted)  # type: ignore[arg-type]
+    changed: dict[str, SessionSummary] = {
+        **first.sessions,
+        "s-02500": session("s-02500", "failed", written=1),
+    }
+    second = project(FleetSnapshot(root="r", sessions=changed), sort=sort, now=NOW, previous=first)
+    assert second.rows[second.positions["s-02500"]].status == "failed"
+    assert 0 < looks < 100
+    assert sum(row is not first.known[row.session_id] for row in second.rows) == 1
+
+
+def test_a_key_of_the_filter_orders_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = many(500)
+    first = project(snapshot, now=NOW)
+
+    def never(row: FleetRow) -> Any:
+        raise AssertionError("ordered anew")
+
+    monkeypatch.setitem(fleet_order._KEYS, "attention", never)  # type: ignore[arg-type]
+    second = project(snapshot, parse("s-0001"), now=NOW, previous=first)
+    assert [row.session_id for row in second.rows] == [
+        row.session_id for row in first.rows if "s-0001" in row.session_id
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from textual.widgets import Input
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.fleet import columns_for
 from maestro_tui.console.messages import SnapshotArrived
+from maestro_tui.console.screens import main as main_screen
+from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.console.widgets.bars import Brief, FilterInput, KeyBar, Words
 from maestro_tui.model.summary import FleetSnapshot
@@ -28,6 +32,7 @@ from tests.console.fakes import (
     post,
     session,
 )
+from tests.console.pane_data import until
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
 WIDE, NARROW = (120, 40), (80, 24)
@@ -119,6 +124,30 @@ async def test_scroll_and_cursor_stay_where_they_are_on_screen_in_ten_thousand_r
         assert selected(app) == here and table.cursor - int(table.scroll_y) == offset
 
 
+async def test_the_first_frame_holds_what_the_index_remembers_before_anything_is_read() -> None:
+    remembered = dataclasses.replace(many(100), loading=True)
+    app = console(None, first=remembered)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        assert len(app.main.view.rows) == 100
+        assert app.main.table.rows_painted >= app.main.table.size.height
+        here = selected(app)
+        await pilot.press("down")
+        chosen = selected(app)
+        assert chosen != here
+        await post(app, pilot, many(1_000))
+        assert len(app.main.view.rows) == 1_000 and selected(app) == chosen
+
+
+def test_nothing_heavy_is_imported_before_the_first_frame() -> None:
+    heavy = ("pydantic", "watchfiles", "maestro_tui.store.watch", "maestro_tui.console.widgets.session_pane")
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, maestro_tui.console.run\nprint([m for m in {heavy} if m in sys.modules])"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"
+
+
 async def test_an_update_paints_only_the_row_that_changed() -> None:
     snapshot = many(10_000)
     app = console(snapshot)
@@ -131,6 +160,64 @@ async def test_an_update_paints_only_the_row_that_changed() -> None:
             app, pilot, FleetSnapshot(root=ROOT, sessions={**snapshot.sessions, name: changed}, version=2)
         )
         assert table.rows_painted - painted == 1
+
+
+@pytest.mark.usefixtures("plain_pane")
+async def test_neither_keys_of_the_filter_nor_snapshots_lay_the_screen_out_anew() -> None:
+    snapshot = many(1_200)
+    app = console(snapshot)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("slash")
+        await pilot.pause()
+        layouts: list[object] = []
+        app.screen.screen_layout_refresh_signal.subscribe(app.screen, layouts.append, immediate=True)
+        shown = []
+        for key in ("s", "minus", "0", "0", "3", "backspace", "backspace"):
+            await pilot.press(key)
+            await pilot.pause()
+            shown.append(len(app.main.view.rows))
+            assert app.main.table.max_scroll_y == shown[-1] - app.main.table.size.height
+        assert shown == [1_200, 1_200, 1_200, 1_000, 100, 1_000, 1_200]
+        name = app.main.view.rows[3].session_id
+        changed = dataclasses.replace(snapshot.sessions[name], last_event="something else")
+        await post(
+            app, pilot, FleetSnapshot(root=ROOT, sessions={**snapshot.sessions, name: changed}, version=2)
+        )
+        assert layouts == []
+        # Few enough for one screen: the scrollbar goes, and its column belongs to the rows.
+        await pilot.press(*"00-")
+        await pilot.pause()
+        assert layouts and not app.main.table.show_vertical_scrollbar
+
+
+async def test_the_inspector_follows_when_the_filter_rests_not_at_each_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MainScreen, "at_once", False)
+    monkeypatch.setattr(main_screen, "TYPED_AFTER", 3_600.0)
+    app = console(many(300))
+    async with app.run_test(size=WIDE) as pilot:
+
+        def inspected() -> str | None:
+            summary = getattr(app.main._pane, "summary", None)
+            return summary.session_id if summary is not None else None
+
+        await until(pilot, inspected, 60)
+        first = inspected()
+        await pilot.press("slash")
+        for key in ("s", "minus", *"0012"):
+            await pilot.press(key)
+        await pilot.pause()
+        assert selected(app) != first and inspected() == first
+        monkeypatch.setattr(main_screen, "TYPED_AFTER", 0.01)
+        await pilot.press("7")
+        await until(pilot, lambda: inspected() == "s-00127", 60)
+        # What hides everything does not empty it before it rests either.
+        monkeypatch.setattr(main_screen, "TYPED_AFTER", 3_600.0)
+        await pilot.press("x")
+        await pilot.pause()
+        assert selected(app) is None and inspected() == "s-00127"
 
 
 async def test_time_goes_on_without_snapshots_and_a_session_becomes_silent() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from maestro_tui.model.summary import SessionStatus
 from maestro_tui.store import index as module
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.index import FleetReader, read_all
-from maestro_tui.store.index_file import INDEX, load_index
+from maestro_tui.store.index_file import FIRST, INDEX, first_glance, load_index, save_index
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.summaries import read_summary
 from tests.bench.make_fleet import STATUSES, leave_runner, make_fleet, make_session, without_syncing
@@ -161,6 +162,43 @@ def test_a_damaged_index_is_made_anew_without_a_word(root: Path) -> None:
         found = load_index(root)
         assert found == {} or {name: entry.summary for name, entry in found.items()} == expected
     assert as_read(root) == expected
+
+
+def test_the_first_glance_is_at_those_that_need_attention_and_reads_nothing_else(root: Path) -> None:
+    read_all(root, NOW)
+    some = load_index(root)
+    many = {f"{name}-{n}": replace(one, summary=replace(one.summary, session_id=f"{name}-{n}"))
+            for n in range(9) for name, one in some.items()}  # fmt: skip
+    assert save_index(root, many)
+    whole = load_index(root)
+    seen = first_glance(root)
+    assert seen.loading and len(seen.sessions) == FIRST < len(many)
+    assert list(seen.sessions) == list(whole)[:FIRST]
+    assert all(whole[name].summary == summary for name, summary in seen.sessions.items())
+    assert {str(one.status) for one in seen.sessions.values()} == {
+        "waiting",
+        "failed",
+        "running",
+        "interrupted",
+    }
+
+    raw = (root / INDEX).read_bytes()
+    (root / INDEX).write_bytes(raw[: len(raw) * 3 // 4] + b"damaged")
+    assert first_glance(root).sessions == seen.sessions
+    assert load_index(root) == {}
+
+
+def test_a_first_glance_at_a_damaged_index_shows_what_is_right_or_nothing(root: Path) -> None:
+    read_all(root, NOW)
+    expected = first_glance(root).sessions
+    assert len(expected) == 3 * len(STATUSES)
+    whole = (root / INDEX).read_bytes()
+    chance = random.Random(5)
+    for _ in range(60):
+        (root / INDEX).write_bytes(_garble(whole, chance))
+        assert first_glance(root).sessions in ({}, expected)
+    (root / INDEX).unlink()
+    assert first_glance(root).sessions == {}
 
 
 @pytest.mark.parametrize("kind", ["folder", "link", "pipe", "empty"])

@@ -22,7 +22,7 @@ from maestro_tui.store.index_file import INDEX
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
 from maestro_tui.store.runner_file import start_ticks
-from maestro_tui.store.watch import watch
+from maestro_tui.store.watch import Pace, watch
 from tests.bench.make_fleet import STATUSES, leave_runner, make_session, without_syncing
 
 NOW = 1_900_000_000.0
@@ -149,6 +149,21 @@ def test_sessions_that_begin_while_it_watches_are_all_seen(store: CheckpointStor
         seen.wait(
             lambda snapshot: all(one.last_event == "session: forked" for one in snapshot.sessions.values())
         )
+
+
+def test_without_an_index_some_sessions_are_shown_before_all_are_read(store: CheckpointStore) -> None:
+    for number in range(8):
+        make(store, "paused", f"s-{number}")
+    seen, stop = Seen(), threading.Event()
+
+    def take(snapshot: FleetSnapshot) -> None:
+        seen.take(snapshot)
+        if not snapshot.loading:
+            stop.set()
+
+    watch(store.root, take, stop, pace=Pace(first=3))
+    assert seen.all[0].loading and seen.all[0].sessions.keys() == {"s-5", "s-6", "s-7"}
+    assert len(seen.all[-1].sessions) == 8
 
 
 def test_a_root_that_comes_later_is_noticed(store: CheckpointStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
@@ -49,8 +50,10 @@ VAST = 160
 """From this width on the list has room for requirement, age and owner."""
 PANE_AFTER = 0.3
 """Seconds after which the inspector comes when no session is read yet; the list's first rows go before it."""
-SHOW_AFTER = 0.05
+SHOW_AFTER = 0.12
 """Seconds that the cursor stands still before the inspector follows: laying it out must not hold up the cursor."""
+TYPED_AFTER = 0.3
+"""The same after a key of the filter: the next one comes later than the next press of an arrow key."""
 USUAL_EVERY = 60.0
 """Seconds between two looks at how long phases usually take."""
 
@@ -90,6 +93,8 @@ class MainScreen(Screen[None]):
         self._opening = bool(self._wanted)
         self._phase_of: str | None = None
         self._usual_at = float("-inf")
+        self._settled = False
+        """True once all sessions have been read and shown."""
         self._pane: Widget | None = None
         self._following: Timer | None = None
         self._shown: SessionSummary | None = None
@@ -121,8 +126,7 @@ class MainScreen(Screen[None]):
         self.refresh_view()
         self.refresh_keys()
         self.set_interval(1.0, self.tick)
-        if self.app.is_headless:
-            # Nobody waits for rows, and pictures must not depend on the clock.
+        if self.at_once or self.view.rows:
             self.call_after_refresh(self._bring_pane)
         else:
             self.set_timer(PANE_AFTER, self._bring_pane)
@@ -147,6 +151,11 @@ class MainScreen(Screen[None]):
         return self.size.width >= 100
 
     @property
+    def at_once(self) -> bool:
+        """True where nobody waits and pictures must not depend on the clock: the inspector never lags behind."""
+        return self.app.is_headless
+
+    @property
     def standing(self) -> bool:
         """False while the screen is taken down: its widgets go one after the other, before it does."""
         return self.console.is_running and bool(self.query("#sessions"))
@@ -158,13 +167,17 @@ class MainScreen(Screen[None]):
         now = self.console.clock()
         if now - self._usual_at >= USUAL_EVERY and snapshot.sessions and not snapshot.loading:
             self.usual, self._usual_at = usual_durations(snapshot.sessions.values()), now
-        gone = self.marked - snapshot.sessions.keys()
+        gone = {one for one in self.marked if one not in snapshot.sessions}
         if gone and not snapshot.loading and snapshot.problem is None:
             self.marked -= gone
             self.table.set_marked(self.marked)
         self.refresh_view()
         if self._pane is None:
             self.call_after_refresh(self._bring_pane)
+        if not (self.at_once or snapshot.loading or self._settled):
+            # What was read stays: to look for garbage among ten thousand sessions would stop keys for 50 ms.
+            gc.freeze()
+            self._settled = True
         if self._wanted and self._wanted in self.view.positions:
             self.table.select(self._wanted)
             self._wanted = ""
@@ -185,8 +198,9 @@ class MainScreen(Screen[None]):
         self.query_one(FilterBar).show(self.view, order, len(self.marked))
         self._show_words("#filter-problem", self.query_now.problem, "phase-failed")
         self._show_words("#problem", self.view.problem, "phase-failed")
-        row = self.table.current
-        if self.app.is_headless or not self._shown or not row or row.session_id == self._shown.session_id:
+        row, shown = self.table.current, self._shown
+        same = shown is not None and row is not None and row.session_id == shown.session_id
+        if self.at_once or same or (shown is None and not recall):
             self._show_current()
         # Otherwise the list has said that its cursor stands elsewhere, and the inspector follows.
 
@@ -307,12 +321,15 @@ class MainScreen(Screen[None]):
 
     @on(FleetTable.Highlighted)
     def _highlighted(self) -> None:
-        if self.app.is_headless:
+        if self.at_once:
             self._show_current()
-        elif self._following is None:
-            self._following = self.set_timer(SHOW_AFTER, self._follow)
         else:
-            self._following.reset()
+            self._follow_after(TYPED_AFTER if self.query_one(FilterInput).has_focus else SHOW_AFTER)
+
+    def _follow_after(self, seconds: float) -> None:
+        if self._following is not None:
+            self._following.stop()
+        self._following = self.set_timer(seconds, self._follow)
 
     def _follow(self) -> None:
         self._following = None
@@ -331,6 +348,8 @@ class MainScreen(Screen[None]):
         if message.value != self.query_now.text:
             self.query_now = parse(message.value)
             self.refresh_view(recall=True)
+            if self._following is not None:
+                self._follow_after(TYPED_AFTER)
 
     @on(FilterInput.Left)
     def _filter_left(self, message: FilterInput.Left) -> None:

@@ -11,7 +11,9 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -76,6 +78,9 @@ class HeaderBar(Widget):
 class FilterInput(Input):
     """The filter's text; `escape`, `enter` and `down` give the focus back to the list."""
 
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
+    """As of every widget, but a longer text makes the line no wider: no key lays out the screen anew."""
+
     class Left(Message):
         """The operator is done with the filter; `clear` when it is to be taken away."""
 
@@ -105,6 +110,9 @@ class FilterBar(Horizontal):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self._text = text
+        self._parts: list[str] = []
+        self._room = 0
+        self._typing = False
 
     def compose(self) -> ComposeResult:
         """The sign, the text, the numbers."""
@@ -125,9 +133,25 @@ class FilterBar(Horizontal):
             parts.append(f"{marked} marked")
         if order:
             parts.append(order)
+        total = f"{view.total:,}"
         if len(view.rows) != view.total:
-            parts.append(f"{len(view.rows):,} of {view.total:,}")
-        self.query_one("#shown", Words).show(Text(" · ".join(parts) + "  " if parts else ""))
+            parts.append(f"{len(view.rows):>{len(total)},} of {total}")
+        self._parts, self._room = parts, len(f"{total} of {total}  ")
+        self._say()
+
+    def on_descendant_focus(self) -> None:
+        """The numbers change with each key that comes now; their room is made once, before."""
+        self._typing = True
+        self._say()
+
+    def on_descendant_blur(self) -> None:
+        """Only what is said takes room."""
+        self._typing = False
+        self._say()
+
+    def _say(self) -> None:
+        words = " · ".join(self._parts) + "  " if self._parts else ""
+        self.query_one("#shown", Words).show(Text(words.rjust(self._room if self._typing else 0)))
 
 
 class Words(Widget):
@@ -149,7 +173,10 @@ class Words(Widget):
     def show(self, text: Text) -> None:
         """Say something else."""
         if text != self._words or text.spans != self._words.spans:
-            layout = text.plain != self._words.plain
+            width, height = self.styles.width, self.styles.height
+            layout = (height is not None and height.is_auto and text.plain != self._words.plain) or (
+                width is not None and width.is_auto and text.cell_len != self._words.cell_len
+            )
             self._words = text
             self.refresh(layout=layout)
 

@@ -33,6 +33,7 @@ from maestro_tui.console.fleet import (
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import fit, fit_right, shorten_middle
 from maestro_tui.console.place import Place, follow, in_sight
+from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.palette import palette
 
 _URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
@@ -107,7 +108,7 @@ class FleetTable(ScrollView, can_focus=True):
             self._strips.clear()
         self._anchor(old, recall)
         if len(view.rows) != len(old.rows) or view.strip_width != old.strip_width or not view.rows:
-            self.virtual_size = Size(self.size.width, len(view.rows))
+            self._hold(len(view.rows))
             self.refresh()
         else:
             self._refresh_changed(old)
@@ -175,8 +176,11 @@ class FleetTable(ScrollView, can_focus=True):
         if top != int(self.scroll_y):
             self._scroll_top(top, total)
 
+    def _hold(self, total: int) -> None:
+        hold(self, Size(self.size.width, total))
+
     def _scroll_top(self, top: int, total: int) -> None:
-        self.virtual_size = Size(self.size.width, total)
+        self._hold(total)
         self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
 
     def action_move(self, step: int) -> None:
@@ -202,7 +206,7 @@ class FleetTable(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self.virtual_size = Size(self.size.width, len(self.view.rows))
+        self._hold(len(self.view.rows))
         self._keep_visible(len(self.view.rows))
 
     # ── Painting ──────────────────────────────────────────────────────────────────────────────────────────

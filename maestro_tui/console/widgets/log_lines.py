@@ -21,6 +21,7 @@ from textual.strip import Strip
 
 from maestro_tui.console.log_window import LogWindow, Scan, Scanned
 from maestro_tui.console.widgets.log_painting import line_segments, wrapped
+from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.palette import finished, palette
 from maestro_tui.model.text import clean
 from maestro_tui.store.logs import LogLine
@@ -272,7 +273,7 @@ class LogLines(ScrollView, can_focus=True):
         extra = height - self._rows_that_fit(height) if self.wrap and rows else 0
         self._pinning = True
         try:
-            self.virtual_size = Size(0 if self.wrap else self._widest, rows + extra)
+            hold(self, Size(0 if self.wrap else self._widest, rows + extra))
             self._layout_key = ()
             if self.following:
                 self._scroll(self.max_scroll_y)

@@ -19,6 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maestro_tui.console.lines import Line
+from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.palette import finished, palette
 
 
@@ -97,7 +98,7 @@ class RowsView(ScrollView, can_focus=True):
         old_key, old_cursor = self.cursor_key, self.cursor
         self._lines = new
         self._places = {item.key: index for index, item in enumerate(new)}
-        self.virtual_size = Size(max((item.width for item in new), default=0), len(new))
+        hold(self, Size(max((item.width for item in new), default=0), len(new)))
         self._refresh_matches()
         if home:
             self.set_reactive(RowsView.cursor, 0)
