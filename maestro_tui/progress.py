@@ -84,6 +84,8 @@ class Progress:
                 # A spent budget is told by an event of its own, with the way on.
                 if data.get("status") != "pending":
                     self._say("⊘", f"{phase} {number} cancelled")
+            case "advice_failed":
+                self._say("›", clean(data.get("reason", ""), 600))
             case "budget_spent":
                 self._say("‖", f"{phase} {number} stopped · {clean(data.get('reason', ''), 600)}")
             case "breaker_opened":

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from maestro_tui.engine.attempts import JOURNAL
-from maestro_tui.engine.drive import operator_name
 from maestro_tui.engine.sinks import SessionJournal
+from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
     BlueprintChoice,

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from maestro_tui.engine.attempts import JOURNAL
-from maestro_tui.engine.drive import operator_name
 from maestro_tui.engine.report import plan_document, session_document
 from maestro_tui.engine.sinks import SessionJournal
+from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.text import clean, format_duration
 from maestro_tui.store.hive_folder import why_not_run

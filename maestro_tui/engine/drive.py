@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import shutil
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+from maestro_tui.engine.advice import classified
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.attempts import JOURNAL, lost_spending
 from maestro_tui.engine.feedback import feedback_of
@@ -19,6 +17,7 @@ from maestro_tui.engine.ledger import Ledger
 from maestro_tui.engine.questions import Asking
 from maestro_tui.engine.receipts import REDONE_KINDS
 from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
+from maestro_tui.engine.situation import Situation, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
@@ -29,7 +28,7 @@ from maestro_tui.model.context import (
 )
 from maestro_tui.model.errors import FencedError, HeldError, MaestroError, PlanError, StoreError
 from maestro_tui.model.events import Event
-from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, plan
+from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request
 from maestro_tui.model.policy import BreakerState
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
@@ -45,38 +44,6 @@ from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace import Workspace
 
 HEARTBEAT_SECONDS = 2.0
-
-
-def operator_name() -> str:
-    """The name under which this person's decisions are recorded."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Where a session stands on disk, and the workflow and workspace to go on with."""
-
-    head: Checkpoint
-    workflow: Workflow
-    workspace: Path
-    open_attempts: Mapping[str, int]
-    highest_attempts: Mapping[str, int]
-    now: datetime
-
-    def plan(self, request: Request) -> Plan:
-        """The plan for a request from here."""
-        return plan(
-            self.workflow,
-            self.head.context,
-            request,
-            basis=self.head.sha256,
-            interrupted=self.open_attempts,
-            attempts=self.highest_attempts,
-            now=self.now,
-        )
 
 
 class Drive:
@@ -117,6 +84,8 @@ class Drive:
             if started:
                 self._journal.event("session_started", data={"workflow": situation.workflow.name})
             if self._recover_spending(situation):
+                situation = self._situation()
+            if await self._classify(situation):
                 situation = self._situation()
             request, changed = self._persist(request, situation)
             if changed:
@@ -191,6 +160,28 @@ class Drive:
                 head = head.with_spent(name, usage)
                 head = head.model_copy(update={"recovered": {**head.recovered, name: number}})
             return head
+
+        self._commit_context(change)
+        return True
+
+    async def _classify(self, situation: Situation) -> bool:
+        """Let the workflow's advisor classify the requirement, once per session; True when it did."""
+        context = situation.head.context
+        try:
+            found = await classified(situation.workflow, context, self._team.advisors)
+        except MaestroError as error:
+            reason = (
+                f"The advisor could not classify the requirement: {clean(error, 400)} The rules' word stands."
+            )
+            self._journal.event("advice_failed", data={"reason": reason})
+            return False
+        if found is None:
+            return False
+        decision, usage = found
+
+        def change(head: TeamExecutionContext) -> TeamExecutionContext:
+            decisions = (*head.session_decisions, decision.model_copy(update={"at": self._team.now()}))
+            return head.model_copy(update={"session_decisions": decisions, "usage": head.usage.plus(usage)})
 
         self._commit_context(change)
         return True

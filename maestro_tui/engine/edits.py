@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from maestro_tui.engine.contracts import check_contract, check_outputs
 from maestro_tui.engine.decisions import REASON_LIMIT, tell
-from maestro_tui.engine.drive import Situation, operator_name
+from maestro_tui.engine.situation import Situation, operator_name
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import Artifact, ContractCheck, Edit, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.errors import PlanError

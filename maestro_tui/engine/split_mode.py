@@ -9,11 +9,12 @@ from typing import Any
 from maestro_tui.config import find_workflow
 from maestro_tui.engine import decisions
 from maestro_tui.engine.attempts import begun_attempts
-from maestro_tui.engine.drive import Drive, Situation, operator_name
+from maestro_tui.engine.drive import Drive
 from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, first_context
 from maestro_tui.engine.questions import answer
 from maestro_tui.engine.sinks import Listener
+from maestro_tui.engine.situation import Situation, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
 from maestro_tui.model.context import (

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from maestro_tui.engine.advice import AttemptAdvisor, MakeAdvisor, advisor_of
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint, choose
 from maestro_tui.engine.classification import classification_of
 from maestro_tui.engine.contracts import check_contract, check_outputs, judge, measure_quality
-from maestro_tui.engine.ledger import budget_sentence
+from maestro_tui.engine.handover import handed_over
+from maestro_tui.engine.ledger import BudgetSpent, budget_sentence
 from maestro_tui.engine.performing import Gathered, Performing
 from maestro_tui.engine.persona_port import PhaseSink
 from maestro_tui.model.context import (
@@ -27,7 +30,7 @@ from maestro_tui.model.context import (
 from maestro_tui.model.fingerprint import fingerprint, inputs_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase, Workflow
-from maestro_tui.performers.port import Performer
+from maestro_tui.performers.port import Performer, Task
 from maestro_tui.performers.registry import performer_for
 from maestro_tui.store.workspace import FileChange, Tree
 
@@ -46,8 +49,10 @@ class TeamExecutionEngineV2:
         performers: Callable[[Persona], Performer] = performer_for,
         clock: Callable[[], float] = time.time,
         retry_delay_seconds: float | None = None,
+        advisors: MakeAdvisor = advisor_of,
     ) -> None:
         self._performers = performers
+        self.advisors = advisors
         self.clock = clock
         self._retry_delay = retry_delay_seconds
 
@@ -59,6 +64,10 @@ class TeamExecutionEngineV2:
         """Make sure that every named phase has a team. Raises `InputError` before anything runs."""
         for name in names:
             for persona in self.blueprint(workflow, workflow.phase(name), context).personas:
+                self._performers(persona)
+        if workflow.advisor is not None:
+            self.advisors(workflow.advisor)
+            for persona in workflow.personas:
                 self._performers(persona)
 
     def blueprint(self, workflow: Workflow, phase: Phase, context: TeamExecutionContext) -> Blueprint:
@@ -80,23 +89,33 @@ class TeamExecutionEngineV2:
         started = self.now()
         inputs = inputs_of(attempt.workflow, attempt.context, phase.name)
         blueprint = self.blueprint(attempt.workflow, phase, attempt.context)
-        sink.event(
-            "blueprint_selected",
-            personas=[persona.name for persona in blueprint.personas],
-            mode=blueprint.mode,
-            choice=blueprint.decision.choice,
-            decided_by=blueprint.decision.decided_by,
-        )
+        advisor = AttemptAdvisor(attempt, sink, self.advisors)
         before = await asyncio.to_thread(attempt.workspace.snapshot, f"{phase.name}/{attempt.number}/before")
-        work = Gathered(decisions=[blueprint.decision.model_copy(update={"at": started})])
+        work = Gathered()
         left = attempt.ledger.left_seconds(attempt.workflow, attempt.context, phase.name)
         limit = min((one for one in (phase.timeout_seconds, left) if one is not None), default=None)
         try:
             async with asyncio.timeout(limit) as scope:
+                blueprint = await advisor.blueprint(blueprint)
+                contracts, decision = await advisor.contracts()
+                if contracts:
+                    phase = phase.model_copy(update={"contracts": contracts})
+                    attempt = replace(attempt, phase=phase)
+                made = (blueprint.decision, decision)
+                work.decisions += [one.model_copy(update={"at": started}) for one in made if one is not None]
+                sink.event(
+                    "blueprint_selected",
+                    personas=[persona.name for persona in blueprint.personas],
+                    mode=blueprint.mode,
+                    choice=blueprint.decision.choice,
+                    decided_by=blueprint.decision.decided_by,
+                )
                 performing = Performing(
                     attempt, blueprint, sink, self._performers, work, before, self._retry_delay
                 )
                 await performing.run()
+        except BudgetSpent as error:
+            work.error = PhaseError(kind="budget", message=str(error))
         except TimeoutError:
             if not scope.expired() or limit is None:
                 raise
@@ -112,6 +131,9 @@ class TeamExecutionEngineV2:
                 count=len(artifacts),
                 paths=[artifact.path for artifact in artifacts[:50]],
             )
+        if work.error is None:
+            await _review(advisor, attempt, blueprint, work, artifacts)
+        work.usage = work.usage.plus(advisor.usage)
         return await self._measure(attempt, blueprint, work, artifacts, inputs, started, sink)
 
     async def _measure(
@@ -180,6 +202,34 @@ class TeamExecutionEngineV2:
             error=error,
             personas=tuple(persona.name for persona in blueprint.personas),
         )
+
+
+async def _review(
+    advisor: AttemptAdvisor,
+    attempt: Attempt,
+    blueprint: Blueprint,
+    work: Gathered,
+    artifacts: tuple[Artifact, ...],
+) -> None:
+    """Add the advisor's opinion of the work, where it is asked for one: kept with the outputs, never a measure."""
+    task = Task(
+        session_id=attempt.context.session_id,
+        phase=attempt.phase,
+        attempt=attempt.number,
+        persona=blueprint.personas[0],
+        requirement=attempt.context.requirement,
+        workspace=attempt.workspace.path,
+        scratch=attempt.scratch,
+        context=handed_over(attempt, work.outputs),
+    )
+    try:
+        review = await advisor.review(task, work.outputs, artifacts)
+    except BudgetSpent as error:
+        work.error = PhaseError(kind="budget", message=str(error))
+        return
+    if review:
+        work.opinions.append(float(review["opinion"]))
+        work.outputs["review"] = review
 
 
 def _status(error: PhaseError | None) -> PhaseStatus:

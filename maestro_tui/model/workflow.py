@@ -18,6 +18,8 @@ from maestro_tui.model.policy import RETRY_DELAY_SECONDS, Breaker, Budget, Limit
 from maestro_tui.model.text import clean, name_problem
 
 Mode = Literal["sequential", "parallel", "collaborative"]
+Question = Literal["classification", "blueprint", "contracts", "review"]
+"""What a team may ask its advisor."""
 
 ALIASES: Mapping[str, str] = {
     "requirement_analysis": "requirements",
@@ -196,6 +198,8 @@ class Workflow(_Noun):
     """Who may be chosen for phases that name no persona of their own."""
     advisor: Persona | None = None
     """The model (performer `llm`) that answers the team's own questions; None leaves them to rules."""
+    advice: tuple[Question, ...] = ("classification", "blueprint")
+    """What the advisor is asked. Contracts that it proposes bind; its review is an opinion."""
     budget: Budget | None = None
     """For the whole session."""
 

@@ -1,0 +1,171 @@
+"""Puts the team's own questions to the workflow's advisor; where it fails or there is none, rules answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from maestro_tui.engine.attempt import Attempt
+from maestro_tui.engine.blueprints import Blueprint, blueprint_of, candidates_of
+from maestro_tui.engine.classification import ABOUT
+from maestro_tui.engine.ledger import BudgetSpent
+from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
+from maestro_tui.model.context import Artifact, Decision, TeamExecutionContext, Usage
+from maestro_tui.model.contract import Contract
+from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.text import clean
+from maestro_tui.model.workflow import Persona, Question, Workflow
+from maestro_tui.performers.port import Port, Task
+
+if TYPE_CHECKING:
+    from maestro_tui.performers.advisor import Advice, Advisor
+
+A = TypeVar("A", bound=BaseModel)
+MakeAdvisor = Callable[[Persona], "Advisor"]
+
+
+def advisor_of(persona: Persona) -> Advisor:
+    """The advisor that a persona names. Raises `InputError` when its options, key or extra are missing."""
+    from maestro_tui.performers.advisor import Advisor
+
+    return Advisor(persona)
+
+
+def asks(workflow: Workflow, question: Question) -> Persona | None:
+    """Who is asked this question; None when rules answer it."""
+    return workflow.advisor if question in workflow.advice else None
+
+
+async def classified(
+    workflow: Workflow, context: TeamExecutionContext, make: MakeAdvisor
+) -> tuple[Decision, Usage] | None:
+    """The model's classification of the requirement and what it took; None when it need not be asked.
+
+    Raises `MaestroError` when it fails: then the rules' classification stays.
+    """
+    persona = asks(workflow, "classification")
+    known = [one for one in context.session_decisions if one.about == ABOUT]
+    if persona is None or (known and known[-1].decided_by != "rules"):
+        return None
+    advice = await make(persona).classify(context.requirement)
+    answer = advice.answer
+    return Decision(
+        about=ABOUT,
+        choice=f"{answer.type}, {answer.complexity}, {answer.parallelizability}",
+        rationale=answer.rationale,
+        alternatives=tuple(one.choice for one in known),
+        score=answer.confidence,
+        decided_by=advice.decided_by,
+        details=answer.model_dump(mode="json", exclude={"rationale"}),
+    ), advice.usage
+
+
+class AttemptAdvisor:
+    """The advisor within one attempt: what it spends counts for the phase, and a spent budget ends the attempt."""
+
+    def __init__(self, attempt: Attempt, sink: PhaseSink, make: MakeAdvisor) -> None:
+        self._attempt, self._sink, self._make = attempt, sink, make
+        self.usage = Usage()
+
+    async def blueprint(self, by_rules: Blueprint) -> Blueprint:
+        """The model's choice of a team, or the rules' where the workflow or the operator chose, or it fails."""
+        attempt, phase = self._attempt, self._attempt.phase
+        persona = asks(attempt.workflow, "blueprint")
+        if persona is None or by_rules.decision.decided_by != "rules":
+            return by_rules
+        candidates = candidates_of(phase, attempt.workflow.personas)
+        advice = await self._ask(
+            persona,
+            "choose a blueprint",
+            lambda advisor, port: advisor.choose_blueprint(
+                phase, candidates, attempt.context.requirement, port
+            ),
+        )
+        if advice is None:
+            return by_rules
+        answer, named = advice.answer, {one.name: one for one in candidates}
+        return blueprint_of(
+            phase,
+            [named[name] for name in answer.personas],
+            phase.mode or answer.mode,
+            rationale=answer.rationale,
+            decided_by=advice.decided_by,
+            alternatives=(by_rules.decision.choice, *answer.alternatives),
+            score=answer.score,
+        )
+
+    async def contracts(self) -> tuple[tuple[Contract, ...], Decision | None]:
+        """What the model says the phase must deliver, where the workflow says nothing of it, and the decision."""
+        phase = self._attempt.phase
+        persona = asks(self._attempt.workflow, "contracts")
+        if persona is None or phase.globs:
+            return (), None
+        advice = await self._ask(
+            persona,
+            "propose a contract",
+            lambda advisor, port: advisor.propose_contract(phase, self._attempt.context.requirement, port),
+        )
+        if advice is None or not advice.answer.contracts:
+            return (), None
+        contracts = tuple(advice.answer.contracts)
+        decision = Decision(
+            phase=phase.name,
+            about="contract",
+            choice="; ".join(f"{one.name}: {', '.join(one.deliverables)}" for one in contracts),
+            rationale=advice.answer.rationale,
+            decided_by=advice.decided_by,
+        )
+        return contracts, decision
+
+    async def review(
+        self, task: Task, outputs: dict[str, Any], artifacts: tuple[Artifact, ...]
+    ) -> dict[str, Any]:
+        """`{opinion, findings, summary, by}` of what the phase left; empty when nobody is asked or it fails."""
+        persona = asks(self._attempt.workflow, "review")
+        if persona is None:
+            return {}
+        advice = await self._ask(
+            persona, "review the work", lambda advisor, port: advisor.review(task, outputs, artifacts, port)
+        )
+        if advice is None:
+            return {}
+        return {**advice.answer.model_dump(mode="json"), "by": advice.decided_by}
+
+    async def _ask(
+        self,
+        persona: Persona,
+        what: str,
+        question: Callable[[Advisor, Port], Awaitable[Advice[A]]],
+    ) -> Advice[A] | None:
+        attempt, name = self._attempt, self._attempt.phase.name
+
+        def spend(usage: Usage) -> str | None:
+            attempt.ledger.note(name, persona.name, (what, 1), usage)
+            return attempt.ledger.overspent(attempt.workflow, attempt.context, name, persona)
+
+        scope = asyncio.timeout(persona.timeout_seconds)
+        port = PersonaPort(persona.name, self._sink, spend, scope, {"step": what, "attempt_try": 1})
+        try:
+            async with scope:
+                advice = await question(self._make(persona), port)
+        except TimeoutError as error:
+            self.usage = self.usage.plus(port.spent)
+            if port.over is not None:
+                raise BudgetSpent(port.over) from error
+            self._failed(persona, f"The advisor had no time left to {what}; it goes on without.")
+            return None
+        except MaestroError as error:
+            self.usage = self.usage.plus(port.spent)
+            self._failed(persona, f"The advisor could not {what}: {clean(error, 400)} It goes on without.")
+            return None
+        used = port.spent.covering(advice.usage)
+        port.note(used)
+        self.usage = self.usage.plus(used)
+        return advice
+
+    def _failed(self, persona: Persona, sentence: str) -> None:
+        self._sink.event("advice_failed", persona=persona.name, reason=sentence)
+        self._sink.line(persona.name, "engine", sentence)
