@@ -20,15 +20,19 @@ pytestmark = pytest.mark.agents
 class Run:
     """One finished `maestro-tui run`."""
 
-    def __init__(self, folder: Path, agent: str, server: ModelServer, programs: Path) -> None:
+    def __init__(
+        self, folder: Path, agent: str, server: ModelServer, programs: Path, more: str = "", **further: Any
+    ) -> None:
         self.workspace = folder / "project"
         self.workspace.mkdir()
         self._root = folder / "checkpoints"
-        given = ", ".join(f"{key} = {json.dumps(value)}" for key, value in options(agent, server).items())
+        given = ", ".join(
+            f"{key} = {json.dumps(value)}" for key, value in {**options(agent, server), **further}.items()
+        )
         (self.workspace / "maestro.toml").write_text(
             'name = "one-file"\n[[phases]]\nname = "implementation"\ndeliverables = ["made.txt"]\n'
             '[[phases.personas]]\nname = "writer"\nperformer = "agent_cli"\n'
-            f'options = {{ {given} }}\nenv = ["{KEYS[agent]}"]\n'
+            f'options = {{ {given} }}\nenv = ["{KEYS[agent]}"]\n{more}\n'
         )
         words = ["run", "Write the file made.txt", "--workspace", str(self.workspace), "--trust"]
         self.done = subprocess.run(
@@ -93,3 +97,24 @@ def test_an_agent_that_only_claims_to_have_written_the_file_misses_its_contract(
     assert "made.txt" in run.result["error"]["message"]
     # What it said is kept; that it said so changes nothing.
     assert run.result["outputs"] == {"text": SAID}
+
+
+def test_a_budget_that_claude_has_spent_pauses_the_session(tmp_path: Path, real_agents: Path) -> None:
+    file = tmp_path / "project" / "made.txt"
+    with serving("claude", [writes("claude", file), Say(SAID)]) as server:
+        run = Run(tmp_path, "claude", server, real_agents, "budget = { cost_usd = 0.0001 }")
+    assert run.done.returncode == 3, run.done.stdout + run.done.stderr
+    (spent,) = run.told("budget_spent")
+    assert "budget" in json.dumps(spent)
+    assert run.told("usage_reported")[-1]["data"]["cost_usd"] > 0.0001
+
+
+def test_claude_that_is_denied_its_tool_fails_the_phase_with_what_was_denied(
+    tmp_path: Path, real_agents: Path
+) -> None:
+    file = tmp_path / "project" / "made.txt"
+    with serving("claude", [writes("claude", file), Say(SAID)]) as server:
+        run = Run(tmp_path, "claude", server, real_agents, permission_mode="plan")
+    assert run.done.returncode == 1
+    assert "was not allowed to use Write (made.txt)" in run.result["error"]["message"]
+    assert any(record["data"].get("denied") for record in run.told("tool_called"))
