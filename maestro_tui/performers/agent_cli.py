@@ -272,7 +272,9 @@ class AgentCliPerformer:
                     usage=transcript.usage,
                 ) from error
         decisions: tuple[Decision, ...] = ()
-        summary = clean(next((line for line in said.splitlines() if line.strip()), ""), 300)
+        told = outputs.get("summary")
+        lines = (told if isinstance(told, str) else said).splitlines()
+        summary = clean(next((line for line in lines if line.strip()), ""), 300)
         if transcript.denied:
             summary = f"{summary} (not allowed: {transcript.denials})".strip()
             decisions = (

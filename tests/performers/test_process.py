@@ -87,6 +87,21 @@ async def test_stdin_is_closed() -> None:
     assert lines == [("out", "nothing")] and outcome.ok
 
 
+async def test_a_file_given_as_stdin_is_read_whole(tmp_path: Path) -> None:
+    file = tmp_path / "prompt"
+    file.write_bytes(b"x" * 300_000)
+    lines: list[str] = []
+    with file.open("rb") as stdin:
+        outcome = await run_process(
+            ["wc", "-c"],
+            cwd=tmp_path,
+            env=child_environment(),
+            on_line=lambda text, stream: lines.append(text),
+            stdin=stdin,
+        )
+    assert outcome.ok and lines == ["300000"]
+
+
 async def test_a_signal_is_told_as_a_signal() -> None:
     outcome, _ = await run("sh", "-c", "kill -9 $$")
     assert outcome.signal == signal.SIGKILL and outcome.exit_code is None

@@ -40,6 +40,8 @@ def invoke(call: Call) -> Invocation:
     # An update in the middle of the work would exchange the program under it.
     environment = {"DISABLE_AUTOUPDATER": "1"}
     if options.base_url:
+        # Who has a model of their own does not expect reports and statistics to go elsewhere.
+        environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
         environment["ANTHROPIC_BASE_URL"] = options.base_url
     return Invocation((*arguments, *options.extra_args), environment)
 

@@ -39,7 +39,7 @@ def invoke(call: Call) -> Invocation:
             fields["env_key"] = call.key_variable
         provider = ", ".join(f"{key} = {json.dumps(value)}" for key, value in fields.items())
         arguments += ["-c", f"model_providers.{_PROVIDER}={{{provider}}}"]
-        arguments += ["-c", f"model_provider={json.dumps(_PROVIDER)}"]
+        arguments += ["-c", f"model_provider={json.dumps(_PROVIDER)}", "-c", "analytics.enabled=false"]
     if options.schema_ is not None:
         schema = call.scratch / "answer.schema.json"
         schema.write_text(json.dumps(options.schema_), encoding="utf-8")

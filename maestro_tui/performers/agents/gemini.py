@@ -38,7 +38,10 @@ def invoke(call: Call) -> Invocation:
         # keeps the user's Google login away from that address.
         home = call.scratch / "gemini"
         (home / ".gemini").mkdir(mode=0o700, parents=True)
-        settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+        settings = {
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "privacy": {"usageStatisticsEnabled": False},
+        }
         (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         environment = {"GOOGLE_GEMINI_BASE_URL": options.base_url, "GEMINI_CLI_HOME": str(home)}
     return Invocation((*arguments, *options.extra_args), environment)

@@ -36,6 +36,16 @@ def real_agents() -> Path:
         pytest.skip(f"{error}.")
 
 
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an agent would fetch or report elsewhere meets a closed port."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        for form in (name, name.lower()):
+            monkeypatch.setenv(form, "http://127.0.0.1:9")
+    for form in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(form, "127.0.0.1,localhost")
+
+
 @pytest.fixture
 def replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Put a program of that name on PATH that prints `stream` and then does `then` (Python).

@@ -69,10 +69,9 @@ def _install(npm: str, folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise NotInstalled(f"npm did not install the real agents within {SECONDS:g} s") from error
     if done.returncode != 0:
-        last = next(
-            (line for line in reversed(done.stderr.splitlines()) if line.strip()), "it gave no reason"
-        )
-        raise NotInstalled(f"npm could not install the real agents: {last.strip()[:300]}")
+        said = [line.removeprefix("npm error").strip() for line in done.stderr.splitlines()]
+        reason = "; ".join(line for line in said[:3] if line) or "it gave no reason"
+        raise NotInstalled(f"npm could not install the real agents: {reason[:300]}")
 
 
 if __name__ == "__main__":

@@ -217,9 +217,10 @@ SCHEMA = {"type": "object", "properties": {"score": {"type": "number"}}, "requir
 async def test_a_structured_answer_becomes_the_outputs_and_its_score_an_opinion(
     tmp_path: Path, replay: Replay
 ) -> None:
-    folder = replay("claude", lines(claude_result("{}", structured_output={"score": 0.9, "text": "good"})))
+    folder = replay("claude", lines(claude_result("{}", structured_output={"score": 0.9, "summary": "good"})))
     result = await perform(tmp_path, persona("claude", options={"schema": SCHEMA}))
-    assert result.outputs == {"score": 0.9, "text": "good"} and result.metrics == {"opinion": 0.9}
+    assert result.outputs == {"score": 0.9, "summary": "good"} and result.metrics == {"opinion": 0.9}
+    assert result.summary == "good"
     assert json.loads(after(arguments(folder), "--json-schema")) == SCHEMA
 
 

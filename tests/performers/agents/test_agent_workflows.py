@@ -17,18 +17,27 @@ from tests.performers.agents.real import AGENTS, CONTENT, KEYS, SAID, options, s
 pytestmark = pytest.mark.agents
 
 
-class Run:
-    """One finished `maestro-tui run`."""
+def member(name: str, agent: str, server: ModelServer, more: str = "", **further: Any) -> str:
+    """The TOML of a persona that this agent carries out."""
+    given = ", ".join(
+        f"{key} = {json.dumps(value)}" for key, value in {**options(agent, server), **further}.items()
+    )
+    return (
+        f'[[phases.personas]]\nname = "{name}"\nperformer = "agent_cli"\n'
+        f'options = {{ {given} }}\nenv = ["{KEYS[agent]}"]\n{more}\n'
+    )
 
-    def __init__(self, folder: Path, agent: str, server: ModelServer, programs: Path) -> None:
+
+class Run:
+    """One finished `maestro-tui run` of a workflow with one phase, which has to deliver `made.txt`."""
+
+    def __init__(self, folder: Path, programs: Path, *members: str, mode: str = "sequential") -> None:
         self.workspace = folder / "project"
         self.workspace.mkdir()
         self._root = folder / "checkpoints"
-        given = ", ".join(f"{key} = {json.dumps(value)}" for key, value in options(agent, server).items())
         (self.workspace / "maestro.toml").write_text(
-            'name = "one-file"\n[[phases]]\nname = "implementation"\ndeliverables = ["made.txt"]\n'
-            '[[phases.personas]]\nname = "writer"\nperformer = "agent_cli"\n'
-            f'options = {{ {given} }}\nenv = ["{KEYS[agent]}"]\n'
+            f'name = "one-file"\n[[phases]]\nname = "implementation"\ndeliverables = ["made.txt"]\n'
+            f'mode = "{mode}"\n{"".join(members)}'
         )
         words = ["run", "Write the file made.txt", "--workspace", str(self.workspace), "--trust"]
         self.done = subprocess.run(
@@ -40,7 +49,7 @@ class Run:
             env={
                 **os.environ,
                 "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-                KEYS[agent]: "a-key-for-loopback",
+                **dict.fromkeys(KEYS.values(), "a-key-for-loopback"),
             },
         )
 
@@ -69,7 +78,7 @@ def test_a_phase_is_carried_out_by_a_real_agent_and_its_file_is_measured(
 ) -> None:
     file = tmp_path / "project" / "made.txt"
     with serving(agent, [writes(agent, file), Say(SAID)]) as server:
-        run = Run(tmp_path, agent, server, real_agents)
+        run = Run(tmp_path, real_agents, member("writer", agent, server))
     assert run.done.returncode == 0, run.done.stdout + run.done.stderr
     assert file.read_text() == CONTENT
     assert run.result["status"] == "completed" and run.result["outputs"] == {"text": SAID}
@@ -87,9 +96,53 @@ def test_an_agent_that_only_claims_to_have_written_the_file_misses_its_contract(
     tmp_path: Path, real_agents: Path, agent: str
 ) -> None:
     with serving(agent, [Say(SAID)]) as server:
-        run = Run(tmp_path, agent, server, real_agents)
+        run = Run(tmp_path, real_agents, member("writer", agent, server))
     assert run.done.returncode == 1
     assert run.result["status"] == "failed" and run.result["error"]["kind"] == "contract"
     assert "made.txt" in run.result["error"]["message"]
     # What it said is kept; that it said so changes nothing.
     assert run.result["outputs"] == {"text": SAID}
+
+
+def test_a_budget_that_claude_has_spent_pauses_the_session(tmp_path: Path, real_agents: Path) -> None:
+    file = tmp_path / "project" / "made.txt"
+    with serving("claude", [writes("claude", file), Say(SAID)]) as server:
+        run = Run(tmp_path, real_agents, member("writer", "claude", server, "budget = { cost_usd = 0.0001 }"))
+    assert run.done.returncode == 3, run.done.stdout + run.done.stderr
+    (spent,) = run.told("budget_spent")
+    assert "budget" in json.dumps(spent)
+    assert run.told("usage_reported")[-1]["data"]["cost_usd"] > 0.0001
+
+
+def test_claude_that_is_denied_its_tool_fails_the_phase_with_what_was_denied(
+    tmp_path: Path, real_agents: Path
+) -> None:
+    file = tmp_path / "project" / "made.txt"
+    with serving("claude", [writes("claude", file), Say(SAID)]) as server:
+        run = Run(tmp_path, real_agents, member("writer", "claude", server, permission_mode="plan"))
+    assert run.done.returncode == 1
+    assert "was not allowed to use Write (made.txt)" in run.result["error"]["message"]
+    assert any(record["data"].get("denied") for record in run.told("tool_called"))
+
+
+def test_one_agent_writes_another_reviews_without_writing_and_the_first_revises(
+    tmp_path: Path, real_agents: Path
+) -> None:
+    file, forbidden = tmp_path / "project" / "made.txt", tmp_path / "project" / "review.txt"
+    revised, comment = "I took it up.", "The file names no date."
+    with (
+        serving("claude", [writes("claude", file), Say(SAID), Say(revised)]) as author,
+        serving("codex", [writes("codex", forbidden), Say(comment)]) as colleague,
+    ):
+        run = Run(
+            tmp_path,
+            real_agents,
+            member("writer", "claude", author),
+            member("reviewer", "codex", colleague),
+            mode="collaborative",
+        )
+        told_author = str([request.body for request in author.requests])
+    assert run.done.returncode == 0, run.done.stdout + run.done.stderr
+    assert file.exists() and not forbidden.exists()
+    assert run.result["outputs"]["text"] == revised
+    assert comment in json.dumps(run.result["outputs"]["comments"]) and comment in told_author

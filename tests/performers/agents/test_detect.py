@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from maestro_tui.engine import teams
 from maestro_tui.performers.agents.catalogue import AGENTS
 from maestro_tui.performers.agents.detect import find_agents
 from tests.performers.agents.install import PACKAGES
@@ -38,6 +39,10 @@ def test_looking_without_versions_starts_nothing(tmp_path: Path, monkeypatch: py
     program(tmp_path, "claude", f"touch {tmp_path}/started; echo 1.0")
     (found,) = find_agents(["claude"], versions=False)
     assert found.installed and found.version is None and not (tmp_path / "started").exists()
+
+
+def test_the_teams_that_can_be_asked_for_are_the_agents_that_are_known() -> None:
+    assert set(teams.AGENTS) == set(AGENTS)
 
 
 def test_the_packages_that_are_tested_are_the_packages_that_are_advised() -> None:
