@@ -19,6 +19,14 @@ from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.conversation import Conversation
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 
+PRIVATE_HOME = "private"
+_XDG = {
+    "XDG_CONFIG_HOME": ".config",
+    "XDG_DATA_HOME": ".local/share",
+    "XDG_STATE_HOME": ".local/state",
+    "XDG_CACHE_HOME": ".cache",
+}
+"""Folders that would else still be the operator's, where these variables are set."""
 AGENTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "claude": (("claude-agent-acp",), "npm install -g @agentclientprotocol/claude-agent-acp"),
     "gemini": (("gemini", "--acp"), "npm install -g @google/gemini-cli"),
@@ -39,7 +47,7 @@ class AcpOptions(BaseModel):
     ask_timeout_seconds: float = Field(default=600, gt=0)
     """After this time without an answer the request is refused."""
     home: str | None = None
-    """The agent's own HOME, made when it is not there: its settings and sign-in, apart from the operator's."""
+    """The agent's own HOME, made when it is not there: a folder, or `private` for an empty one in each try."""
     model: str | None = None
     """One of the models that the agent offers for its session, by id or name."""
     auth: str | None = None
@@ -118,7 +126,8 @@ class AcpPerformer:
             "MAESTRO_WORKSPACE": str(task.workspace),
         }
         if self._options.home is not None:
-            home = Path(self._options.home).expanduser()
+            named = self._options.home
+            home = task.scratch / "home" if named == PRIVATE_HOME else Path(named).expanduser()
             home = home if home.is_absolute() else task.workspace / home
             try:
                 home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,5 +137,5 @@ class AcpPerformer:
                     f"{error.strerror}.",
                     retry=False,
                 ) from error
-            values["HOME"] = str(home)
+            values |= {"HOME": str(home), **{name: str(home / part) for name, part in _XDG.items()}}
         return child_environment(task.persona.env, values)
