@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import json
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.model.workflow import Persona
+from maestro_tui.performers.agents.home import home_variables
 from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.conversation import Conversation
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 
+_OPENCODE = "OPENCODE_CONFIG_CONTENT"
 AGENTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "claude": (("claude-agent-acp",), "npm install -g @agentclientprotocol/claude-agent-acp"),
     "gemini": (("gemini", "--acp"), "npm install -g @google/gemini-cli"),
@@ -39,7 +41,7 @@ class AcpOptions(BaseModel):
     ask_timeout_seconds: float = Field(default=600, gt=0)
     """After this time without an answer the request is refused."""
     home: str | None = None
-    """The agent's own HOME, made when it is not there: its settings and sign-in, apart from the operator's."""
+    """The agent's own HOME, made when it is not there: a folder, or `private` for an empty one in each try."""
     model: str | None = None
     """One of the models that the agent offers for its session, by id or name."""
     auth: str | None = None
@@ -117,16 +119,27 @@ class AcpPerformer:
             "MAESTRO_PERSONA": task.persona.name,
             "MAESTRO_WORKSPACE": str(task.workspace),
         }
-        if self._options.home is not None:
-            home = Path(self._options.home).expanduser()
-            home = home if home.is_absolute() else task.workspace / home
-            try:
-                home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                raise PerformerFailed(
-                    f"The home of persona {task.persona.name!r}, {clean(str(home), 200)}, cannot be made: "
-                    f"{error.strerror}.",
-                    retry=False,
-                ) from error
-            values["HOME"] = str(home)
-        return child_environment(task.persona.env, values)
+        values |= home_variables(self._options.home, task)
+        env = child_environment(task.persona.env, values)
+        if self._options.agent == "opencode":
+            env[_OPENCODE] = _asking(env.get(_OPENCODE), task)
+        return env
+
+
+def _asking(own: str | None, task: Task) -> str:
+    """opencode's configuration with which it asks before it edits or runs anything, where `own` says nothing else."""
+    try:
+        config = json.loads(own or "{}")
+        permission = config.get("permission", {})
+        permission = {"*": permission} if isinstance(permission, str) else dict(permission)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise PerformerFailed(
+            f"The variable {_OPENCODE} that persona {task.persona.name!r} names holds no configuration in plain "
+            "JSON, so nothing can be added to it. Mend it, or take it out of env. Nothing was run.",
+            retry=False,
+        ) from error
+    if task.role == "comment":
+        permission |= {"edit": "deny", "bash": "deny"}
+    elif "*" not in permission:
+        permission = {"edit": "ask", "bash": "ask", **permission}
+    return json.dumps({**config, "permission": permission})

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from maestro_tui.model.context import Usage
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.performers.acp_client import AgentClient
+from maestro_tui.performers.agents.changes import changed_since, moment
 from maestro_tui.performers.conversation import Conversation
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted
@@ -78,6 +79,7 @@ class Turn:
 
         Raises `PerformerFailed`, and what the client could not go on with.
         """
+        since = await asyncio.to_thread(moment, self._task.scratch / "started")
         connection = Connection(self._client.handle, self._conversation)
         try:
             greeting = await self._request(
@@ -113,7 +115,25 @@ class Turn:
         finally:
             self._client.close()
             await connection.close()
-        return self._result(answer)
+        result = self._result(answer)
+        await self._check_refusals(since, result.usage)
+        return result
+
+    async def _check_refusals(self, since: int, usage: Usage) -> None:
+        """An agent that was refused its tools and changed nothing has failed, whatever it says."""
+        refused, task = self._client.refused, self._task
+        if not refused or task.role == "comment":
+            return
+        place = task.workspace / task.own_folder if task.own_folder else task.workspace
+        if not await asyncio.to_thread(changed_since, place, since):
+            named = ", ".join(dict.fromkeys(clean(one, 80) for one in refused[:5]))
+            self._fail(
+                f"was refused what it asked for ({named}) and changed nothing in the workspace",
+                "Its own word that it is done counts for nothing",
+                kind="result",
+                retry=False,
+                usage=usage,
+            )
 
     async def _prompt(self, connection: Connection, session_id: str, kind: Any) -> PromptResponse:
         text = await asyncio.to_thread(self._text)
@@ -225,7 +245,7 @@ class Turn:
         what: str,
         advice: str = "",
         *,
-        kind: Literal["exit", "performer"] = "performer",
+        kind: Literal["exit", "result", "performer"] = "performer",
         retry: bool = True,
         usage: Usage | None = None,
     ) -> NoReturn:

@@ -20,8 +20,9 @@ from maestro_tui.performers.agents.catalogue import AGENTS
 from maestro_tui.performers.agents.changes import changed_since, moment
 from maestro_tui.performers.agents.detect import program_path
 from maestro_tui.performers.agents.events import StreamParser
+from maestro_tui.performers.agents.home import home_variables
 from maestro_tui.performers.agents.json_lines import LINE_LIMIT
-from maestro_tui.performers.agents.options import PRIVATE_HOME, AgentOptions, checked_options
+from maestro_tui.performers.agents.options import AgentOptions, checked_options
 from maestro_tui.performers.agents.template import PROMPT, PROMPT_FILE, WORD_LIMIT, NdjsonStream, filled
 from maestro_tui.performers.agents.transcript import Transcript
 from maestro_tui.performers.agents.trouble import Trouble
@@ -29,13 +30,6 @@ from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted, ProcessOutcome, run_process
 from maestro_tui.performers.prompt import PROMPT_LIMIT, build_prompt, tell_left_out
-
-_XDG = {
-    "XDG_CONFIG_HOME": ".config",
-    "XDG_DATA_HOME": ".local/share",
-    "XDG_CACHE_HOME": ".cache",
-    "XDG_STATE_HOME": ".local/state",
-}
 
 
 class AgentCliPerformer:
@@ -149,7 +143,7 @@ class AgentCliPerformer:
         _write_private(prompt_file, encodable(text))
         key = self._options.key_env
         names = (*task.persona.env, *((key,) if key is not None else ()))
-        env = child_environment(names, self._home(task))
+        env = child_environment(names, home_variables(self._options.home, task))
         argv, values = self._command(task, text, given, prompt_file, env)
         return argv, {**env, **values}, prompt_file
 
@@ -177,23 +171,6 @@ class AgentCliPerformer:
         )
         made: Invocation = self._agent.invoke(call)
         return [encodable(word) for word in (self._agent.program, *made.arguments)], made.environment
-
-    def _home(self, task: Task) -> dict[str, str]:
-        named = self._options.home
-        if named is None:
-            return {}
-        home = task.scratch / "home" if named == PRIVATE_HOME else Path(named).expanduser()
-        if not home.is_absolute():
-            home = task.workspace / home
-        try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise PerformerFailed(
-                f"The home {clean(str(home), 200)} of persona {task.persona.name!r} cannot be made: "
-                f"{error.strerror}. Nothing was run.",
-                retry=False,
-            ) from error
-        return {"HOME": str(home), **{name: str(home / part) for name, part in _XDG.items()}}
 
     def _check_ending(self, task: Task, transcript: Transcript, outcome: ProcessOutcome | None) -> None:
         who = f"The agent {self._name!r} of persona {task.persona.name!r}"

@@ -12,7 +12,6 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 
 AgentName = Literal["claude", "codex", "gemini", "opencode"]
-PRIVATE_HOME = "private"
 
 
 class AgentOptions(BaseModel):

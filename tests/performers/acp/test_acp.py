@@ -105,11 +105,26 @@ async def test_a_model_is_chosen_by_id_or_name_among_those_that_are_offered(tmp_
     assert told.value.retry is False
 
 
-async def test_it_signs_in_where_that_is_asked_for_and_has_a_home_of_its_own(tmp_path: Path) -> None:
-    home = tmp_path / "homes" / "agent"
-    await perform(tmp_path, {}, auth="api-key", home=str(home))
+async def test_it_signs_in_where_that_is_asked_for(tmp_path: Path) -> None:
+    await perform(tmp_path, {}, auth="api-key")
     assert (tmp_path / "workspace" / "signed-in").read_text() == "api-key"
-    assert home.is_dir() and home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("named", ["homes/agent", "private"])
+async def test_a_home_of_its_own_hides_the_operators_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/home/operator/.config")
+    code = "import os, sys; print(os.environ['HOME'], os.environ['XDG_CONFIG_HOME'], file=sys.stderr)"
+    persona = Persona.model_validate(
+        {"name": "w", "performer": "acp", "argv": [sys.executable, "-c", code], "options": {"home": named}}
+    )
+    with pytest.raises(PerformerFailed) as told:
+        await perform(tmp_path, persona)
+    home, config = told.value.tail[-1].split()
+    assert config == f"{home}/.config" and Path(home).stat().st_mode & 0o777 == 0o700
+    base = tmp_path / ("scratch" if named == "private" else "workspace")
+    assert Path(home).is_relative_to(base)
 
 
 async def test_only_named_variables_are_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

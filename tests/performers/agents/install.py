@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGES = {
@@ -16,6 +17,8 @@ PACKAGES = {
     "opencode": "opencode-ai@1",
 }
 """Program and npm package, held to the major version whose streams the tests were written after."""
+ACP_PACKAGES = {"claude-agent-acp": "@agentclientprotocol/claude-agent-acp@0"}
+"""What claude needs besides to speak the Agent Client Protocol; in a folder of its own."""
 SECONDS = 100.0
 NODE = 20
 """The oldest major version of node that all of them run on."""
@@ -25,13 +28,13 @@ class NotInstalled(Exception):
     """The agents are not there; `str()` is the sentence that says why."""
 
 
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/maestro-tui-tests/node`, else the same under `~/.cache`."""
+def cache_folder(name: str = "node") -> Path:
+    """`$XDG_CACHE_HOME/maestro-tui-tests/NAME`, else the same under `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "maestro-tui-tests" / "node"
+    return (Path(base) if base else Path.home() / ".cache") / "maestro-tui-tests" / name
 
 
-def installed_agents(folder: Path) -> Path:
+def installed_agents(folder: Path, packages: Mapping[str, str] = PACKAGES) -> Path:
     """The folder with the agents' programs, installed first where they are missing. Raises `NotInstalled`."""
     programs = folder / "node_modules" / ".bin"
     npm = shutil.which("npm")
@@ -44,8 +47,8 @@ def installed_agents(folder: Path) -> Path:
         with (folder / "lock").open("w") as lock:
             # Test workers run side by side; one installs, the others wait.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not all((programs / name).exists() for name in PACKAGES):
-                _install(npm, folder)
+            if not all((programs / name).exists() for name in packages):
+                _install(npm, folder, packages)
     except OSError as error:
         raise NotInstalled(f"the real agents cannot be kept in {folder}: {error.strerror}") from error
     return programs
@@ -59,9 +62,9 @@ def _node_version() -> int:
         return 0
 
 
-def _install(npm: str, folder: Path) -> None:
+def _install(npm: str, folder: Path, packages: Mapping[str, str]) -> None:
     command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel", "error"]
-    command += ["--fetch-retries", "1", "--fetch-timeout", "20000", *PACKAGES.values()]
+    command += ["--fetch-retries", "1", "--fetch-timeout", "20000", *packages.values()]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, cwd=folder
@@ -77,6 +80,7 @@ def _install(npm: str, folder: Path) -> None:
 if __name__ == "__main__":
     try:
         print(f"the real agents are in {installed_agents(cache_folder())}")
+        print(f"what speaks ACP besides is in {installed_agents(cache_folder('node-acp'), ACP_PACKAGES)}")
     except NotInstalled as error:
         print(f"{error}; their tests will say that they were skipped")
         sys.exit(1)
