@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from maestro_tui.console.stop_runner import stop_runner
 from maestro_tui.engine import doctor
 from maestro_tui.engine.host import EngineHost
+from maestro_tui.model.context import GateVerdict, PhaseStatus
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.summary import Owner, SessionSummary
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
 from maestro_tui.store.summaries import read_summary
@@ -31,6 +34,23 @@ class ConsoleHost(EngineHost):
         if phase not in context.phase_results:
             raise InputError(f"{phase} of {session_id} has no committed result.")
         return context.outputs_of(phase)
+
+    def plan_decision(self, session_id: str, phase: str, verdict: GateVerdict) -> Plan:
+        """What going on would do once a phase that waits is decided; nothing is decided and nothing runs."""
+        engine = self._engine(trust=True, remember=False)
+        situation = engine.situation(session_id)
+        context = situation.head.context
+        result = context.phase_results.get(phase)
+        if result is None or result.gate is None:
+            raise InputError(f"{phase} of {session_id} has no result that could be decided upon.")
+        update: dict[str, Any] = {"gate": result.gate.model_copy(update={"verdict": verdict})}
+        if verdict == "pushed_back":
+            update["status"] = PhaseStatus.PENDING
+        results = {**context.phase_results, phase: result.model_copy(update=update)}
+        context = context.model_copy(update={"phase_results": results})
+        head = situation.head.model_copy(update={"context": context})
+        plan = replace(situation, head=head).plan(Request())
+        return engine.with_estimates(plan, situation.workflow)
 
     def dependents(self, session_id: str, phase: str) -> tuple[str, ...]:
         """The phases that need this one, directly or not, in workflow order."""

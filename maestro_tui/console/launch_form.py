@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maestro_tui.console.plan_words import limit_words
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
 
@@ -29,6 +30,8 @@ class FormPhase:
     approval: bool = False
     run: bool = True
     pause: bool = False
+    limit: str = ""
+    """What limits it, in words; empty where nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Form:
     phases: tuple[FormPhase, ...] = ()
     start_from: str | None = None
     inputs: str = ""
+    limit: str = ""
+    """What limits the whole session, in words."""
 
     def toggled(self, name: str) -> Form:
         """With a phase taken out or put back."""
@@ -78,6 +83,16 @@ class Form:
         """The phases after which the session stops for review."""
         return tuple(one.name for one in self.phases if one.pause)
 
+    def _input_words(self) -> list[str]:
+        try:
+            return shlex.split(self.inputs)
+        except ValueError:  # a quote that is not closed yet
+            return self.inputs.split()
+
+    def given(self) -> frozenset[str]:
+        """The phases for which a file is named."""
+        return frozenset(word.partition("=")[0] for word in self._input_words() if "=" in word)
+
     def provided(self) -> dict[str, str]:
         """Phase → file, from the line for provided files. Raises `InputError`."""
         try:
@@ -95,6 +110,11 @@ class Form:
                 )
             out[name] = path
         return out
+
+    def running(self) -> tuple[str, ...]:
+        """The phases that the session would run."""
+        before = self.before()
+        return tuple(one.name for one in self.phases if one.run and one.name not in before)
 
     def launch(self, *, trust: bool = False) -> Launch:
         """What the engine is asked for. Raises `InputError`; may read the file of an `@FILE` requirement."""
@@ -129,7 +149,7 @@ class Form:
             words += ["--phases", ",".join(chosen)]
         if self.start_from is not None:
             words += ["--from", self.start_from]
-        for word in self.inputs.split():
+        for word in self._input_words():
             words += ["--input", word]
         for name in self.pauses():
             words += ["--pause-after", name]
@@ -142,6 +162,8 @@ class Form:
             "workspace": self.workspace,
             "workflow": self.workflow,
             "out": [one.name for one in self.phases if not one.run],
+            "start": self.start_from,
+            "inputs": self.inputs,
             "pause": list(self.pauses()),
         }
 
@@ -162,10 +184,12 @@ class Form:
                     approval=phase.approval,
                     run=kept.run if kept else name not in out,
                     pause=kept.pause if kept else name in pause,
+                    limit=limit_words(phase.timeout_seconds, phase.budget),
                 )
             )
         start = self.start_from if self.start_from in depths else None
-        return replace(self, phases=tuple(phases), start_from=start)
+        limit = limit_words(None, workflow.budget)
+        return replace(self, phases=tuple(phases), start_from=start, limit=limit)
 
     def _phase(self, name: str) -> FormPhase:
         return next(one for one in self.phases if one.name == name)
@@ -189,7 +213,14 @@ def recalled(data: object) -> tuple[Form, tuple[str, ...], tuple[str, ...]]:
         value = data.get(name)
         return tuple(str(one) for one in value) if isinstance(value, list) else ()
 
-    form = Form(text("requirement", ""), text("workspace", "."), text("workflow", ""))
+    start = data.get("start")
+    form = Form(
+        text("requirement", ""),
+        text("workspace", "."),
+        text("workflow", ""),
+        start_from=start if isinstance(start, str) else None,
+        inputs=text("inputs", ""),
+    )
     return form, names("out"), names("pause")
 
 

@@ -6,7 +6,7 @@ Pure: lines and sentences only.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -15,10 +15,11 @@ from maestro_tui.console.fleet import ago
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import Line, column_width, fit, line, short, wrap_words
 from maestro_tui.model.summary import Owner
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import clean, format_duration
 
 if TYPE_CHECKING:
-    from maestro_tui.model.plan import Plan, PlannedPhase
+    from maestro_tui.model.plan import Estimate, Plan, PlannedPhase
+    from maestro_tui.model.policy import Budget
 
 _STATUS: Mapping[str, str] = {
     "reuse": "completed",
@@ -73,9 +74,11 @@ def _reason(one: PlannedPhase) -> str:
 
 
 def _usual(one: PlannedPhase) -> str:
-    if one.action.value != "run":
-        return ""
-    estimate = one.estimate
+    return usual_words(one.estimate) if one.action.value == "run" else ""
+
+
+def usual_words(estimate: Estimate) -> str:
+    """`usual 2m $0.12`; empty where nothing was measured."""
     seconds = f"usual {ago(estimate.seconds)}" if estimate.seconds is not None else ""
     cost = f" ${estimate.cost_usd:.2f}" if estimate.cost_usd is not None else ""
     return seconds + cost
@@ -83,26 +86,39 @@ def _usual(one: PlannedPhase) -> str:
 
 def total_words(plan: Plan) -> str:
     """`about 10m, about $2.02 (from 11 earlier runs)`; says so when nothing was measured yet."""
-    running = [one for one in plan.phases if one.action.value == "run"]
-    if not running:
-        return "Nothing would run."
-    seconds = [one.estimate.seconds for one in running if one.estimate.seconds is not None]
+    running = [one.estimate for one in plan.phases if one.action.value == "run"]
+    return estimate_words(running) if running else "Nothing would run."
+
+
+def estimate_words(estimates: Sequence[Estimate]) -> str:
+    """What these phases usually take together; at least one."""
+    seconds = [one.seconds for one in estimates if one.seconds is not None]
     if not seconds:
         return "How long it takes is not known yet: these phases never completed here."
     parts = [f"about {ago(sum(seconds))}"]
-    costs = [one.estimate.cost_usd for one in running if one.estimate.cost_usd is not None]
+    costs = [one.cost_usd for one in estimates if one.cost_usd is not None]
     if costs:
         parts.append(f"about ${sum(costs):.2f}")
-    unknown = len(running) - len(seconds)
+    unknown = len(estimates) - len(seconds)
     if unknown:
-        parts.append(f"{unknown} of {len(running)} phases never measured")
-    runs = max(one.estimate.runs for one in running)
+        parts.append(f"{unknown} of {len(estimates)} phases never measured")
+    runs = max(one.runs for one in estimates)
     return ", ".join(parts) + f" (from {runs} earlier run{'s' if runs != 1 else ''})"
+
+
+def limit_words(seconds: float | None, budget: Budget | None) -> str:
+    """`at most 30m, $5.00`: the timeout of one attempt and what may be spent; empty where nothing limits."""
+    parts = [format_duration(seconds)] if seconds is not None else []
+    if budget is not None:
+        parts += [f"{format_duration(budget.seconds)} in all"] if budget.seconds is not None else []
+        parts += [f"{budget.tokens:,} tokens"] if budget.tokens is not None else []
+        parts += [f"${budget.cost_usd:.2f}"] if budget.cost_usd is not None else []
+    return "at most " + ", ".join(parts) if parts else ""
 
 
 def overwrite_words(plan: Plan, most: int = 4) -> str:
     """`overwrites: docs/design.md and 3 more`; empty when nothing is."""
-    paths = [clean(path, 120) for one in plan.phases for path in one.overwrites]
+    paths = list(dict.fromkeys(clean(path, 120) for one in plan.phases for path in one.overwrites))
     if not paths:
         return ""
     rest = f" and {len(paths) - most} more" if len(paths) > most else ""
@@ -136,6 +152,15 @@ def command_words(kind: str, session_id: str, phase: str | None, root: str = "")
         if phase is not None:
             words += ["--from", phase]
     return shlex.join(words)
+
+
+def sums_words(plan: Plan) -> str:
+    """What would run, how long and for how much, what is overwritten and goes stale, in one sentence."""
+    if not plan.runs:
+        return "nothing is left to run"
+    names = ", ".join(clean(name, 40) for name in plan.runs)
+    parts = [f"runs {names}", total_words(plan).rstrip("."), overwrite_words(plan), stale_words(plan)]
+    return "; ".join(part for part in parts if part)
 
 
 def run_words(plan: Plan, width: int) -> str:

@@ -13,6 +13,7 @@ from maestro_tui.model.summary import FleetSnapshot, Owner, SessionSummary
 
 if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
+    from maestro_tui.model.context import GateVerdict
     from maestro_tui.model.plan import Plan
     from maestro_tui.store.checkpoints import CommitInfo
     from maestro_tui.store.questions import Question
@@ -42,6 +43,9 @@ class Host(Protocol):
 
     def plan_launch(self, launch: Launch) -> Plan:
         """What a new session would do."""
+
+    def plan_decision(self, session_id: str, phase: str, verdict: GateVerdict) -> Plan:
+        """What going on would do once a phase that waits is decided."""
 
     def launch(self, launch: Launch) -> str:
         """Start a new session; its id."""

@@ -98,8 +98,8 @@ class EngineHost:
     # ── Plans (they read the disk for milliseconds) ──────────────────────────────────────────────────────
 
     def plan_launch(self, launch: Launch) -> Plan:
-        """What a launch would do. Raises `InputError`, `UntrustedWorkflow`."""
-        return self._engine(trust=launch.trust).plan_launch(launch)
+        """What a launch would do; nothing runs, so nothing needs trust. Raises `InputError`."""
+        return self._engine(trust=True, remember=False).plan_launch(launch)
 
     def plan_resume(self, session_id: str, from_phase: str | None = None) -> Plan:
         """What resume, or a rerun from a phase, would do."""

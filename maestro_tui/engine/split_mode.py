@@ -220,7 +220,7 @@ class TeamExecutionEngineV2SplitMode:
             self.allow_session(session_id)
             self.team.check(situation.workflow, made.runs, situation.head.context)
             if on_plan is not None:
-                on_plan(self._with_estimates(made, situation.workflow))
+                on_plan(self.with_estimates(made, situation.workflow))
             return await self._drive(session_id, hold).run(request)
 
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
@@ -261,7 +261,7 @@ class TeamExecutionEngineV2SplitMode:
         holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
         if holder is not None:
             raise HeldError(holder)
-        return self._with_estimates(situation.plan(request), situation.workflow)
+        return self.with_estimates(situation.plan(request), situation.workflow)
 
     def plan_launch(self, launch: Launch) -> Plan:
         """What a launch would do; nothing is written. The session's id is made anew at the real launch."""
@@ -272,9 +272,10 @@ class TeamExecutionEngineV2SplitMode:
                 "another id. Nothing was run."
             )
         made = make_plan(context.workflow, context, Request()).model_copy(update={"request": "new session"})
-        return self._with_estimates(made, context.workflow)
+        return self.with_estimates(made, context.workflow)
 
-    def _with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
+    def with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
+        """The plan with what its phases usually take here."""
         # Only plans that are shown need estimates, and a resume's first line should not wait for them.
         from maestro_tui.engine.estimates import usual_estimates
 

@@ -101,8 +101,14 @@ class FakeHost:
     def plan_phase(self, session_id: str, phase: str) -> Plan:
         return self.plan_of(session_id, "phase", phase)
 
+    def plan_decision(self, session_id: str, phase: str, verdict: str) -> Plan:
+        if verdict == "pushed_back":
+            return self.plan_of(session_id, "rerun_from", phase)
+        done = self.plan_of(session_id, "rerun_from", phase)
+        left = [one.model_copy(update={"action": Action.REUSE, "approval": False}) for one in done.phases]
+        return done.model_copy(update={"phases": tuple(left)})
+
     def plan_launch(self, launch: Any) -> Plan:
-        self._do("plan_launch", launch)
         return self.plan_of("new", "resume", None)
 
     def launch(self, launch: Any) -> str:

@@ -13,18 +13,20 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button
 
+from maestro_tui.console import plan_words
 from maestro_tui.console.fleet import short_id
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit
-from maestro_tui.console.plan_words import run_words
+from maestro_tui.console.screens.about_session import state_of
 from maestro_tui.console.screens.sheet import Block, Sheet
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.summary import SessionSummary
+from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.console.ports import Host
+    from maestro_tui.model.plan import Plan
 
 _CANCEL = "Stops at once. What is committed stays; the attempt under way is lost and runs again on resume."
 
@@ -38,8 +40,10 @@ class BatchSheet(Sheet):
         """`what` is `resume` or `cancel`; `hidden` says how many of them the filter hides."""
         super().__init__()
         self.what, self.sessions, self.hidden = what, tuple(sessions), hidden
-        self.plans: dict[str, str] = {}
-        """Session id → hash of the plan that is shown."""
+        self.plans: dict[str, Plan] = {}
+        """Session id → the plan that is shown, where one runs something."""
+        self.ready = what == "cancel"
+        """True once it is shown what happens to each of them."""
         self._said: dict[str, str] = {}
         self.no_words = "Leave it" if len(self.sessions) == 1 else "Leave them"
 
@@ -55,6 +59,7 @@ class BatchSheet(Sheet):
         yield VerticalScroll(Block(id="sessions"), classes="list", can_focus=False)
         words = _CANCEL if self.what == "cancel" else "Each goes on at its first phase that is not committed."
         yield Block(words, classes="note")
+        yield Block(id="sums", classes="note")
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
         """One."""
@@ -62,6 +67,17 @@ class BatchSheet(Sheet):
 
     def on_mount(self) -> None:
         """Look at each session."""
+        self._look("")
+
+    def take_snapshot(self, snapshot: FleetSnapshot) -> None:
+        """Look again when one of them has changed."""
+        now = tuple(snapshot.sessions.get(one.session_id, one) for one in self.sessions)
+        before, self.sessions = self.sessions, now if not self.busy else self.sessions
+        if [state_of(one) for one in before] != [state_of(one) for one in self.sessions]:
+            self._look("Some of them have changed since; this is how it is now.")
+
+    def _look(self, note: str) -> None:
+        self.tell(note, "phase-waiting")
         if self.what == "cancel":
             own = self.console.own_sessions
             for session in self.sessions:
@@ -76,6 +92,7 @@ class BatchSheet(Sheet):
                 )
             self._show()
         else:
+            self.ready, self.plans = False, {}
             self._show()
             self.run_worker(self._make_plans(), group="plan", exclusive=True, exit_on_error=False)
 
@@ -87,10 +104,12 @@ class BatchSheet(Sheet):
             except MaestroError as error:
                 self._said[session_id] = clean(error, 300)
             else:
-                self._said[session_id] = run_words(plan, 200)
+                self._said[session_id] = plan_words.run_words(plan, 200)
                 if plan.runs:
-                    self.plans[session_id] = plan.hash
+                    self.plans[session_id] = plan
             self._show()
+        self.ready = True
+        self._show()
 
     def _show(self) -> None:
         styles = palette(self)
@@ -103,11 +122,29 @@ class BatchSheet(Sheet):
             text.append(fit(short_id(session.session_id), width) + "  ")
             text.append(self._said.get(session.session_id, "…"), styles.style("muted"))
         self.query_one("#sessions", Block).show(text)
+        sums = self.query_one("#sums", Block)
+        sums.show(self._sums() if self.ready else "")
+        sums.display = self.what != "cancel"
+
+    def _sums(self) -> str:
+        """Over all of them: how many, how long, for how much, what may be overwritten."""
+        if self.what == "cancel":
+            return ""
+        parts = [f"{len(self.plans)} of {len(self.sessions)} run something"]
+        if self.plans:
+            phases = [one for plan in self.plans.values() for one in plan.phases]
+            whole = next(iter(self.plans.values())).model_copy(update={"phases": tuple(phases)})
+            parts += [plan_words.total_words(whole).rstrip("."), plan_words.overwrite_words(whole)]
+        return "; ".join(part for part in parts if part)
 
     @on(Button.Pressed, "#yes")
     def action_confirm(self) -> None:
         """Do it to each, and say what was refused."""
-        if not self.busy:
+        if self.busy:
+            return
+        if not self.ready:
+            self.tell("Not all of them are read yet; there is nothing to confirm.", "phase-waiting")
+        elif not self.too_early:
             self.busy = True
             self.run_worker(self._do(), group="do", exit_on_error=False)
 
@@ -115,7 +152,8 @@ class BatchSheet(Sheet):
         own, done, refused = self.console.own_sessions, 0, []
         for session in self.sessions:
             session_id = session.session_id
-            plan_hash = self.plans.get(session_id)
+            plan = self.plans.get(session_id)
+            plan_hash = plan.hash if plan is not None else None
             if (self.what == "cancel" and session_id not in own) or (
                 self.what == "resume" and plan_hash is None
             ):

@@ -15,14 +15,15 @@ from textual.widgets.option_list import Option
 from maestro_tui.console.fleet import phase_word, short_id
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.plan_sheet import PlanSheet
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import PhaseSummary, SessionSummary
 from maestro_tui.model.text import clean
 
 
-class ChoosePhase(Sheet):
+class ChoosePhase(AboutSession):
     """The phases of a session, with what became of each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,10 +46,7 @@ class ChoosePhase(Sheet):
 
     def body(self) -> Iterable[Widget]:
         """One line for each phase."""
-        phases = self.session.phases
-        width = column_width([phase.name for phase in phases], 8, 32)
-        options = [Option(self._words(phase, width)) for phase in phases]
-        yield OptionList(*options, compact=True, markup=False, classes="list")
+        yield OptionList(*self._options(), compact=True, markup=False, classes="list")
         words = "enter asks for the reason" if self.kind == "skip" else "enter shows the plan first"
         yield Block(f"{words}; nothing runs yet", classes="note")
 
@@ -57,6 +55,19 @@ class ChoosePhase(Sheet):
         current = self.session.current
         if current is not None:
             self.query_one(OptionList).highlighted = self.session.phases.index(current)
+
+    def session_changed(self) -> None:
+        """The phases stand otherwise now; the cursor stays on its phase."""
+        options = self.query_one(OptionList)
+        place = options.highlighted
+        options.clear_options()
+        options.add_options(self._options())
+        options.highlighted = place
+
+    def _options(self) -> list[Option]:
+        phases = self.session.phases
+        width = column_width([phase.name for phase in phases], 8, 32)
+        return [Option(self._words(phase, width)) for phase in phases]
 
     def _words(self, phase: PhaseSummary, width: int) -> Text:
         status, styles = phase_word(phase, self.session.status.value), palette(self)

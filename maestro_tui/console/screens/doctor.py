@@ -14,6 +14,7 @@ from textual.widgets import Button, Input
 
 from maestro_tui.console.fleet import ago, short_id
 from maestro_tui.console.glyphs import glyph
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import Palette, palette
@@ -24,7 +25,7 @@ from maestro_tui.model.text import clean
 _MOST = 40
 
 
-class DoctorSheet(ActSheet):
+class DoctorSheet(AboutSession, ActSheet):
     """The findings; where somebody holds the session who cannot be reached, `y` takes it over."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("u", "again", "Examine again", show=False)]
@@ -53,6 +54,11 @@ class DoctorSheet(ActSheet):
     def on_mount(self) -> None:
         """Examine."""
         self._offer(False)
+        self.action_again()
+
+    def session_changed(self) -> None:
+        """Examine it as it is now."""
+        self.found = None
         self.action_again()
 
     def action_again(self) -> None:

@@ -13,6 +13,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from maestro_tui.console.fleet import short_id
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import as_text
 from maestro_tui.console.screens.sheet import Block
@@ -57,7 +58,7 @@ def _same(one: Any, two: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
 
 
-class EditSheet(ActSheet):
+class EditSheet(AboutSession, ActSheet):
     """The differences, and the question whether to record them."""
 
     REASON = "c reason: needed, it is recorded with your name and the time"
@@ -70,6 +71,7 @@ class EditSheet(ActSheet):
         super().__init__()
         self.session, self.phase = session, phase
         self.before, self.changed = before, changed
+        self.overtaken = False
         self.no_words = "Throw away"
 
     def title_words(self) -> str:
@@ -98,6 +100,17 @@ class EditSheet(ActSheet):
         changes = json_changes(self.before, {**self.before, **self.changed})
         lines = [as_text(one, palette(self).style) for one in change_lines(changes, width)]
         self.query_one("#changes", Block).show(Text("\n").join(lines))
+
+    def session_changed(self) -> None:
+        """What was edited may not be what stands there now: nothing is recorded over it."""
+        self.overtaken = True
+        self.tell(self.refusal() or "", "phase-waiting")
+
+    def refusal(self) -> str | None:
+        """An edit of something that has changed."""
+        if self.overtaken:
+            return "The session has changed while you edited; nothing is recorded. Edit it again from there."
+        return None
 
     async def act(self, reason: str) -> bool:
         """Record it."""

@@ -16,8 +16,9 @@ from textual.widgets.option_list import Option
 
 from maestro_tui.console.fleet import short_id
 from maestro_tui.console.lines import column_width, date_time, fit, fit_right
+from maestro_tui.console.screens.about_session import CHANGED, AboutSession
 from maestro_tui.console.screens.plan_sheet import PlanSheet
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from maestro_tui.store.checkpoints import CommitInfo
 
 
-class ForkSheet(Sheet):
+class ForkSheet(AboutSession):
     """The commits of a session, the newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,9 +60,16 @@ class ForkSheet(Sheet):
     def on_mount(self) -> None:
         """Read the commits."""
         self.tell("Reading the commits …", "muted")
-        self.run_worker(self._read(), group="read", exit_on_error=False)
+        self._load("")
 
-    async def _read(self) -> None:
+    def session_changed(self) -> None:
+        """There are other commits now."""
+        self._load(CHANGED)
+
+    def _load(self, note: str) -> None:
+        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
+
+    async def _read(self, note: str) -> None:
         def work(host: Host) -> Sequence[CommitInfo]:
             return host.history(self.session.session_id)
 
@@ -71,14 +79,21 @@ class ForkSheet(Sheet):
             self.tell(clean(error, 600))
             return
         # A commit that cannot be read is nothing to begin from; doctor and the Checkpoint tab tell of it.
+        chosen = self._chosen_seq()
         self.commits = tuple(one for one in reversed(commits) if one.problem is None)
         width = column_width([clean(one.phase, 60) for one in self.commits], 8, 30)
         options = self.query_one(OptionList)
+        options.clear_options()
         options.add_options([Option(self._words(one, width)) for one in self.commits])
-        options.highlighted = 0 if self.commits else None
+        places = {one.seq: place for place, one in enumerate(self.commits)}
+        options.highlighted = (places.get(chosen, 0) if chosen is not None else 0) if self.commits else None
         count = len(self.commits)
         self.query_one("#count", Block).show(f"{count} commit{'s' if count != 1 else ''}, the newest first")
-        self.tell("" if self.commits else "It has no commit to begin from.", "phase-waiting")
+        self.tell(note if self.commits else "It has no commit to begin from.", "phase-waiting")
+
+    def _chosen_seq(self) -> int | None:
+        place = self.query_one(OptionList).highlighted
+        return self.commits[place].seq if place is not None and place < len(self.commits) else None
 
     def _words(self, commit: CommitInfo, width: int) -> Text:
         styles = palette(self)

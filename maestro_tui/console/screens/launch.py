@@ -17,6 +17,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Input, TextArea
 
+from maestro_tui.console import plan_words
 from maestro_tui.console.launch_form import Form, recalled, requirement_text
 from maestro_tui.console.lines import short
 from maestro_tui.console.screens.plan_sheet import ask_for_trust
@@ -24,10 +25,12 @@ from maestro_tui.console.screens.sheet import Block, Sheet
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.errors import InputError, MaestroError, WorkflowError
+from maestro_tui.model.plan import Estimate
 from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
+    from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Workflow
 
 
@@ -56,7 +59,7 @@ class LaunchSheet(Sheet):
         Binding("ctrl+s", "confirm", "Launch", show=False, priority=True),
     ]
     TITLE_WORDS = "New session"
-    AROUND = 9
+    AROUND = 12
     AUTO_FOCUS = "#requirement"
     ASKED = "#title"  # everything else follows from what one types
 
@@ -65,6 +68,8 @@ class LaunchSheet(Sheet):
         self.form = Form()
         self._out: tuple[str, ...] = ()
         self._pause: tuple[str, ...] = ()
+        self._danger = ""
+        """What may be overwritten."""
 
     def body(self) -> Iterable[Widget]:
         """The fields, each with a line for what is wrong with it."""
@@ -87,11 +92,11 @@ class LaunchSheet(Sheet):
             yield Block(id="wrong-workflow", classes="wrong")
             yield Field("Phases", PhaseList(ascii_only=self.console.ascii_only, id="phases"))
             yield Block(id="wrong-phases", classes="wrong")
-            yield Field(
-                "Provided", Input(id="inputs", compact=True, placeholder="requirements=docs/req.md design=…")
-            )
+            hint = "requirements=docs/req.md design=…"
+            yield Field("Provided", Input(self.form.inputs, id="inputs", compact=True, placeholder=hint))
             yield Block(id="wrong-inputs", classes="wrong")
         yield Block("space run it   p stop after it   f start from it", id="hint", classes="note")
+        yield Block(id="sums")
         yield Block(id="command")
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
@@ -114,6 +119,12 @@ class LaunchSheet(Sheet):
         provided = self.query_one("#inputs", Input)
         if provided.parent is not None and isinstance(provided.parent, Widget):
             provided.parent.display = form.start_from is not None or bool(form.inputs)
+        estimates = self.query_one(PhaseList).usual
+        running = [estimates.get(name, Estimate()) for name in form.running()]
+        sums = [plan_words.estimate_words(running) if running and estimates else "", form.limit, self._danger]
+        self.query_one("#sums", Block).show(
+            Text("; ".join(one for one in sums if one), palette(self).style("muted"))
+        )
         width = max(30, self.query_one("#command", Block).size.width)
         command = short("$ " + form.command(24, self.console.root_words()), width * 3)
         self.query_one("#command", Block).show(Text(command, palette(self).style("muted")))
@@ -194,6 +205,23 @@ class LaunchSheet(Sheet):
             if not trusted:
                 self._wrong("workflow", _trust_words(len(workflow.commands)), "phase-waiting")
             self._show()
+            await self._estimate()
+
+    async def _estimate(self) -> None:
+        """What the phases usually take and may overwrite; what cannot be planned yet is told at the launch."""
+        form = replace(self.form, requirement=self.form.requirement.strip() or "not said yet", inputs="")
+        if form.requirement.startswith("@"):
+            form = replace(form, requirement="from a file")
+        try:
+            launch = replace(form, start_from=None).launch()
+            plan: Plan = await self.console.ask_host(methodcaller("plan_launch", launch))
+        except MaestroError:
+            return
+        self.query_one(PhaseList).usual = {
+            one.phase: one.estimate for one in plan.phases if one.estimate.runs
+        }
+        self._danger = plan_words.overwrite_words(plan)
+        self._show()
 
     # ── Launch ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -20,10 +20,11 @@ from textual.widgets import Button
 from maestro_tui.console import plan_words
 from maestro_tui.console.fleet import short_id
 from maestro_tui.console.lines import Line
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.sheet import Block, Sheet
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.summary import FleetSnapshot, SessionSummary
+from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _TITLES = {
 _YES = {"resume": "Resume  y", "phase": "Run  y", "rerun_from": "Rerun  y"}
 
 
-class PlanSheet(Sheet):
+class PlanSheet(AboutSession):
     """The blast radius of running something, and the question whether to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "confirm", "Do it", show=False)]
@@ -72,15 +73,10 @@ class PlanSheet(Sheet):
         if self.plan is not None:
             self._show_plan(self.plan)
 
-    def take_snapshot(self, snapshot: FleetSnapshot) -> None:
-        """Plan anew when the session has changed."""
-        now = snapshot.sessions.get(self.session.session_id)
-        if now is None or self.busy:
-            return
-        before, self.session = self.session, now
-        if _state(before) != _state(now):
-            self.plan = None
-            self._load("The session has changed since; this is the plan as of now.")
+    def session_changed(self) -> None:
+        """Plan anew."""
+        self.plan = None
+        self._load("The session has changed since; this is the plan as of now.")
 
     def _load(self, note: str) -> None:
         self.run_worker(self._make_plan(note), group="plan", exclusive=True, exit_on_error=False)
@@ -161,11 +157,6 @@ class PlanSheet(Sheet):
     def _trusted(self, plan: Plan) -> None:
         self.busy = True
         self.run_worker(self._do(plan, trust=True), group="do", exit_on_error=False)
-
-
-def _state(session: SessionSummary) -> tuple[object, ...]:
-    owner = session.owner
-    return (session.seq, session.sha256, owner and (owner.pid, owner.epoch, owner.alive))
 
 
 def as_text(one: Line, style: Callable[[str], Style]) -> Text:

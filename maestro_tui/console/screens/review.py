@@ -13,24 +13,27 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
+from maestro_tui.console import plan_words
 from maestro_tui.console.fleet import short_id
 from maestro_tui.console.lines import fit_right
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.plan_sheet import ask_for_trust
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.structural_diff import brief
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.summary import FleetSnapshot, SessionSummary
+from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean, clean_lines, format_bytes
 
 if TYPE_CHECKING:
     from maestro_tui.console.ports import Host
     from maestro_tui.model.context import PhaseResult
+    from maestro_tui.model.plan import Plan
 
 _MOST = 12
 
 
-class ReviewSheet(Sheet):
+class ReviewSheet(AboutSession):
     """Approve, push back or reject. Approving and pushing back go on with the session."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,6 +43,8 @@ class ReviewSheet(Sheet):
         Binding("c", "comment", "Comment", show=False),
         Binding("e", "edit", "Edit its outputs", show=False),
     ]
+
+    AROUND = 18
 
     def __init__(self, session: SessionSummary) -> None:
         super().__init__()
@@ -59,11 +64,7 @@ class ReviewSheet(Sheet):
         """What it left, and the comment."""
         yield VerticalScroll(Block("Reading the result …", id="left"), classes="list", can_focus=False)
         yield Input(placeholder="c comment: needed to push back or reject", id="comment", compact=True)
-        yield Block(
-            "approving goes on with the session; push back runs the phase again with your comment; "
-            "reject fails it; e edits its outputs in your editor first",
-            classes="note",
-        )
+        yield Block("e edits its outputs in your editor first", id="radius", classes="note")
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
         """Three."""
@@ -75,13 +76,9 @@ class ReviewSheet(Sheet):
         """Read the result."""
         self._load()
 
-    def take_snapshot(self, snapshot: FleetSnapshot) -> None:
+    def session_changed(self) -> None:
         """Say when somebody else has decided meanwhile."""
-        now = snapshot.sessions.get(self.session.session_id)
-        if now is None or self.busy or now.seq == self.session.seq:
-            return
-        self.session = now
-        if any(phase.waiting and phase.name == self.phase for phase in now.phases):
+        if any(phase.waiting and phase.name == self.phase for phase in self.session.phases):
             self._load()
             self.tell("The session has changed since; this is the result as of now.", "phase-waiting")
         else:
@@ -101,8 +98,26 @@ class ReviewSheet(Sheet):
             self.query_one("#left", Block).show("")
             self.tell(clean(error, 600))
             return
+        radius = await self._radius()
         self.query_one("#left", Block).show(self._words(result))
+        self.query_one("#radius", Block).show(radius)
         self.read = True
+
+    async def _radius(self) -> Text:
+        """What each decision sets going, and who holds the session."""
+        session_id, phase = self.session.session_id, self.phase
+        text = Text()
+        for verdict, words in (("approved", "y approves"), ("pushed_back", "b pushes back")):
+            try:
+                plan: Plan = await self.console.ask_host(
+                    methodcaller("plan_decision", session_id, phase, verdict)
+                )
+                does = plan_words.sums_words(plan)
+            except MaestroError as error:
+                does = clean(error, 300)
+            text.append(f"{words}: {does}\n")
+        text.append("x rejects: fails the phase, nothing runs\ne edits its outputs in your editor first\n")
+        return text.append(plan_words.holder_words(self.session.owner, self.console.clock()))
 
     def _words(self, result: PhaseResult) -> Text:
         styles = palette(self)

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from maestro_tui.console.fleet import phase_word, short_id
+from maestro_tui.console.screens.about_session import CHANGED, AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
@@ -17,7 +18,7 @@ from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean
 
 
-class SkipSheet(ActSheet):
+class SkipSheet(AboutSession, ActSheet):
     """One phase that will not be done."""
 
     REASON = "c reason: needed, it is recorded"
@@ -26,6 +27,8 @@ class SkipSheet(ActSheet):
     def __init__(self, session: SessionSummary, phase: str) -> None:
         super().__init__()
         self.session, self.phase = session, phase
+        self.looked = False
+        """True once it is shown who goes on without it."""
 
     def title_words(self) -> str:
         """What is asked."""
@@ -43,15 +46,23 @@ class SkipSheet(ActSheet):
 
     def on_mount(self) -> None:
         """Look who needs it."""
+        self._load("")
+
+    def session_changed(self) -> None:
+        """Look again."""
+        self.looked = False
+        self._load(CHANGED)
+
+    def _load(self, note: str) -> None:
         now = next((one for one in self.session.phases if one.name == self.phase), None)
         if now is not None:
             word = phase_word(now, self.session.status.value)
             error = f": {clean(now.error, 200)}" if now.error else ""
             tries = f" at attempt {now.attempt}" if now.attempt else ""
             self.query_one("#standing", Block).show(f"It is {word}{tries}{error}")
-        self.run_worker(self._look(), group="read", exit_on_error=False)
+        self.run_worker(self._look(note), group="read", exclusive=True, exit_on_error=False)
 
-    async def _look(self) -> None:
+    async def _look(self, note: str) -> None:
         work = methodcaller("dependents", self.session.session_id, self.phase)
         try:
             names = await self.console.ask_host(work)
@@ -64,6 +75,16 @@ class SkipSheet(ActSheet):
             words = Text("Go on without its outputs: ")
             words.append(", ".join(names), palette(self).style("bold"))
         self.query_one("#without", Block).show(words)
+        self.looked = True
+        self.tell(note, "phase-waiting")
+
+    def refusal(self) -> str | None:
+        """It cannot be asked before it was looked who goes on without it."""
+        if not self.looked:
+            return "The workflow is not read yet; there is nothing to confirm."
+        if not any(one.name == self.phase and one.status != "completed" for one in self.session.phases):
+            return f"{self.phase} is completed by now; there is nothing to skip."
+        return None
 
     async def act(self, reason: str) -> bool:
         """Record it."""

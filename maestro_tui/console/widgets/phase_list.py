@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
@@ -14,7 +16,11 @@ from textual.strip import Strip
 
 from maestro_tui.console.launch_form import Form, FormPhase
 from maestro_tui.console.lines import column_width, fit
+from maestro_tui.console.plan_words import usual_words
 from maestro_tui.console.widgets.palette import palette
+
+if TYPE_CHECKING:
+    from maestro_tui.model.plan import Estimate
 
 _DEEPEST = 5
 
@@ -42,6 +48,8 @@ class PhaseList(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.ascii_only = ascii_only
         self.form = Form()
+        self.usual: Mapping[str, Estimate] = {}
+        """Phase → what it usually takes here."""
         self.cursor = 0
 
     def show(self, form: Form) -> None:
@@ -111,9 +119,20 @@ class PhaseList(ScrollView, can_focus=True):
                 fit(self._branch(phase), column_width(names, 8, 40)) + "  ",
                 base if phase.run and not before else muted,
             ),
-            Segment(self._said(phase, before), muted),
         ]
+        room = width - sum(cell_len(one.text) for one in parts)
+        said, end = self._said(phase, before), self._end(phase, before)
+        if end and cell_len(said) + cell_len(end) + 2 <= room:
+            said = fit(said, room - cell_len(end)) + end
+        parts.append(Segment(said, muted))
         return Strip(parts).crop_extend(0, width, base)
+
+    def _end(self, phase: FormPhase, before: bool) -> str:
+        if before or not phase.run:
+            return ""
+        estimate = self.usual.get(phase.name)
+        usual = usual_words(estimate) if estimate is not None else ""
+        return " · ".join(part for part in (usual, phase.limit) if part)
 
     def _branch(self, phase: FormPhase) -> str:
         if phase.depth == 0:
@@ -124,7 +143,7 @@ class PhaseList(ScrollView, can_focus=True):
     def _said(self, phase: FormPhase, before: bool) -> str:
         parts = []
         if before:
-            given = phase.name in self._given()
+            given = phase.name in self.form.given()
             parts.append("provided from a file" if given else "not run; provide a file or it is skipped")
         elif not phase.run:
             parts.append("not run")
@@ -137,6 +156,3 @@ class PhaseList(ScrollView, can_focus=True):
         if phase.approval:
             parts.append("needs approval")
         return " · ".join(parts)
-
-    def _given(self) -> frozenset[str]:
-        return frozenset(word.partition("=")[0] for word in self.form.inputs.split() if "=" in word)
