@@ -24,6 +24,7 @@ SIGNS = {
     "provided": "◇",
     "skipped": "↷",
 }
+_MOST_DAMAGE = 20
 _ORDER = [
     SessionStatus.WAITING,
     SessionStatus.FAILED,
@@ -114,6 +115,10 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"{SIGNS.get(status, '?')} {document['session_id']}  {status}"
     yield f"  {clean(document['requirement'], 300)}"
     yield f"  workflow {clean(document['workflow'])} · workspace {clean(document['workspace'] or '–', 200)}"
+    for line in document["damage"][:_MOST_DAMAGE]:
+        yield f"  damaged: {clean(line, 400)}"
+    if len(document["damage"]) > _MOST_DAMAGE:
+        yield f"  damaged: {len(document['damage']) - _MOST_DAMAGE:,} more; 'maestro-tui verify' names each"
     yield ""
     width = max(len(phase["phase"]) for phase in document["phases"])
     for phase in document["phases"]:

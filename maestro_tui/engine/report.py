@@ -14,6 +14,7 @@ from maestro_tui.model.summary import PhaseSummary, SessionStatus, StatusFacts, 
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import read_owner
+from maestro_tui.store.summaries import read_summary
 
 WAITING = "waits for approval"
 
@@ -86,11 +87,15 @@ def error_text(result: PhaseResult | None) -> str | None:
 
 
 def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
-    """The session document with requirement, workflow, decisions and every commit."""
+    """The session document with requirement, workflow, decisions, damage and every commit."""
     document = session_document(engine, session_id)
     context = engine.store.head(session_id).context
+    rows = checkpoint_rows(engine.store, session_id)
+    found = read_summary(engine.store.session_dir(session_id), time.time()).damage
+    damage = list(dict.fromkeys([*found, *(row["problem"] for row in rows if "problem" in row)]))
     return {
         **document,
+        "damage": damage,
         "requirement": context.requirement,
         "workflow": context.workflow.name,
         "workflow_path": context.workflow_path,
@@ -100,7 +105,7 @@ def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> di
         "decisions": [decision.model_dump(mode="json") for decision in context.decisions],
         "lineage": context.lineage.model_dump(mode="json") if context.lineage else None,
         "usage": context.usage.model_dump(mode="json"),
-        "checkpoints": checkpoint_rows(engine.store, session_id),
+        "checkpoints": rows,
     }
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from maestro_tui.model.errors import StoreError
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean, session_id_problem
-from maestro_tui.store import durable
-from maestro_tui.store.heads import commit_numbers
+from maestro_tui.store.history_files import is_begun
 from maestro_tui.store.index_file import Entry, load_index, save_index, without_collecting
 from maestro_tui.store.runner_file import read_owner, start_ticks
-from maestro_tui.store.summaries import JOURNAL, SummaryReader, signature_of
+from maestro_tui.store.summaries import SummaryReader, signature_of
 
 WORTH_AN_INDEX = 20
 """`read_all` writes the index when so many sessions were news, or one in fifty."""
@@ -83,10 +82,10 @@ class FleetReader:
         folder = self.root / name
         if entry is not None and not force and self._holds(folder, entry, now):
             return False
-        if entry is None and not _may_be_session(folder):
+        if entry is None and not is_begun(folder):
             return False
         summary = self._reader(name).read(now)
-        if summary.seq < 0 and not _may_be_session(folder):
+        if summary.seq < 0 and not is_begun(folder):
             return self.forget(name)
         if entry is not None and summary == entry.summary:
             summary = entry.summary
@@ -177,21 +176,3 @@ def newest_log(folder: Path, summary: SessionSummary) -> float:
                 continue  # it has not written anything yet
             newest = max(newest, facts.st_mtime_ns / 1e9)
     return newest
-
-
-def _may_be_session(folder: Path) -> bool:
-    """True for a folder with a commit, or with what only a session leaves behind when its commits are gone."""
-    try:
-        if commit_numbers(folder):
-            return True
-    except OSError:
-        return True  # a history that cannot be listed: shown as damaged
-    try:
-        with os.scandir(folder) as entries:
-            return any(
-                (entry.name == JOURNAL and not durable.is_empty(Path(entry.path)))
-                or (entry.name.startswith("checkpoint_") and entry.name.endswith(".json"))
-                for entry in entries
-            )
-    except OSError:
-        return False
