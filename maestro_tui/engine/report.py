@@ -91,11 +91,11 @@ def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> di
     document = session_document(engine, session_id)
     context = engine.store.head(session_id).context
     rows = checkpoint_rows(engine.store, session_id)
-    found = read_summary(engine.store.session_dir(session_id), time.time()).damage
-    damage = list(dict.fromkeys([*found, *(row["problem"] for row in rows if "problem" in row)]))
+    summary = read_summary(engine.store.session_dir(session_id), time.time())
+    older = [row["problem"] for row in rows if "problem" in row and row["seq"] <= summary.seq]
     return {
         **document,
-        "damage": damage,
+        "damage": [*summary.damage, *older],
         "requirement": context.requirement,
         "workflow": context.workflow.name,
         "workflow_path": context.workflow_path,

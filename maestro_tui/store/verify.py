@@ -40,8 +40,6 @@ _PHASE = re.compile(rb'\n  "phase": "([A-Za-z0-9_-]{1,64})",\n')
 _VIEW = re.compile(rf"{VIEW_PREFIX}([A-Za-z0-9][A-Za-z0-9_-]*)\.json\Z")
 _ENVELOPE_BYTES = 2_000
 _MOST_TOLD = 20
-_TRIES = 5
-"""How often a session that is being committed to is looked at again."""
 
 
 # ── Checking ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -50,12 +48,9 @@ _TRIES = 5
 def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) -> list[str]:
     """One line for each thing that is not as it was written. Reads only."""
     folder = store.session_dir(session_id)
-    for _ in range(_TRIES):
-        was_running = _is_running(folder)
-        infos = store.history(session_id)
-        views = _view_problems(folder, infos)
-        if commit_numbers(folder) == [info.seq for info in infos]:
-            break
+    was_running = _is_running(folder)
+    infos = store.history(session_id)
+    views = _view_problems(folder, infos)
     problems = [info.problem for info in infos if info.problem is not None]
     if not infos:
         problems.append(f"{HISTORY}: it holds no commit")
@@ -101,7 +96,7 @@ def _view_problems(folder: Path, infos: list[CommitInfo]) -> dict[str, str]:
     for phase, info in wanted.items():
         view = view_path(folder, phase)
         try:
-            if durable.same_file(view, info.path):
+            if durable.same_file(view, info.path) or _is_newer(folder, view, info.seq):
                 continue
             data = read_commit(view)
             if data != read_commit(info.path):
@@ -111,6 +106,19 @@ def _view_problems(folder: Path, infos: list[CommitInfo]) -> dict[str, str]:
         except DamagedFile as error:
             out[phase] = str(error)
     return out
+
+
+def _is_newer(folder: Path, view: Path, seq: int) -> bool:
+    """True for a view of a commit that was made after the history was read."""
+    # Opened once: between two looks at its name it may have become that of yet another commit.
+    start = durable.read_start(view, _ENVELOPE_BYTES)
+    own = _seq_in(start)
+    if own is None or own <= seq:
+        return False
+    try:
+        return durable.read_start(commit_path(folder, own), _ENVELOPE_BYTES) == start
+    except FileNotFoundError:
+        return False
 
 
 def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
@@ -273,9 +281,13 @@ def _free_name(path: Path) -> Path:
 
 def _seq_of(view: Path) -> int | None:
     try:
-        found = re.search(rb'\n  "seq": (\d{1,9}),\n', durable.read_start(view, _ENVELOPE_BYTES))
+        return _seq_in(durable.read_start(view, _ENVELOPE_BYTES))
     except (DamagedFile, FileNotFoundError):
         return None
+
+
+def _seq_in(start: bytes) -> int | None:
+    found = re.search(rb'\n  "seq": (\d{1,9}),\n', start)
     return int(found[1]) if found is not None else None
 
 
