@@ -10,6 +10,7 @@ from typing import Any
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.summary import PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, format_bytes, format_duration
+from maestro_tui.store.holder_life import ALIVE, holder_lines
 
 SIGNS = {
     "waiting": "⚑",
@@ -107,6 +108,10 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
         )
         for line in session.damage:
             yield f"    {line}"
+        if session.owner is not None:
+            for line in holder_lines(root / session.session_id, now):
+                if f": {ALIVE}; " not in line:
+                    yield f"    {line}"
 
 
 def show_lines(document: Mapping[str, Any]) -> Iterator[str]:

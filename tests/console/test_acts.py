@@ -182,6 +182,7 @@ async def test_the_doctor_tells_and_offers_nothing_when_nobody_holds_the_session
 
 async def test_a_takeover_needs_a_reason_and_does_not_exist_read_only() -> None:
     held = {"pid": 5_220, "host": HOSTILE, "user": HOSTILE, "here": False, "alive": None}
+    held |= {"condition": "cannot be seen from here"}
     held |= {"heartbeat_seconds_ago": 900.0, "phases": [HOSTILE]}
     for read_only in (False, True):
         host = FakeHost()
