@@ -59,7 +59,9 @@ def by_list(root: Path) -> Told:
     own = there.get(SESSION)
     assert own is not None, "it is not in the list"
     lines = [line for line in list_lines([own], root) if line.startswith("    ")]
-    assert lines == [f"    {line}" for line in own.damage]
+    assert lines[: len(own.damage)] == [f"    {line}" for line in own.damage]
+    for line in lines:
+        assert line.isprintable(), f"not printable: {line!r}"
     return Told(
         own.damage, _statuses((phase.name, phase.status) for phase in own.phases) if own.seq >= 0 else None
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.crash.scene import PHASES, SESSION, Work, engine_of, without_git
+from tests.crash.scene import PHASES, SESSION, Work, engine_of
 from tests.store.small_sessions import sealed
 
 NEIGHBOUR = "s2"
@@ -44,11 +44,10 @@ class Case:
 
 def make_template(top: Path) -> None:
     """Two sessions with three phases each, made by the real engine; the journal tells of every step."""
-    with without_git():
-        for session in (SESSION, NEIGHBOUR):
-            (top / f"work-{session}").mkdir(parents=True)
-            engine = engine_of(top / "root", top / f"work-{session}", Work())
-            asyncio.run(engine.execute_batch("Build it", session_id=session))
+    for session in (SESSION, NEIGHBOUR):
+        (top / f"work-{session}").mkdir(parents=True)
+        engine = engine_of(top / "root", top / f"work-{session}", Work())
+        asyncio.run(engine.execute_batch("Build it", session_id=session))
 
 
 def copy_of(template: Path, top: Path) -> Path:
