@@ -187,13 +187,23 @@ def prune(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Remove old sessions that are completed, failed or cancelled; never one that can need you."""
+    """Remove old sessions that are completed, failed or cancelled; never one that can need you.
+
+    Without --keep and --older-than, [retention] in ~/.config/maestro-tui/config.toml says what may go.
+    """
+    from maestro_tui.console.settings import settings_path
     from maestro_tui.listing import read_fleet
     from maestro_tui.store.checkpoints import CheckpointStore
     from maestro_tui.store.prune import prunable, prune_sessions
+    from maestro_tui.store.retention import Retention, read_retention
 
     root, now = root_of(ctx, checkpoint_dir), time.time()
-    doomed = prunable(read_fleet(root), keep=keep, older_than=seconds_of("--older-than", age), now=now)
+    rule = Retention(keep, seconds_of("--older-than", age))
+    if not rule.says_something:
+        rule = read_retention(settings_path())
+        if rule.says_something:
+            click.echo(f"[retention] in {clean(str(settings_path()), 200)}: {rule.words()}.", err=True)
+    doomed = prunable(read_fleet(root), keep=rule.keep, older_than=rule.older_than, now=now)
     removed: Sequence[str] = []
     if not dry_run and doomed:
         removed = prune_sessions(CheckpointStore(root), [one.session_id for one in doomed])

@@ -14,6 +14,7 @@ import click
 
 from maestro_tui import __version__
 from maestro_tui.acts import ACTS
+from maestro_tui.drilling import drill
 from maestro_tui.exchange import EXCHANGE, foreign_document, verified
 from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
 from maestro_tui.model.text import clean
@@ -268,7 +269,7 @@ def phase(
     finish(session_document(runner, session), as_json, stopped, lambda document: exit_code(document, name))
 
 
-for act in (*ACTS, *EXCHANGE):
+for act in (*ACTS, *EXCHANGE, drill):
     commands.add_command(act)
 for act_name, act in TEAMWORK:
     commands.add_command(act, act_name)

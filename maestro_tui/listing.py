@@ -10,6 +10,7 @@ from typing import Any
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.summary import PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, format_bytes, format_duration
+from maestro_tui.store.holder_life import ALIVE, holder_lines
 
 SIGNS = {
     "waiting": "⚑",
@@ -24,6 +25,7 @@ SIGNS = {
     "provided": "◇",
     "skipped": "↷",
 }
+_MOST_DAMAGE = 20
 _ORDER = [
     SessionStatus.WAITING,
     SessionStatus.FAILED,
@@ -116,6 +118,10 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
         )
         for line in session.damage:
             yield f"    {line}"
+        if session.owner is not None:
+            for line in holder_lines(root / session.session_id, now):
+                if f": {ALIVE}; " not in line:
+                    yield f"    {line}"
 
 
 def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
@@ -125,6 +131,10 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"{SIGNS.get(status, '?')} {document['session_id']}  {status}{foreign}"
     yield f"  {clean(document['requirement'], 300)}"
     yield f"  workflow {clean(document['workflow'])} · workspace {clean(document['workspace'] or '–', 200)}"
+    for line in document["damage"][:_MOST_DAMAGE]:
+        yield f"  damaged: {clean(line, 400)}"
+    if len(document["damage"]) > _MOST_DAMAGE:
+        yield f"  damaged: {len(document['damage']) - _MOST_DAMAGE:,} more; 'maestro-tui verify' names each"
     yield ""
     width = max(len(phase["phase"]) for phase in document["phases"])
     for phase in document["phases"]:

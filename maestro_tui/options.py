@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
+from maestro_tui.store.retention import age_seconds
 
 if TYPE_CHECKING:
     from maestro_tui.model.policy import Limits
@@ -45,18 +45,14 @@ def root_of(ctx: click.Context, own: str | None) -> Path:
     return root
 
 
-_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
 def seconds_of(option: str, text: str | None) -> float | None:
     """Seconds of a span such as `45m`, `12h`, `30d`. Raises `InputError` naming the option."""
     if text is None:
         return None
-    found = _AGE.match(text.strip())
-    if found is None:
+    seconds = age_seconds(text)
+    if seconds is None:
         raise InputError(f"{option} takes a span such as 30d, 12h or 45m, not {clean(text, 40)!r}.")
-    return float(found[1]) * _SECONDS[found[2]]
+    return seconds
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:

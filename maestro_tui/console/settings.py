@@ -14,9 +14,10 @@ from typing import Any
 
 from maestro_tui.model.errors import StoreError
 from maestro_tui.model.text import clean
+from maestro_tui.store.retention import Retention, retention_from
 
 _LIMIT = 1_000_000
-_KNOWN = ("theme", "ascii", "read_only", "keys", "notify")
+_KNOWN = ("theme", "ascii", "read_only", "keys", "notify", "retention")
 _NOTIFY = ("bell", "terminal", "command")
 
 
@@ -42,6 +43,8 @@ class Settings:
     """Action id → key names, separated by commas."""
     problems: tuple[str, ...] = ()
     notify: Notify = Notify()
+    retention: Retention = field(default_factory=Retention)
+    """What `prune` offers to remove first."""
 
 
 def settings_path(environ: Mapping[str, str] | None = None) -> Path:
@@ -96,7 +99,8 @@ def load_settings(path: Path, themes: Iterable[str], default_keys: Mapping[str, 
         flags[name] = value
     keys = _keys(data.get("keys", {}), default_keys, shown, problems)
     notify = _notify(data.get("notify", {}), shown, problems)
-    return Settings(theme, flags["ascii"], flags["read_only"], keys, tuple(problems), notify)
+    retention = retention_from(data.get("retention", {}), shown, problems)
+    return Settings(theme, flags["ascii"], flags["read_only"], keys, tuple(problems), notify, retention)
 
 
 def _notify(data: Any, shown: str, problems: list[str]) -> Notify:

@@ -11,8 +11,9 @@ from maestro_tui.engine.report import plan_document, session_document
 from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.errors import InputError, MaestroError
-from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.text import clean
 from maestro_tui.store.hive_folder import why_not_run
+from maestro_tui.store.holder_life import holder_lines, owner_condition
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import read_owner
 from maestro_tui.store.lease import take_over as take_locks
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def examine(engine: Engine, session_id: str) -> dict[str, Any]:
-    """`{session_id, status, owner, damage, plan, problem}`. Reads only. Raises `InputError`."""
+    """`{session_id, status, owner, holders, damage, plan, problem}`. Reads only. Raises `InputError`."""
     folder = engine.store.session_dir(session_id)
     if not folder.is_dir():
         raise InputError(
@@ -39,6 +40,7 @@ def examine(engine: Engine, session_id: str) -> dict[str, Any]:
         "plan": None,
         "problem": None,
     }
+    found["holders"] = [clean(line, 600) for line in holder_lines(folder, now)]
     if owner is not None:
         found["owner"] = {
             "pid": owner.pid,
@@ -46,6 +48,7 @@ def examine(engine: Engine, session_id: str) -> dict[str, Any]:
             "user": owner.user,
             "here": owner.here,
             "alive": owner.alive,
+            "condition": owner_condition(folder, owner),
             "heartbeat_seconds_ago": round(max(0.0, now - owner.heartbeat_at), 1),
             "phases": list(owner.phases),
         }
@@ -64,15 +67,13 @@ def doctor_lines(found: Mapping[str, Any]) -> Iterator[str]:
     if owner is None:
         yield "  Nobody holds it."
     else:
-        where = "on this computer" if owner["here"] else f"on {owner['host']}"
-        beat = format_duration(owner["heartbeat_seconds_ago"])
-        life = {True: "alive", False: "ended without giving it back", None: "cannot be seen from here"}[
-            owner["alive"]
-        ]
-        yield f"  Held by pid {owner['pid']} {where} (user {owner['user'] or 'unknown'}): {life}; heartbeat {beat} ago."
+        for line in found["holders"]:
+            yield f"  Held by {line}." if line.startswith("pid ") else f"  But {line}."
         if owner["alive"] is not False:
-            yield "  If it is stopped or unreachable for good: maestro-tui doctor "
-            yield f"    {session_id} --take-over --reason '…' puts it out of force; its late commits are refused."
+            yield "  If it is stopped or unreachable for good, put it out of force (its late commits are refused):"
+            yield f"    maestro-tui doctor {session_id} --take-over --reason '…'"
+        else:
+            yield f"  Nobody needs to be put out of force: maestro-tui resume {session_id} takes it up."
     for line in found["damage"]:
         yield f"  ✗ {clean(line, 300)}"
     if not found["damage"]:

@@ -27,6 +27,7 @@ from maestro_tui.model.plan import plan as make_plan
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
@@ -380,7 +381,7 @@ class TeamExecutionEngineV2SplitMode:
         head = self.store.head(session_id)
         context = head.context
         workspace = self._workspace or (Path(context.workspace) if context.workspace else Path.cwd())
-        if need_workspace and not workspace.is_dir():
+        if need_workspace and not durable.leads_to_folder(workspace):
             raise InputError(
                 f"The workspace {clean(str(workspace), 200)} of session {session_id} is gone; bring it back or "
                 "name another with --workspace. All commits are safe."

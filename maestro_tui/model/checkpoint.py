@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from maestro_tui.model.checkpoint_bytes import FORMAT, SIZE_LIMIT, ZEROS, digest_problem, parse
 from maestro_tui.model.context import PhaseResult, TeamExecutionContext
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.facts import UtcTime
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.model.workflow import Workflow
 
-FORMAT = "maestro-checkpoint/1"
-SIZE_LIMIT = 512_000_000
-"""Bytes; a larger checkpoint is neither written nor read."""
 DEPTH_LIMIT = 180
 """Levels of nesting in a whole file. The strictest of the usual JSON readers stops at 200."""
 DIGITS_LIMIT = 4_000
 """Digits of a number. Python's own JSON reader stops at 4,300."""
 
-_ZEROS = b"0" * 64
-_HEAD = re.compile(rb'\{\n  "sha256": "([0-9a-f]{64})"')
 _CONTEXT = b'\n  "context": {\n'
 _AFTER_RESULTS = b'\n    "session_decisions": '
 _TOO_DEEP = b"\n" + b"  " * (DEPTH_LIMIT + 1)
-# One pattern for each letter: a pattern that begins with a fixed byte is searched ten times as fast.
-_HUGE_EXPONENTS = (re.compile(rb"e\+?[0-9]{3,}[\s,\]}]"), re.compile(rb"E\+?[0-9]{3,}[\s,\]}]"))
 
 
 class Checkpoint(BaseModel):
@@ -42,12 +34,12 @@ class Checkpoint(BaseModel):
 
     sha256: str = ""
     format: str = FORMAT
-    seq: int
+    seq: int = Field(strict=True)
     prev: str | None
     session_id: str
     phase: str
-    attempt: int
-    epoch: int
+    attempt: int = Field(strict=True)
+    epoch: int = Field(strict=True)
     created_at: UtcTime
     workflow: Workflow
     context: TeamExecutionContext
@@ -91,15 +83,15 @@ def encode(checkpoint: Checkpoint, written: Written | None = None) -> tuple[byte
     outputs become null, characters that UTF-8 cannot carry become `?`. Raises `ValueError` for values that
     JSON cannot hold (unknown types, circles, nesting beyond 180 levels, numbers of more than 4,000 digits).
     """
-    blank = checkpoint.model_copy(update={"sha256": _ZEROS.decode()})
+    blank = checkpoint.model_copy(update={"sha256": ZEROS.decode()})
     raw = _json(blank, exclude={"context": {"workflow", "phase_results"}})
     _check_readable(raw)
     # Keys with two and with four blanks before them occur only in the envelope and right below it.
     first = raw.index(_CONTEXT) + len(_CONTEXT)
     second = raw.index(_AFTER_RESULTS, first)
-    start = raw.index(_ZEROS)
+    start = raw.index(ZEROS)
     name = b'    "workflow": ' + _quoted(checkpoint.workflow.name) + b",\n"
-    pieces = [raw[:start], _ZEROS, raw[start + 64 : first], name, raw[first:second]]
+    pieces = [raw[:start], ZEROS, raw[start + 64 : first], name, raw[first:second]]
     pieces.append(b'\n    "phase_results": ')
     pieces += (written or Written()).pieces_of(checkpoint.context.phase_results)
     pieces += (b",", raw[second:], b"\n")
@@ -152,21 +144,6 @@ def _check_readable(raw: bytes) -> None:
         start = end + 1
 
 
-def digest_problem(data: bytes) -> str | None:
-    """Why these bytes are not what was written; None when their digest is right."""
-    if not data:
-        return "it is empty"
-    head = _HEAD.match(data)
-    if head is None:
-        return "it does not begin as a checkpoint does"
-    digest = hashlib.sha256(data[: head.start(1)])
-    digest.update(_ZEROS)
-    digest.update(memoryview(data)[head.end(1) :])
-    if digest.hexdigest().encode() != head[1]:
-        return "its digest does not match its bytes (cut off or changed)"
-    return None
-
-
 def decode(data: bytes, source: str) -> Checkpoint:
     """The checkpoint in a file's bytes; `source` names it in errors. Raises `DamagedFile`, one line."""
     if len(data) > SIZE_LIMIT:
@@ -175,7 +152,9 @@ def decode(data: bytes, source: str) -> Checkpoint:
     if problem is not None:
         raise DamagedFile(f"{source}: {problem}")
     try:
+        # The one stops at 200 levels and at surrogates, the other at what is there twice.
         value: Any = pydantic_core.from_json(data, allow_inf_nan=False)
+        parse(data)
     except ValueError as error:
         raise DamagedFile(f"{source}: it is not readable as JSON ({clean(error, 120)})") from error
     told = value.get("format") if isinstance(value, dict) else None
@@ -183,13 +162,13 @@ def decode(data: bytes, source: str) -> Checkpoint:
         raise DamagedFile(
             f"{source}: its format is {clean(told, 60)!r}, and this version reads {FORMAT!r}; a newer maestro-tui may"
         )
-    if any(exponent.search(data) for exponent in _HUGE_EXPONENTS) and _has_infinity(value):
-        raise DamagedFile(f"{source}: it holds a number beyond all bounds")
     try:
         _check_readable(data)
         context = value["context"]
         if context["workflow"] != value["workflow"]["name"]:
             raise ValueError("context.workflow is not the workflow's name")
+        if not isinstance(context["phase_results"], dict):
+            raise ValueError("context.phase_results is no object")
         workflow = Workflow.model_validate(value["workflow"])
         context = {**context, "workflow": workflow}
         return Checkpoint.model_validate({**value, "workflow": workflow, "context": context})
@@ -201,16 +180,3 @@ def decode(data: bytes, source: str) -> Checkpoint:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFile(f"{source}: its content is not a checkpoint's ({clean(error, 120)})") from error
-
-
-def _has_infinity(value: Any) -> bool:
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, float) and not math.isfinite(item):
-            return True
-        if isinstance(item, dict):
-            todo.extend(item.values())
-        elif isinstance(item, list):
-            todo.extend(item)
-    return False

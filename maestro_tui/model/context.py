@@ -142,7 +142,7 @@ class PhaseResult(_Fact):
     """One attempt of one phase and its outcome; a later attempt replaces it in the context, not in history."""
 
     status: PhaseStatus
-    attempt: int = 1
+    attempt: int = Field(default=1, strict=True)
     started_at: UtcTime | None = None
     finished_at: UtcTime | None = None
     inputs: dict[str, str] = Field(default_factory=dict)

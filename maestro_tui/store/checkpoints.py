@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from maestro_tui.model.checkpoint import FORMAT, SIZE_LIMIT, Checkpoint, Written, decode, encode
+from maestro_tui.model.checkpoint import Checkpoint, Written, decode, encode
+from maestro_tui.model.checkpoint_bytes import FORMAT
 from maestro_tui.model.context import DONE, TeamExecutionContext
 from maestro_tui.model.errors import DamagedFile, FencedError, InputError, StoreError
 from maestro_tui.model.text import clean, session_id_problem
@@ -24,6 +25,7 @@ from maestro_tui.store.history_files import (
     has_views,
     is_begun,
     place_of,
+    read_commit,
     view_path,
 )
 from maestro_tui.store.hive_folder import why_not_run
@@ -107,7 +109,7 @@ class CheckpointStore:
         """The checkpoint in one file, wherever it lies. Raises `InputError`, `DamagedFile`."""
         file = Path(path)
         try:
-            return decode(durable.read_regular(file, SIZE_LIMIT), durable.shown(file))
+            return decode(read_commit(file), durable.shown(file))
         except FileNotFoundError:
             raise InputError(f"There is no checkpoint file {durable.shown(file)}. Nothing was run.") from None
 

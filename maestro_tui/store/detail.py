@@ -20,7 +20,7 @@ from maestro_tui.model.context import (
     PhaseResult,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import DamagedFile
+from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.events import Event
 from maestro_tui.model.summary import AttemptSummary, SessionSummary
 from maestro_tui.model.text import clean
@@ -132,11 +132,16 @@ class DetailReader:
         )
         return self._last
 
+    def _commits(self) -> tuple[CommitInfo, ...]:
+        try:
+            return tuple(CheckpointStore(self.session_dir.parent).history(self.session_dir.name))
+        except StoreError:
+            return ()  # the summary says what is wrong with the history
+
     def _read_commits(self, summary: SessionSummary) -> None:
         mark = _mark(self.session_dir / "history")
         if mark != self._history_mark:
-            store = CheckpointStore(self.session_dir.parent)
-            self._history, self._history_mark = tuple(store.history(self.session_dir.name)), mark
+            self._history, self._history_mark = self._commits(), mark
         if summary.sha256 == self._sha256:
             return
         self._sha256, self._context, self._head_json = summary.sha256, None, {}

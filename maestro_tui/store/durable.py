@@ -10,7 +10,7 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | NO_FOLLOW
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW
 _CHUNK = 1 << 20
+_BEGINNING = 1_000
 # On macOS fsync leaves the data in the drive's own cache.
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
@@ -207,6 +208,11 @@ def is_empty(path: Path) -> bool:
     return stat.S_ISREG(facts.st_mode) and facts.st_size == 0
 
 
+def leads_to_folder(path: Path) -> bool:
+    """True for a folder or a link to one; False for a name that no file can have, too."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+
+
 def same_file(one: Path, two: Path) -> bool:
     """True when both names lead to one file; links are not followed."""
     try:
@@ -251,9 +257,10 @@ def _require_regular(path: Path, facts: os.stat_result) -> None:
     raise DamagedFile(f"{shown(path)} cannot be read: it is {kind}, not a regular file")
 
 
-def read_regular(path: Path, limit: int) -> bytes:
+def read_regular(path: Path, limit: int, require: Callable[[Path, bytes], None] | None = None) -> bytes:
     """The whole of a regular file of at most `limit` bytes.
 
+    Of a large file `require` sees the path and the first bytes before the rest is read, and may raise.
     Raises `FileNotFoundError`, `DamagedFile` with the reason in one line.
     """
     fd = open_regular(path)
@@ -261,6 +268,8 @@ def read_regular(path: Path, limit: int) -> bytes:
         size = os.fstat(fd).st_size
         if size > limit:
             raise DamagedFile(f"{shown(path)} cannot be read: {size:,} bytes, at most {limit:,} are read")
+        if require is not None and size > _CHUNK:
+            require(path, os.pread(fd, _BEGINNING, 0))
         data = _read(fd, size + 1)
         if len(data) <= size:
             return data

@@ -18,10 +18,12 @@ from typing import Any
 
 from maestro_tui.model.summary import AttemptSummary, PersonaSpan
 from maestro_tui.model.text import clean
+from maestro_tui.store import journal
 from maestro_tui.store.journal import breaks_off
 
 CHUNK = 8 * 1024 * 1024
-LINE_LIMIT = 64 * 1024 * 1024
+LINE_LIMIT = 2 * journal.LINE_LIMIT
+"""Bytes of a line that has no end yet; no record is half as long."""
 WORDS_LIMIT = 200
 
 OUTCOMES = {"phase_committed": "completed", "phase_failed": "failed", "phase_cancelled": "cancelled"}
@@ -151,7 +153,9 @@ class JournalFold:
         for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
             size = len(line)
             body = line[:-1]
-            if not _intact(body):
+            if not body:
+                pass  # what closes a torn line; there may be millions
+            elif not _intact(body):
                 # A line that breaks off is what a dead runner leaves, as often as it dies: that is no damage.
                 if not breaks_off(body):
                     self._bad += 1

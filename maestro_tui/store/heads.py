@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from maestro_tui.model.errors import DamagedFile
+from maestro_tui.model.checkpoint_bytes import FORMAT, digest_of, digest_problem, parse
+from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.text import clean
-from maestro_tui.store.durable import read_regular
+from maestro_tui.store.checkpoint_shape import check_shape
+from maestro_tui.store.history_files import HISTORY, commit_numbers, commit_path, place_of, read_commit
 
 T = TypeVar("T")
 
-SIZE_LIMIT = 512_000_000
-FORMAT = "maestro-checkpoint/1"
-HISTORY = "history"
-
-_NUMBER = re.compile(r"(\d{4,9})\.json\Z")
-_HEAD = re.compile(rb'\{\n  "sha256": "([0-9a-f]{64})"')
-_ZEROS = b"0" * 64
 _MOST_TOLD = 5
 
 
@@ -37,15 +28,6 @@ class Head:
     data: dict[str, Any]
 
 
-def commit_numbers(session_dir: Path) -> list[int]:
-    """The numbers of all commit files, rising. Raises `OSError` when the history cannot be listed."""
-    try:
-        with os.scandir(session_dir / HISTORY) as entries:
-            return sorted(int(match[1]) for entry in entries if (match := _NUMBER.match(entry.name)))
-    except FileNotFoundError:
-        return []
-
-
 def newest_intact(
     session_dir: Path, understand: Callable[[Head], T]
 ) -> tuple[T | None, tuple[str, ...], int]:
@@ -56,8 +38,8 @@ def newest_intact(
     damage: list[str] = []
     try:
         numbers = commit_numbers(session_dir)
-    except OSError as error:
-        return None, (f"{HISTORY}: it cannot be listed: {error.strerror}",), 0
+    except StoreError as error:
+        return None, (str(error),), 0
     if not numbers:
         return None, (f"{HISTORY}: it holds no commit",), 0
     missing = numbers[-1] + 1 - len(numbers)
@@ -84,35 +66,28 @@ def newest_intact(
 
 
 def read_head(session_dir: Path, seq: int) -> Head:
-    """One commit. Raises `DamagedFile` with name and reason in one line, `FileNotFoundError`."""
-    name = f"{HISTORY}/{seq:04d}.json"
-    raw = read_regular(session_dir / name, SIZE_LIMIT)
-    if not raw:
-        raise DamagedFile(f"{name}: it is empty")
-    start = _HEAD.match(raw)
-    if start is None:
-        raise DamagedFile(f"{name}: it does not begin as a checkpoint does")
-    digest = hashlib.sha256(raw[: start.start(1)])
-    digest.update(_ZEROS)
-    digest.update(memoryview(raw)[start.end(1) :])
-    if digest.hexdigest().encode() != start[1]:
-        raise DamagedFile(f"{name}: its digest does not match its bytes (cut off or changed)")
+    """One commit. Raises `DamagedFile` with name and reason in one line, `FileNotFoundError`, and `ValueError`
+    with the reason when its content is not a checkpoint's."""
+    name = place_of(seq)
+    raw = read_commit(commit_path(session_dir, seq))
+    problem = digest_problem(raw)
+    if problem is not None:
+        raise DamagedFile(f"{name}: {problem}")
     try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{name}: it is not readable as JSON ({type(error).__name__})") from error
-    if data.get("format") != FORMAT:
-        told = clean(data.get("format"), 60)
+        data = parse(raw)
+    except ValueError as error:
+        raise DamagedFile(f"{name}: it is not readable as JSON ({clean(error, 120)})") from error
+    told = data.get("format")
+    if told != FORMAT:
         raise DamagedFile(
-            f"{name}: its format is {told!r}, and this version reads {FORMAT!r}; a newer one may"
+            f"{name}: its format is {clean(told, 60)!r}, and this version reads {FORMAT!r}; a newer one may"
         )
     if data.get("session_id") != session_dir.name or data.get("seq") != seq:
         raise DamagedFile(
             f"{name}: it is commit {clean(data.get('seq'), 20)} of {clean(data.get('session_id'), 130)}, misplaced"
         )
-    if not isinstance(data.get("workflow"), dict) or not isinstance(data.get("context"), dict):
-        raise DamagedFile(f"{name}: its content is not a checkpoint's")
-    return Head(seq, start[1].decode(), data)
+    check_shape(data)
+    return Head(seq, digest_of(raw) or "", data)
 
 
 def seconds_of(text: object) -> float | None:

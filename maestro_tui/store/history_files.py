@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from maestro_tui.model.errors import StoreError
+from maestro_tui.model.checkpoint_bytes import HEAD, NO_BEGINNING, SIZE_LIMIT
+from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.store import durable
 from maestro_tui.store.hive_folder import holds_hive
 
@@ -25,6 +26,16 @@ def commit_path(folder: Path, seq: int) -> Path:
 def place_of(seq: int) -> str:
     """How a commit's file is named in a line about it."""
     return f"{HISTORY}/{seq:04d}.json"
+
+
+def read_commit(path: Path) -> bytes:
+    """A checkpoint's bytes; of a large file only the beginning when it is none. Raises as `read_regular`."""
+    return durable.read_regular(path, SIZE_LIMIT, _require_head)
+
+
+def _require_head(path: Path, start: bytes) -> None:
+    if HEAD.match(start) is None:
+        raise DamagedFile(f"{durable.shown(path)}: {NO_BEGINNING}")
 
 
 def view_path(folder: Path, phase: str) -> Path:

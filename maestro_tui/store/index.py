@@ -10,12 +10,11 @@ from pathlib import Path
 from sys import intern
 
 from maestro_tui.model.summary import SessionSummary
-from maestro_tui.store import durable
-from maestro_tui.store.heads import commit_numbers
-from maestro_tui.store.hive_folder import HiveFolder, holds_hive, names_under, summary_of
+from maestro_tui.store.history_files import is_begun
+from maestro_tui.store.hive_folder import HiveFolder, names_under, summary_of
 from maestro_tui.store.index_file import Entry, load_index, save_index, without_collecting
 from maestro_tui.store.runner_file import read_owner, start_ticks
-from maestro_tui.store.summaries import JOURNAL, SummaryReader, signature_of
+from maestro_tui.store.summaries import SummaryReader, signature_of
 
 WORTH_AN_INDEX = 20
 """`read_all` writes the index when so many sessions were news, or one in fifty."""
@@ -82,10 +81,10 @@ class FleetReader:
         if entry is not None and not force and self._holds(name, entry, now):
             return False
         folder = self.root / name
-        if entry is None and not _may_be_session(folder):
+        if entry is None and not is_begun(folder):
             return False
         summary = self._reader(name).read(now)
-        if summary.seq < 0 and not _may_be_session(folder):
+        if summary.seq < 0 and not is_begun(folder):
             return self.forget(name)
         if entry is not None and summary == entry.summary:
             summary = entry.summary
@@ -190,20 +189,3 @@ def newest_log(folder: Path, summary: SessionSummary) -> float:
                 continue  # it has not written anything yet
             newest = max(newest, facts.st_mtime_ns / 1e9)
     return newest
-
-
-def _may_be_session(folder: Path) -> bool:
-    """True for a folder with a commit, or with what only a session leaves behind when its commits are gone."""
-    try:
-        if commit_numbers(folder):
-            return True
-    except OSError:
-        return True  # a history that cannot be listed: shown as damaged
-    try:
-        names = os.listdir(folder)  # noqa: PTH208
-    except OSError:
-        return False
-    return (JOURNAL in names and not durable.is_empty(folder / JOURNAL)) or (
-        any(name.startswith("checkpoint_") and name.endswith(".json") for name in names)
-        and not holds_hive(folder)
-    )

@@ -28,7 +28,10 @@ def prunable(
     Raises `InputError` when neither bound is given.
     """
     if keep is None and older_than is None:
-        raise InputError("Say what may go: --keep N, --older-than AGE, or both. Nothing was removed.")
+        raise InputError(
+            "Say what may go: --keep N, --older-than AGE, or both (or [retention] in the settings). "
+            "Nothing was removed."
+        )
     terminal = [one for one in sessions if one.status in TERMINAL and not one.damage and one.foreign is None]
     newest_first = sorted(terminal, key=lambda one: (-one.updated_at, one.session_id))
     beyond = newest_first[keep or 0 :]

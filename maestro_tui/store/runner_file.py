@@ -68,17 +68,23 @@ def host_name() -> str:
     return socket.gethostname()
 
 
-def start_ticks(pid: int) -> int | None:
-    """When a process of this computer began, in clock ticks since boot; None when it is gone or a zombie."""
+def process_state(pid: int) -> tuple[str, int] | None:
+    """State (one letter, as proc(5) has it) and beginning (clock ticks since boot) of a process; None when it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except (OSError, ValueError):
         return None
     # The second field is the program's name in brackets; it may hold anything, brackets and blanks too.
     fields = text.rpartition(b")")[2].split()
-    if len(fields) < 20 or fields[0] in (b"Z", b"X", b"x") or not fields[19].isdigit():
+    if len(fields) < 20 or not fields[19].isdigit():
         return None
-    return int(fields[19])
+    return fields[0].decode("ascii", "replace"), int(fields[19])
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process of this computer began, in clock ticks since boot; None when it is gone or a zombie."""
+    found = process_state(pid)
+    return None if found is None or found[0] in "ZXx" else found[1]
 
 
 @cache

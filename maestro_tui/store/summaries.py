@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from sys import intern
 
+from maestro_tui.model.errors import StoreError
 from maestro_tui.model.summary import (
     Owner,
     PhaseSummary,
@@ -19,7 +20,8 @@ from maestro_tui.model.summary import (
 from maestro_tui.model.text import clean
 from maestro_tui.store.commit_facts import CommitFacts, facts_of
 from maestro_tui.store.fold import JournalFold, OpenAttempt
-from maestro_tui.store.heads import HISTORY, commit_numbers, newest_intact
+from maestro_tui.store.heads import newest_intact
+from maestro_tui.store.history_files import HISTORY, commit_numbers
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
 
 JOURNAL = "journal.jsonl"
@@ -106,8 +108,8 @@ class SummaryReader:
             try:
                 if commit_numbers(self.session_dir) == list(range(before.seq + 1)):
                     return
-            except OSError as error:
-                self._damage = (f"{HISTORY}: it cannot be listed: {error.strerror}",)
+            except StoreError as error:
+                self._damage = (str(error),)
                 return
         self.facts, self._damage, self._newest = newest_intact(self.session_dir, facts_of)
 

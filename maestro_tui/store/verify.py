@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from maestro_tui.model.checkpoint import SIZE_LIMIT, Checkpoint, digest_problem
+from maestro_tui.model.checkpoint import Checkpoint
+from maestro_tui.model.checkpoint_bytes import digest_problem
 from maestro_tui.model.context import DONE, Artifact
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
 from maestro_tui.model.text import clean
@@ -21,6 +22,7 @@ from maestro_tui.store.history_files import (
     commit_numbers,
     commit_path,
     place_of,
+    read_commit,
     view_path,
 )
 from maestro_tui.store.journal import read_events
@@ -38,8 +40,7 @@ JOURNAL = "journal.jsonl"
 _PHASE = re.compile(rb'\n  "phase": "([A-Za-z0-9_-]{1,64})",\n')
 _VIEW = re.compile(rf"{VIEW_PREFIX}([A-Za-z0-9][A-Za-z0-9_-]*)\.json\Z")
 _ENVELOPE_BYTES = 2_000
-_TRIES = 5
-"""How often a session that is being committed to is looked at again."""
+_MOST_TOLD = 20
 
 
 # ── Checking ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -48,12 +49,9 @@ _TRIES = 5
 def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) -> list[str]:
     """One line for each thing that is not as it was written. Reads only."""
     folder = store.session_dir(session_id)
-    for _ in range(_TRIES):
-        was_running = _is_running(folder)
-        infos = store.history(session_id)
-        views = _view_problems(folder, infos)
-        if commit_numbers(folder) == [info.seq for info in infos]:
-            break
+    was_running = _is_running(folder)
+    infos = store.history(session_id)
+    views = _view_problems(folder, infos)
     problems = [info.problem for info in infos if info.problem is not None]
     if not infos:
         problems.append(f"{HISTORY}: it holds no commit")
@@ -64,7 +62,7 @@ def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) 
     problems += _journal_problems(folder, infos)
     problems += read_questions(folder, 0.0)[1]
     lease = read_lease(folder)
-    if lease.problem is not None and (folder / LEASE).exists():
+    if lease.problem is not None and os.path.lexists(folder / LEASE):
         problems.append(lease.problem)
     if artifacts and infos:
         problems += _artifact_problems(store.head(session_id))
@@ -81,9 +79,15 @@ def _foreign_files(folder: Path) -> Iterator[str]:
         names = sorted(durable.names_in(folder / HISTORY))
     except FileNotFoundError:
         return
-    for name in names:
-        if commit_number(name) is None and not name.startswith(durable.TEMP_PREFIX) and ASIDE not in name:
-            yield f"{HISTORY}/{clean(name, 100)}: it is no commit; left alone"
+    foreign = [
+        name
+        for name in names
+        if commit_number(name) is None and not name.startswith(durable.TEMP_PREFIX) and ASIDE not in name
+    ]
+    for name in foreign[:_MOST_TOLD]:
+        yield f"{HISTORY}/{clean(name, 100)}: it is no commit; left alone"
+    if len(foreign) > _MOST_TOLD:
+        yield f"{HISTORY}: {len(foreign) - _MOST_TOLD:,} more files are no commits; left alone"
 
 
 def _view_problems(folder: Path, infos: list[CommitInfo]) -> dict[str, str]:
@@ -94,16 +98,29 @@ def _view_problems(folder: Path, infos: list[CommitInfo]) -> dict[str, str]:
     for phase, info in wanted.items():
         view = view_path(folder, phase)
         try:
-            if durable.same_file(view, info.path):
+            if durable.same_file(view, info.path) or _is_newer(folder, view, info.seq):
                 continue
-            data = durable.read_regular(view, SIZE_LIMIT)
-            if data != durable.read_regular(info.path, SIZE_LIMIT):
+            data = read_commit(view)
+            if data != read_commit(info.path):
                 out[phase] = f"{view.name}: it is not commit {info.seq}; the next run mends it"
         except FileNotFoundError:
             out[phase] = f"{view.name}: it is missing; the next run mends it"
         except DamagedFile as error:
             out[phase] = str(error)
     return out
+
+
+def _is_newer(folder: Path, view: Path, seq: int) -> bool:
+    """True for a view of a commit that was made after the history was read."""
+    # Opened once: between two looks at its name it may have become that of yet another commit.
+    start = durable.read_start(view, _ENVELOPE_BYTES)
+    own = _seq_in(start)
+    if own is None or own <= seq:
+        return False
+    try:
+        return durable.read_start(commit_path(folder, own), _ENVELOPE_BYTES) == start
+    except FileNotFoundError:
+        return False
 
 
 def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
@@ -125,7 +142,7 @@ def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
 def _artifact_problems(head: Checkpoint) -> Iterator[str]:
     newest = {artifact.path: artifact for artifact in head.context.artifacts}
     workspace = Path(head.context.workspace) if head.context.workspace else None
-    if workspace is None or not workspace.is_dir():
+    if workspace is None or not durable.leads_to_folder(workspace):
         if newest:
             yield f"artifacts: the workspace {clean(head.context.workspace, 200)} is not there; not checked"
         return
@@ -140,11 +157,11 @@ def _artifact_problem(workspace: Path, artifact: Artifact) -> str | None:
     if ".." in relative.parts:
         return "its path leads out of the workspace; not read"
     file = workspace / relative
-    if not relative.is_absolute() and not file.parent.resolve().is_relative_to(workspace.resolve()):
-        return "its path leads out of the workspace; not read"
-    if artifact.change == "deleted":
-        return "it was deleted by its phase and is there again" if os.path.lexists(file) else None
     try:
+        if not relative.is_absolute() and not file.parent.resolve().is_relative_to(workspace.resolve()):
+            return "its path leads out of the workspace; not read"
+        if artifact.change == "deleted":
+            return "it was deleted by its phase and is there again" if os.path.lexists(file) else None
         if file.is_symlink():
             # Links are recorded as what they point to, never followed.
             found = hashlib.sha256(os.fsencode(file.readlink())).hexdigest()
@@ -152,8 +169,10 @@ def _artifact_problem(workspace: Path, artifact: Artifact) -> str | None:
             found = _sha256_of(file)
     except FileNotFoundError:
         return "it is missing"
-    except (DamagedFile, OSError) as error:
+    except DamagedFile as error:
         return str(error)
+    except (OSError, ValueError) as error:
+        return f"it cannot be read: {clean(getattr(error, 'strerror', None) or error, 100)}"
     return None if found == artifact.sha256 else "it was changed after its phase"
 
 
@@ -206,7 +225,7 @@ def _mend_view(store: CheckpointStore, session_id: str, folder: Path, phase: str
         path = commit_path(folder, seq)
         if durable.same_file(view, path):
             # It was found good when the view was made; only its bytes may have suffered since.
-            if digest_problem(durable.read_regular(path, SIZE_LIMIT)) is None:
+            if digest_problem(read_commit(path)) is None:
                 return
         elif _is_good(store, session_id, phase, seq):
             if view.is_dir() and not view.is_symlink():
@@ -266,9 +285,13 @@ def _free_name(path: Path) -> Path:
 
 def _seq_of(view: Path) -> int | None:
     try:
-        found = re.search(rb'\n  "seq": (\d{1,9}),\n', durable.read_start(view, _ENVELOPE_BYTES))
+        return _seq_in(durable.read_start(view, _ENVELOPE_BYTES))
     except (DamagedFile, FileNotFoundError):
         return None
+
+
+def _seq_in(start: bytes) -> int | None:
+    found = re.search(rb'\n  "seq": (\d{1,9}),\n', start)
     return int(found[1]) if found is not None else None
 
 

@@ -80,6 +80,24 @@ def test_prune_takes_terminal_sessions_only_and_says_first_what_would_go(project
     assert not [entry for entry in project.root.iterdir() if entry.name.startswith(".pruned")]
 
 
+def test_prune_takes_its_rule_from_the_settings_and_shows_it(project: Project, own_home: Path) -> None:
+    for name in ("s1", "s2"):
+        project.json("run", "x", "--session-id", name, "--trust", code=0)
+    settings = own_home / ".config" / "maestro-tui" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[retention]\nkeep = 1\n")
+    told = project.call("prune", "--dry-run")
+    assert f"[retention] in {settings}: beyond the newest 1." in told.stderr
+    assert "s1" in told.stdout and "would go" in told.stdout
+    assert project.json("prune", "--keep", "5", code=0) == {"removed": []}, "what is asked for goes first"
+    settings.write_text('[retention]\nkepe = 1\nolder_than = "1s"\n')
+    wrong = project.call("prune")
+    assert (wrong.returncode, len(project.json("list"))) == (2, 2)
+    assert 'no setting "kepe"' in wrong.stderr and "Nothing was removed" in wrong.stderr
+    settings.write_text("[retention]\nkeep = 1\n")
+    assert project.json("prune", code=0) == {"removed": ["s1"]}
+
+
 def test_doctor_tells_who_holds_a_stopped_session_and_a_takeover_is_recorded(project: Project) -> None:
     project.order("b", wait_for="go")
     process = subprocess.Popen(

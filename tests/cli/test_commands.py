@@ -116,6 +116,12 @@ def test_list_and_show_and_verify_tell_the_same_session(project: Project) -> Non
     broken = project.call("verify", "s1")
     assert broken.returncode == 1
     assert "0003.json" in broken.stdout
+    for command in (["list"], ["show", "s1"]):
+        told = project.call(*command)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert (
+            len([line for line in told.stdout.splitlines() if "0003.json" in line and "digest" in line]) == 1
+        )
 
 
 def test_the_checkpoint_directory_goes_before_or_after_the_command(project: Project) -> None:

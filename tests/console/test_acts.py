@@ -24,11 +24,13 @@ from maestro_tui.console.screens.kill import KillSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.prune import PruneSheet
 from maestro_tui.console.screens.skip import SkipSheet
+from maestro_tui.console.settings import Settings
 from maestro_tui.console.stop_runner import stop_runner
 from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.summary import FleetSnapshot, Owner
 from maestro_tui.store.lease import hold_session, read_owner
+from maestro_tui.store.retention import Retention
 from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, owner, post, session
 from tests.console.hostile import HOSTILE, NEVER_RAW
 from tests.console.test_sheets import opened, said, settle
@@ -139,6 +141,21 @@ async def test_without_marks_only_what_has_been_over_for_long_goes() -> None:
         assert [one.session_id for one in sheet.going] == ["new", "old"]
 
 
+async def test_what_the_settings_say_is_offered_first_and_nothing_goes_by_itself() -> None:
+    host = FakeHost()
+    snapshot = fleet(
+        *(session(f"s{day}", "completed", written=day * 86_400, age=90 * 86_400) for day in (1, 2, 3))
+    )
+    app = console(snapshot, host=host, settings=Settings(retention=Retention(keep=2)))
+    async with app.run_test(size=SIZE) as pilot:
+        assert host.calls == []
+        sheet = await opened(pilot, "P")
+        assert isinstance(sheet, PruneSheet) and [one.session_id for one in sheet.going] == ["s3"]
+        assert "beyond the newest 2 (your settings)" in said(app, "#scope")
+        await pilot.press("o")
+        assert [one.session_id for one in sheet.going] == ["s2", "s3"], "the ages come after it"
+
+
 async def test_what_runs_again_meanwhile_is_not_removed() -> None:
     host, snapshot = FakeHost(), fleet(session("s-1", "failed"), session("s-2", "failed"))
     app = console(snapshot, host=host)
@@ -165,6 +182,7 @@ async def test_the_doctor_tells_and_offers_nothing_when_nobody_holds_the_session
 
 async def test_a_takeover_needs_a_reason_and_does_not_exist_read_only() -> None:
     held = {"pid": 5_220, "host": HOSTILE, "user": HOSTILE, "here": False, "alive": None}
+    held |= {"condition": "cannot be seen from here"}
     held |= {"heartbeat_seconds_ago": 900.0, "phases": [HOSTILE]}
     for read_only in (False, True):
         host = FakeHost()

@@ -185,6 +185,7 @@ def test_doctor(snap_compare: Compare, size: tuple[int, int]) -> None:
     """Who holds it and cannot be seen, what is damaged, what resume would do, the way to take it over."""
     app = own(busy_fleet())
     held = {"pid": 5_220, "host": "build-9", "user": "ann", "here": False, "alive": None}
+    held |= {"condition": "cannot be seen from here"}
     found = app._host.found  # type: ignore[union-attr]
     found["owner"] = held | {"heartbeat_seconds_ago": 900.0, "phases": ["testing"]}
     found["damage"] = ["history/0003.json is damaged: digest does not match; 0002.json is used"]

@@ -9,6 +9,7 @@ import pytest
 from maestro_tui.console.actions import ACTIONS
 from maestro_tui.console.settings import Memory, Settings, load_settings
 from maestro_tui.console.theme import THEME_NAMES
+from maestro_tui.store.retention import Retention
 
 KEYS = {action.id: action.key for action in ACTIONS}
 
@@ -42,6 +43,12 @@ def test_keys_theme_and_signs_are_the_users(tmp_path: Path) -> None:
         ("ascii = 1", "ascii must be true or false"),
         ("colour = 1", 'there is no setting "colour"'),
         ("[keys", "is not valid TOML"),
+        ("retention = 5", "retention must be a table"),
+        ("[retention]\nkeep = -1", "retention.keep must be a number"),
+        ("[retention]\nkeep = true", "retention.keep must be a number"),
+        ('[retention]\nolder_than = "soon"', "retention.older_than must be an age"),
+        ("[retention]\nolder_than = 30", "retention.older_than must be an age"),
+        ('[retention]\nkepe = 5\nolder_than = "1d"', 'retention has no setting "kepe"'),
     ],
 )
 def test_a_wrong_setting_is_told_and_the_standard_one_stays(tmp_path: Path, text: str, sentence: str) -> None:
@@ -49,6 +56,13 @@ def test_a_wrong_setting_is_told_and_the_standard_one_stays(tmp_path: Path, text
     assert any(sentence in problem for problem in settings.problems)
     assert all("config.toml" in problem for problem in settings.problems)
     assert "resume" not in settings.keys and settings.theme is None
+    assert not settings.retention.says_something, "half a rule could remove too much"
+
+
+def test_what_is_to_be_kept_is_the_users(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[retention]\nkeep = 50\nolder_than = "30d"\n')
+    assert settings.retention == Retention(50, 30 * 86_400)
+    assert settings.problems == ()
 
 
 def test_what_was_remembered_comes_back_and_damage_is_a_first_start(tmp_path: Path) -> None:

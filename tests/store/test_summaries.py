@@ -21,6 +21,7 @@ from maestro_tui.model.fingerprint import stale_reasons
 from maestro_tui.model.summary import SessionStatus
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.store import checkpoint_shape
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.commit_facts import workflow_order
 from maestro_tui.store.journal import Journal
@@ -511,3 +512,7 @@ def _own_ticks() -> int | None:
     from maestro_tui.store.runner_file import start_ticks
 
     return start_ticks(os.getpid())
+
+
+def test_the_list_knows_every_status_that_a_phase_can_have() -> None:
+    assert {str(status) for status in PhaseStatus} == checkpoint_shape.STATUSES

@@ -114,10 +114,9 @@ def doctor_words(found: Mapping[str, Any], styles: Palette, ascii_only: bool = F
         text.append("\nNobody holds it.")
     else:
         where = "on this computer" if owner["here"] else f"on {clean(owner['host'], 80)}"
-        life = {True: "alive", False: "ended without giving it back", None: "cannot be seen from here"}
         text.append(
             f"\nHeld by pid {owner['pid']} {where} ({clean(owner['user'] or 'user unknown', 60)}): "
-            f"{life[owner['alive']]}, last sign of life {ago(owner['heartbeat_seconds_ago'])} ago."
+            f"{clean(owner['condition'], 200)}, last sign of life {ago(owner['heartbeat_seconds_ago'])} ago."
         )
         if owner["phases"]:
             text.append(" It runs " + ", ".join(clean(one, 60) for one in owner["phases"]) + ".")

@@ -19,8 +19,14 @@ from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
+from maestro_tui.store.retention import Retention
 
-AGES = ((86_400.0, "a day"), (7 * 86_400.0, "a week"), (30 * 86_400.0, "30 days"), (90 * 86_400.0, "90 days"))
+AGES: tuple[tuple[Retention, str], ...] = (
+    (Retention(None, 86_400.0), "have been over for more than a day"),
+    (Retention(None, 7 * 86_400.0), "have been over for more than a week"),
+    (Retention(None, 30 * 86_400.0), "have been over for more than 30 days"),
+    (Retention(None, 90 * 86_400.0), "have been over for more than 90 days"),
+)
 _MOST = 500
 
 
@@ -33,7 +39,7 @@ class PruneSheet(ActSheet):
     def __init__(self, marked: Sequence[SessionSummary], hidden: int) -> None:
         super().__init__()
         self.marked, self.hidden = tuple(marked), hidden
-        self.age = 2
+        self.rules, self.age = AGES, 2
         self.going: tuple[SessionSummary, ...] = ()
 
     def title_words(self) -> str:
@@ -58,7 +64,10 @@ class PruneSheet(ActSheet):
         yield "yes", "Remove them  y"
 
     def on_mount(self) -> None:
-        """Choose them."""
+        """Choose them; what the settings say comes first."""
+        own = self.console.settings.retention
+        if own.says_something:
+            self.rules, self.age = ((own, f"are {own.words()} (your settings)"), *AGES), 0
         self._choose()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -75,7 +84,7 @@ class PruneSheet(ActSheet):
     def action_older(self) -> None:
         """The next age."""
         if not self.marked and not self.busy:
-            self.age = (self.age + 1) % len(AGES)
+            self.age = (self.age + 1) % len(self.rules)
             self._choose()
 
     def _choose(self) -> None:
@@ -88,11 +97,11 @@ class PruneSheet(ActSheet):
             scope = f"{len(self.going)} go"
             scope += f"; {left} stay{'s' if left == 1 else ''}: not over, or damaged" if left else ""
         else:
-            seconds, words = AGES[self.age]
+            rule, words = self.rules[self.age]
             sessions = self.console.snapshot.sessions.values()
-            self.going = tuple(prunable(sessions, keep=None, older_than=seconds, now=now))
+            self.going = tuple(prunable(sessions, keep=rule.keep, older_than=rule.older_than, now=now))
             total = len(self.console.snapshot.sessions)
-            scope = f"{len(self.going):,} of {total:,} have been over for more than {words}   o another age"
+            scope = f"{len(self.going):,} of {total:,} {words}   o another age"
         self.query_one("#scope", Block).show(Text(scope, palette(self).style("muted")))
         self._show(now)
 

@@ -1,0 +1,50 @@
+"""Runs a drilled copy of a session in a process of its own, which kills itself at one event, or comes to the end.
+
+python -m maestro_tui.engine.drill_child ROOT SESSION WORKSPACE [EVENT PHASE]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.events import Event
+
+TOLD = 3
+"""Exit code when the run ended with a sentence, which is on standard error."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Resume until nothing is left to do; what waits for a person is approved in the drill's name."""
+    root, session, workspace, *kill_at = words
+
+    def on_event(event: Event) -> None:
+        if [event.type, event.phase] == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+            signal.pause()
+
+    engine = TeamExecutionEngineV2SplitMode(root, workspace=workspace, on_event=on_event)
+    try:
+        while True:
+            context = asyncio.run(engine.resume(session))
+            waiting = [
+                name
+                for name, result in context.phase_results.items()
+                if result.gate is not None and result.gate.verdict == "waiting"
+            ]
+            if not waiting:
+                return 0
+            for name in waiting:
+                engine.decide(session, name, "approved", by="drill", reason="approved in the copy")
+    except MaestroError as error:
+        sys.stderr.write(f"{error}\n")
+        return TOLD
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""A drill really kills a copy of a session at each boundary, finds what does not end the same, touches nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from maestro_tui.engine.drill import BOUNDARIES
+from maestro_tui.store.lease import hold_session
+from tests.sessions import Project, line
+
+PHASES = ("a", "b")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "shop", line(*PHASES))
+
+
+def work(project: Project, code: str) -> None:
+    """Let every phase run this Python code, which says its result by `said`."""
+    (project.folder / "step.py").write_text(
+        "import json, os, pathlib, sys\n"
+        "phase, attempt = os.environ['MAESTRO_PHASE'], os.environ['MAESTRO_ATTEMPT']\n"
+        "said = {}\n"
+        f"{code}\n"
+        "pathlib.Path(os.environ['MAESTRO_RESULT']).write_text(json.dumps({'outputs': said}))\n"
+    )
+
+
+def picture(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_drill_kills_at_each_boundary_of_each_phase_and_finds_the_same_end(tmp_path: Path) -> None:
+    """The second phase waits for a person: in the copy the drill approves it, in the session it still waits."""
+    project = Project(tmp_path / "shop", line(*PHASES), {"b": "approval = true"})
+    work(
+        project,
+        "pathlib.Path(f'{phase}.txt').write_text(phase)\nsaid = {'pid': os.getpid(), 'place': os.getcwd()}",
+    )
+    project.json("run", "x", "--session-id", "s1", "--trust", code=3)
+    before = picture(project.folder) | picture(project.root)
+    found = project.json("drill", "s1", code=0)
+    assert found["phases"] == list(PHASES)
+    assert [(trial["phase"], trial["killed"]) for trial in found["trials"]] == [
+        (phase, killed) for phase in PHASES for killed in BOUNDARIES.values()
+    ]
+    assert found["ok"], found
+    assert found["not_compared"] == ["a: outputs.pid", "b: outputs.pid"], "it differs without a kill too"
+    assert picture(project.folder) | picture(project.root) == before
+    assert project.json("list", code=0)[0]["status"] == "waiting"
+
+
+def test_what_does_not_bear_to_be_done_twice_is_found_and_named(tmp_path: Path) -> None:
+    project = Project(tmp_path / "shop", line("a"))
+    work(project, "with open('counter', 'a') as counter:\n    counter.write('once')")
+    project.json("run", "x", "--session-id", "s1", "--trust", code=0)
+    done = project.call("drill", "s1")
+    assert done.returncode == 1
+    lines = [text.strip() for text in done.stdout.splitlines()]
+    assert "a, killed when it had begun: ✓ resumed, ended the same" in lines
+    assert any(
+        text.startswith("a, killed when work was done and nothing committed: ✗ file counter is")
+        for text in lines
+    )
+    assert "a, killed right after its commit: ✓ resumed, ended the same" in lines
+    assert lines[-1].startswith("s1: 3 kills in 1 phases of a copy, 1 did not end the same.")
+
+
+def test_commands_are_drilled_only_after_they_were_approved(project: Project, own_home: Path) -> None:
+    project.json("run", "x", "--session-id", "s1", "--trust", code=0)
+    (own_home / ".state" / "maestro-tui" / "trusted.json").unlink()
+    ran = project.runs("a")
+    refused = project.call("drill", "s1")
+    assert refused.returncode == 2
+    assert "not trusted yet; nothing was run" in refused.stderr
+    assert project.runs("a") == ran
+
+
+@pytest.mark.parametrize("case", ["no such session", "workspace gone", "names the workspace", "held"])
+def test_what_cannot_be_drilled_is_refused_by_a_sentence(project: Project, case: str) -> None:
+    code, words = 2, ""
+    if case == "names the workspace":
+        step = json.dumps([sys.executable, str(project.folder / "step.py")])
+        project.file.write_text(
+            project.file.read_text().replace(json.dumps([sys.executable, "step.py"]), step)
+        )
+        words = "so that its copy would change the original"
+    project.json("run", "x", "--session-id", "s1", "--trust", code=0)
+    session = "s1"
+    if case == "no such session":
+        session, words = "s9", "There is no session 's9'"
+    elif case == "workspace gone":
+        project.folder.rename(project.folder.with_name("elsewhere"))
+        project.folder = project.folder.with_name("elsewhere")
+        words = "is gone; bring it back"
+    elif case == "held":
+        with hold_session(project.root / "s1"):
+            done = project.call("drill", "s1")
+        code, words = 4, "Drill it when it has stopped"
+        assert done.returncode == code, done.stderr
+        assert words in done.stderr
+        return
+    done = project.call("drill", session)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
