@@ -38,6 +38,11 @@ class Progress:
         match event.type:
             case "session_started":
                 self._say("●", f"session {event.session_id} · workflow {clean(data.get('workflow', ''), 60)}")
+            case "survivors_ended":
+                count = len(data.get("pids", []))
+                self._say(
+                    "›", f"ended {count} process{'es' if count != 1 else ''} that the dead runner had left"
+                )
             case "phase_started":
                 self._began[phase] = event.at
                 self._say("●", f"{phase} {number} · {clean(data.get('reason', ''), 160)}")

@@ -27,12 +27,14 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import FencedError, MaestroError, PlanError, StoreError
+from maestro_tui.model.errors import FencedError, HeldError, MaestroError, PlanError, StoreError
 from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, plan
 from maestro_tui.model.policy import BreakerState
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.performers.orphans import end_all, survivors_of
+from maestro_tui.performers.process import SESSION_DIR
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
@@ -109,6 +111,8 @@ class Drive:
         beat = asyncio.create_task(self._beat())
         try:
             self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
+            if self._hold.after_death:
+                await self._end_survivors()
             situation = self._situation()
             if started:
                 self._journal.event("session_started", data={"workflow": situation.workflow.name})
@@ -129,6 +133,21 @@ class Drive:
         finally:
             beat.cancel()
             self._journal.close()
+
+    async def _end_survivors(self) -> None:
+        """End what a dead runner's guard could not: it would go on working beside the new attempt."""
+        found = await asyncio.to_thread(survivors_of, self._dir)
+        if not found:
+            return
+        left = await asyncio.to_thread(end_all, lambda: [one.pid for one in survivors_of(self._dir)])
+        pids = sorted(one.pid for one in found)
+        self._journal.event("survivors_ended", data={"pids": pids, "left": left})
+        if left:
+            raise HeldError(
+                f"Session {self._session_id}: its runner is dead, but processes that it started still work and "
+                f"cannot be ended (pid {', '.join(map(str, left))}). End them, then resume. Nothing was run; all "
+                "commits are safe."
+            )
 
     def _persist(self, request: Request, situation: Situation) -> tuple[Request, bool]:
         """Record what outlives this process before it begins: a rerun, a widened scope, new stops.
@@ -220,6 +239,7 @@ class Drive:
     async def _phase(self, planned: PlannedPhase, situation: Situation) -> PhaseResult:
         """One attempt with its outcome committed: completed, failed or cancelled."""
         name, number = planned.phase, planned.attempt or 1
+        SESSION_DIR.set(str(self._dir))
         started = self._team.now()
         log_path = self._dir / "logs" / f"{name}.{number}.log"
         scratch = self._dir / "tmp" / f"{name}.{number}"

@@ -10,7 +10,7 @@ EVENT_TYPES = frozenset(
     """session_started phase_started blueprint_selected persona_started persona_output persona_finished
     artifacts_created contract_checked quality_checked gate_waiting gate_decided phase_committed phase_failed
     phase_cancelled phase_retried session_paused session_failed session_cancelled session_completed
-    runner_acquired runner_lost edits_applied forked question_asked question_answered
+    runner_acquired runner_lost survivors_ended edits_applied forked question_asked question_answered
     usage_reported context_trimmed persona_reused budget_spent budget_raised breaker_opened tool_called""".split()
 )
 

@@ -1,7 +1,8 @@
-"""Ends the children's process groups when this process dies in a way that it cannot handle itself.
+"""Ends this process's children when it dies in a way that it cannot handle itself.
 
 After `kill -9` of a runner its children would go on writing into the workspace beside the resumed attempt.
-A tiny companion process holds the reading end of a pipe; when the pipe closes, it kills what is listed.
+A tiny companion process (`orphans.py`) holds the reading end of a pipe; when the pipe closes, it ends the groups
+that are listed and, on Linux, whatever carries this runner's mark.
 """
 
 from __future__ import annotations
@@ -11,21 +12,7 @@ import subprocess
 import sys
 import threading
 
-_COMPANION = """
-import os, signal, sys, time
-live = set()
-for line in sys.stdin:
-    sign, number = line[0], int(line[1:])
-    (live.add if sign == "+" else live.discard)(number)
-for sig, pause in ((signal.SIGTERM, 0.5), (signal.SIGKILL, 0)):
-    for group in live:
-        try:
-            os.killpg(group, sig)
-        except OSError:
-            continue
-    if live:
-        time.sleep(pause)
-"""
+from maestro_tui.performers import orphans
 
 
 class GroupGuard:
@@ -37,12 +24,15 @@ class GroupGuard:
         self._owner = 0
         self._live: set[int] = set()
 
+    def stand_by(self) -> None:
+        """Have the companion there before a child is born: from its first moment its mark is enough to find it."""
+        with self._lock:
+            self._tell("")
+
     def watch(self, group: int) -> None:
         """End this group should this process die without releasing it."""
         with self._lock:
-            if self._owner != os.getpid():
-                # After a fork the companion belongs to the parent.
-                self._companion, self._owner, self._live = None, os.getpid(), set()
+            self._own()
             self._live.add(group)
             self._tell(f"+{group}\n")
 
@@ -53,7 +43,13 @@ class GroupGuard:
                 self._live.discard(group)
                 self._tell(f"-{group}\n")
 
+    def _own(self) -> None:
+        if self._owner != os.getpid():
+            # After a fork the companion belongs to the parent.
+            self._companion, self._owner, self._live = None, os.getpid(), set()
+
     def _tell(self, message: str) -> None:
+        self._own()
         if self._companion is not None and self._companion.poll() is None:
             try:
                 _write(self._companion, message)
@@ -63,7 +59,7 @@ class GroupGuard:
         self._companion = self._start()
         if self._companion is not None:
             try:
-                _write(self._companion, "".join(f"+{group}\n" for group in self._live) or "-0\n")
+                _write(self._companion, "".join(f"+{group}\n" for group in self._live))
             except OSError:
                 # The guard is a second line of defence; work goes on without it and tries again next time.
                 self._companion = None
@@ -72,7 +68,7 @@ class GroupGuard:
     def _start() -> subprocess.Popen[bytes] | None:
         try:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _COMPANION],
+                [sys.executable, "-I", "-S", orphans.__file__, orphans.runner_mark()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.text import clean
+from maestro_tui.performers import orphans
 from maestro_tui.performers.group_guard import GUARD
 
 TAIL_LINES = 20
@@ -29,6 +32,10 @@ DRAIN_SECONDS = 0.4
 _CHUNK = 65_536
 
 Stream = Literal["out", "err"]
+
+SESSION_DIR: ContextVar[str] = ContextVar("SESSION_DIR", default="")
+"""The folder of the session for which processes are started; they carry it in their mark."""
+_numbers = itertools.count(1)
 
 
 class ProcessNotStarted(MaestroError):
@@ -171,14 +178,15 @@ async def run_process(
     line_limit: int = LINE_LIMIT,
     stdin: int | BinaryIO = asyncio.subprocess.DEVNULL,
 ) -> ProcessOutcome:
-    """Run `argv` in `cwd` with exactly `env`, in a new session and process group.
+    """Run `argv` in `cwd` with `env` and a mark of ours, in a new session and process group.
 
     The program reads `stdin`: nothing, an open file, or the reading end of a pipe (a descriptor, closed here).
     `line_limit` holds for the lines of standard output.
 
     `on_line(text, stream)` is called on the event loop for each line while it runs. The run is over when the
-    program itself ends; whatever it left in its process group is ended then. On `timeout` (seconds) and on
-    cancellation the whole group gets SIGTERM, and SIGKILL a second later. Raises `ProcessNotStarted`.
+    program itself ends; whatever it left in its process group is ended then, and on Linux what has left the group.
+    On `timeout` (seconds) and on cancellation all of that gets SIGTERM, and SIGKILL a second later. Raises
+    `ProcessNotStarted`.
     """
     tail: deque[str] = deque(maxlen=TAIL_LINES)
 
@@ -187,7 +195,10 @@ async def run_process(
         on_line(text, stream)
 
     started = time.monotonic()
-    process, outputs = await _start(argv, cwd, env, take, line_limit, stdin)
+    mark = f"{orphans.runner_mark()}:{next(_numbers)}"
+    GUARD.stand_by()
+    marked = {**env, orphans.MARK: mark, orphans.SESSION: SESSION_DIR.get()}
+    process, outputs = await _start(argv, cwd, marked, take, line_limit, stdin)
     GUARD.watch(process.pid)
     timed_out = False
     try:
@@ -198,7 +209,7 @@ async def run_process(
         except TimeoutError:
             timed_out = process.returncode is None
     finally:
-        await _uninterrupted(_finish(process, outputs))
+        await _uninterrupted(_finish(process, outputs, mark))
         GUARD.release(process.pid)
     for output in outputs:
         if output.problem is not None:
@@ -265,9 +276,10 @@ def _why_not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError
     return f"The program {program!r} could not be started: {clean(reason, 200)}."
 
 
-async def _finish(process: asyncio.subprocess.Process, outputs: Sequence[_Output]) -> None:
-    """End what is left of the group, take the last output, and stop reading."""
+async def _finish(process: asyncio.subprocess.Process, outputs: Sequence[_Output], mark: str) -> None:
+    """End what is left of the group and what has left it, take the last output, and stop reading."""
     await _end_group(process)
+    await asyncio.to_thread(orphans.end_all, lambda: _carrying(mark))
     await _ended(outputs, DRAIN_SECONDS)
     for output in outputs:
         output.close()
@@ -284,6 +296,10 @@ async def _end_group(process: asyncio.subprocess.Process) -> None:
             if process.returncode is not None and not _group_lives(process.pid):
                 return
             await asyncio.sleep(0.02)
+
+
+def _carrying(mark: str) -> list[int]:
+    return [found.pid for found in orphans.marked_processes() if found.mark == mark]
 
 
 def _group_lives(group: int) -> bool:

@@ -288,6 +288,7 @@ def event_words(record: Mapping[str, Any]) -> str:
         "session_completed": "completed",
         "runner_acquired": "taken by a runner",
         "runner_lost": "its runner was lost",
+        "survivors_ended": "what its dead runner had left at work was ended",
         "edits_applied": f"{where} edited by {data.get('by') or 'someone'}",
         "question_asked": f"{who} asks{_tail(data.get('question') or '')}",
         "question_answered": f"{who} was answered{_tail(data.get('answer') or '')}",

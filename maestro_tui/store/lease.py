@@ -77,6 +77,8 @@ class Hold:
         with CommitLock(session_dir):
             lease = read_lease(session_dir)
             others = self._beside(lease)
+            self.after_death = any(is_alive(holder) is False for holder in lease.holders)
+            """True when a runner before this one died without giving the session back."""
             self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
             self._seen = write_lease(session_dir, Lease(self.epoch, mode, (*others, own)))
             """The lease's bytes when it was last found in order."""

@@ -358,7 +358,7 @@ def by_chance(top: Path, tally: Tally, count: int, seed: int, kind: Callable[[Pa
 
 
 def newborn(top: Path, tally: Tally) -> None:
-    """Kill once between the birth of a command and its entry into the list of those that are ended."""
+    """Kill once between the birth of a command and the moment in which its runner knows of it."""
     victim = NewbornVictim(top / "victim", tally)
     victim.run(None)
     victim.inspect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -190,3 +191,14 @@ async def test_children_end_when_their_runner_is_killed_hard(tmp_path: Path) -> 
     runner.kill()
     await runner.wait()
     await asyncio.to_thread(wait_until, lambda: not alive(child), "the child outlived its runner")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
+async def test_what_has_left_the_process_group_is_ended_with_the_program() -> None:
+    # The shell ends only when its child has a session of its own.
+    script = "setsid sleep 600 & c=$!; until [ $(ps -o pgid= -p $c) -eq $c ]; do :; done; echo $c"
+    if shutil.which("ps") is None or shutil.which("setsid") is None:
+        pytest.skip("there is no ps or setsid here")
+    outcome, lines = await run("/bin/sh", "-c", script)
+    assert outcome.ok
+    assert not alive(int(lines[0][1]))
