@@ -218,7 +218,8 @@ class TeamExecutionEngineV2SplitMode:
             self.allow_session(session_id)
             self.team.check(situation.workflow, made.runs, situation.head.context)
             if on_plan is not None:
-                on_plan(self._with_estimates(made, situation.workflow))
+                # Without estimates: they are read from up to a hundred sessions, and the work should not wait for them.
+                on_plan(made)
             return await self._drive(session_id, hold).run(request)
 
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
@@ -273,7 +274,7 @@ class TeamExecutionEngineV2SplitMode:
         return self._with_estimates(made, context.workflow)
 
     def _with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
-        # Only plans that are shown need estimates, and a resume's first line should not wait for them.
+        # Only plans that are shown beforehand need estimates.
         from maestro_tui.engine.estimates import usual_estimates
 
         usual = usual_estimates(self.store.root, workflow.name)
