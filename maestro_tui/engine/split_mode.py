@@ -8,7 +8,7 @@ from typing import Any
 
 from maestro_tui.config import find_workflow
 from maestro_tui.engine import decisions
-from maestro_tui.engine.attempts import begun_attempts
+from maestro_tui.engine.attempts import AttemptReader
 from maestro_tui.engine.drive import Drive, Situation, operator_name
 from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, first_context
@@ -29,6 +29,9 @@ from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
 from maestro_tui.store.questions import Question, read_questions
+
+MOST_FOLLOWED = 64
+"""Sessions whose journals are followed at one time."""
 
 Approve = Callable[[Workflow, str], None]
 """Called with a workflow and its source before anything of it runs; raises to refuse."""
@@ -60,6 +63,7 @@ class TeamExecutionEngineV2SplitMode:
         approve: Approve | None = None,
         remember: Approve | None = None,
     ) -> None:
+        self._attempts: dict[str, AttemptReader] = {}
         self.store = CheckpointStore(Path(checkpoint_dir).expanduser().absolute())
         self.team = team or TeamExecutionEngineV2()
         self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
@@ -383,7 +387,7 @@ class TeamExecutionEngineV2SplitMode:
                 f"The workspace {clean(str(workspace), 200)} of session {session_id} is gone; bring it back or "
                 "name another with --workspace. All commits are safe."
             )
-        begun = begun_attempts(self.store.session_dir(session_id))
+        begun = self._attempts_of(session_id).read()
         # A commit may be newer than the journal: its outcome closes the attempt.
         unfinished = {
             name: number
@@ -398,6 +402,13 @@ class TeamExecutionEngineV2SplitMode:
             highest_attempts=begun.highest,
             now=self.team.now(),
         )
+
+    def _attempts_of(self, session_id: str) -> AttemptReader:
+        if session_id not in self._attempts:
+            while len(self._attempts) >= MOST_FOLLOWED:
+                self._attempts.pop(next(iter(self._attempts)), None)
+            self._attempts[session_id] = AttemptReader(self.store.session_dir(session_id))
+        return self._attempts[session_id]
 
     def allow_session(self, session_id: str) -> None:
         """Ask for approval of the workflow that a session would go on with. Raises to refuse."""
