@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,23 +28,48 @@ class BegunAttempts:
     open: Mapping[str, int]
 
 
-def begun_attempts(session_dir: Path) -> BegunAttempts:
-    """Fold the journal. Damaged records are passed over; the commits remain the truth about outcomes."""
-    path = session_dir / JOURNAL
-    # A lost journal must not let a number be used twice: the logs of the attempts are there too.
-    highest = _logged(session_dir / "logs")
-    if not path.exists():
-        return BegunAttempts(highest, {})
-    unfinished: dict[str, int] = {}
-    for event in read_events(path).events:
-        if event.phase is None or event.attempt is None:
-            continue
-        if event.type == "phase_started":
-            highest[event.phase] = max(highest.get(event.phase, 0), event.attempt)
-            unfinished[event.phase] = event.attempt
-        elif event.type in _OUTCOMES and unfinished.get(event.phase) == event.attempt:
-            del unfinished[event.phase]
-    return BegunAttempts(highest, unfinished)
+class AttemptReader:
+    """Follows one session's journal: what was read once is not read again. Safe to use from several threads."""
+
+    def __init__(self, session_dir: Path) -> None:
+        self._dir = session_dir
+        self._lock = threading.Lock()
+        self._begin(0)
+
+    def _begin(self, inode: int) -> None:
+        self._inode, self._offset = inode, 0
+        self._highest: dict[str, int] = {}
+        self._open: dict[str, int] = {}
+
+    def read(self) -> BegunAttempts:
+        """As the journal is now. Damaged records are passed over; the commits remain the truth about outcomes."""
+        with self._lock:
+            self._follow()
+            # A lost journal must not let a number be used twice: the logs of the attempts are there too.
+            highest = _logged(self._dir / "logs")
+            for name, number in self._highest.items():
+                highest[name] = max(highest.get(name, 0), number)
+            return BegunAttempts(highest, dict(self._open))
+
+    def _follow(self) -> None:
+        path = self._dir / JOURNAL
+        try:
+            facts = path.stat(follow_symlinks=False)
+        except OSError:
+            self._begin(0)
+            return
+        if facts.st_ino != self._inode or facts.st_size < self._offset:
+            self._begin(facts.st_ino)
+        part = read_events(path, self._offset)
+        self._offset = part.next_offset
+        for event in part.events:
+            if event.phase is None or event.attempt is None:
+                continue
+            if event.type == "phase_started":
+                self._highest[event.phase] = max(self._highest.get(event.phase, 0), event.attempt)
+                self._open[event.phase] = event.attempt
+            elif event.type in _OUTCOMES and self._open.get(event.phase) == event.attempt:
+                del self._open[event.phase]
 
 
 def lost_spending(

@@ -215,7 +215,8 @@ class Drive:
                     self._paused_at.add(name)
             if self._lost is not None:
                 raise self._lost
-            situation = await asyncio.to_thread(self._situation)
+            # Here and not in a thread: it is one file and the journal's newest lines, and the commit was here as well.
+            situation = self._situation()
 
     def _start_ready(self, made: Plan, situation: Situation) -> None:
         behind = frozenset[str]().union(*(situation.workflow.dependents_of(name) for name in self._paused_at))

@@ -8,7 +8,7 @@ from typing import Any
 
 from maestro_tui.config import find_workflow
 from maestro_tui.engine import decisions
-from maestro_tui.engine.attempts import begun_attempts
+from maestro_tui.engine.attempts import AttemptReader
 from maestro_tui.engine.drive import Drive
 from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, first_context
@@ -32,6 +32,9 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
 from maestro_tui.store.questions import Question, read_questions
+
+MOST_FOLLOWED = 64
+"""Sessions whose journals are followed at one time."""
 
 Approve = Callable[[Workflow, str], None]
 """Called with a workflow and its source before anything of it runs; raises to refuse."""
@@ -63,6 +66,7 @@ class TeamExecutionEngineV2SplitMode:
         approve: Approve | None = None,
         remember: Approve | None = None,
     ) -> None:
+        self._attempts: dict[str, AttemptReader] = {}
         self.store = CheckpointStore(Path(checkpoint_dir).expanduser().absolute())
         self.team = team or TeamExecutionEngineV2()
         self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
@@ -221,7 +225,8 @@ class TeamExecutionEngineV2SplitMode:
             self.allow_session(session_id)
             self.team.check(situation.workflow, made.runs, situation.head.context)
             if on_plan is not None:
-                on_plan(self.with_estimates(made, situation.workflow))
+                # Without estimates: they are read from up to a hundred sessions, and the work should not wait for them.
+                on_plan(made)
             return await self._drive(session_id, hold).run(request)
 
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
@@ -276,8 +281,7 @@ class TeamExecutionEngineV2SplitMode:
         return self.with_estimates(made, context.workflow)
 
     def with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
-        """The plan with what its phases usually take here."""
-        # Only plans that are shown need estimates, and a resume's first line should not wait for them.
+        """The plan with what its phases usually take here; for plans that are shown before anything runs."""
         from maestro_tui.engine.estimates import usual_estimates
 
         usual = usual_estimates(self.store.root, workflow.name)
@@ -386,7 +390,7 @@ class TeamExecutionEngineV2SplitMode:
                 f"The workspace {clean(str(workspace), 200)} of session {session_id} is gone; bring it back or "
                 "name another with --workspace. All commits are safe."
             )
-        begun = begun_attempts(self.store.session_dir(session_id))
+        begun = self._attempts_of(session_id).read()
         # A commit may be newer than the journal: its outcome closes the attempt.
         unfinished = {
             name: number
@@ -401,6 +405,13 @@ class TeamExecutionEngineV2SplitMode:
             highest_attempts=begun.highest,
             now=self.team.now(),
         )
+
+    def _attempts_of(self, session_id: str) -> AttemptReader:
+        if session_id not in self._attempts:
+            while len(self._attempts) >= MOST_FOLLOWED:
+                self._attempts.pop(next(iter(self._attempts)), None)
+            self._attempts[session_id] = AttemptReader(self.store.session_dir(session_id))
+        return self._attempts[session_id]
 
     def allow_session(self, session_id: str) -> None:
         """Ask for approval of the workflow that a session would go on with. Raises to refuse."""

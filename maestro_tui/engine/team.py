@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from maestro_tui.engine.advice import AttemptAdvisor, MakeAdvisor, advisor_of
 from maestro_tui.engine.attempt import Attempt
@@ -90,7 +90,7 @@ class TeamExecutionEngineV2:
         inputs = inputs_of(attempt.workflow, attempt.context, phase.name)
         blueprint = self.blueprint(attempt.workflow, phase, attempt.context)
         advisor = AttemptAdvisor(attempt, sink, self.advisors)
-        before = await asyncio.to_thread(attempt.workspace.snapshot, f"{phase.name}/{attempt.number}/before")
+        before = await _snapshot(attempt, "before")
         work = Gathered()
         left = attempt.ledger.left_seconds(attempt.workflow, attempt.context, phase.name)
         limit = min((one for one in (phase.timeout_seconds, left) if one is not None), default=None)
@@ -120,7 +120,7 @@ class TeamExecutionEngineV2:
             if not scope.expired() or limit is None:
                 raise
             work.error = _out_of_time(attempt, limit)
-        changes, problems = await asyncio.to_thread(_changes_since, before, attempt)
+        changes, problems = await _changes_since(before, attempt)
         for problem in problems:
             sink.line("engine", "engine", problem)
         only = blueprint.personas[0].name if len(blueprint.personas) == 1 else None
@@ -155,7 +155,10 @@ class TeamExecutionEngineV2:
             contract = check_contract(place, globs, changed, phase.contracts)
             return contract, check_outputs(phase, work.outputs, place)
 
-        contract, broken = await asyncio.to_thread(checked)
+        if globs or phase.contracts or phase.outputs_schema is not None:
+            contract, broken = await asyncio.to_thread(checked)
+        else:
+            contract, broken = checked()
         if broken and (error is None or work.bad_outcome):
             contract = contract.model_copy(update={"violations": (*contract.violations, *broken)})
         if work.opinions:
@@ -253,13 +256,25 @@ def _out_of_time(attempt: Attempt, limit: float) -> PhaseError:
     )
 
 
-def _changes_since(before: Tree, attempt: Attempt) -> tuple[list[FileChange], tuple[str, ...]]:
+async def _snapshot(attempt: Attempt, moment: Literal["before", "after"]) -> Tree:
+    name = f"{attempt.phase.name}/{attempt.number}/{moment}"
+    quick = attempt.workspace.quick_snapshot(name)
+    return quick if quick is not None else await asyncio.to_thread(attempt.workspace.snapshot, name)
+
+
+async def _changes_since(before: Tree, attempt: Attempt) -> tuple[list[FileChange], tuple[str, ...]]:
     """What the attempt changed, safe on the disk with both trees; and what could not be read or kept, a line each."""
     workspace = attempt.workspace
-    after = workspace.snapshot(f"{attempt.phase.name}/{attempt.number}/after")
-    changes = workspace.changes(before, after)
-    kept = workspace.keep(before, after) if changes else None
-    return changes, after.problems if kept is None else (*after.problems, kept)
+    after = await _snapshot(attempt, "after")
+    if after.files == before.files:
+        return [], after.problems
+
+    def kept() -> tuple[list[FileChange], str | None]:
+        changes = workspace.changes(before, after)
+        return changes, workspace.keep(before, after) if changes else None
+
+    changes, problem = await asyncio.to_thread(kept)
+    return changes, after.problems if problem is None else (*after.problems, problem)
 
 
 def _own_artifacts(

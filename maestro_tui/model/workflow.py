@@ -256,13 +256,14 @@ class Workflow(_Noun):
     @property
     def order(self) -> tuple[str, ...]:
         """The phases' names, each after everything it needs; ties keep the order of definition."""
-        position = {name: index for index, name in enumerate(self.names)}
+        names = self.names
+        position = {name: index for index, name in enumerate(names)}
         waiting = {phase.name: len(phase.needs) for phase in self.phases}
         heap = [position[name] for name, count in waiting.items() if count == 0]
         heapq.heapify(heap)
         out: list[str] = []
         while heap:
-            name = self.names[heapq.heappop(heap)]
+            name = names[heapq.heappop(heap)]
             out.append(name)
             for phase in self.phases:
                 if name in phase.needs:
@@ -273,7 +274,7 @@ class Workflow(_Noun):
 
     def resolve(self, name: str) -> str:
         """The phase's own name for a name or a known alias. Raises `WorkflowError` when there is none."""
-        if name in self.names:
+        if any(phase.name == name for phase in self.phases):
             return name
         alias = ALIASES.get(name.lower().replace("-", "_"), name.lower())
         if alias in self.names:
@@ -285,6 +286,9 @@ class Workflow(_Noun):
 
     def phase(self, name: str) -> Phase:
         """The phase of that name or alias. Raises `WorkflowError`."""
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
         resolved = self.resolve(name)
         return next(phase for phase in self.phases if phase.name == resolved)
 
@@ -322,7 +326,12 @@ class Workflow(_Noun):
     def dependents_of(self, name: str) -> frozenset[str]:
         """Every phase that depends on `name`, near and far."""
         own = self.resolve(name)
-        return frozenset(other for other in self.names if own in self.needs_of(other))
+        found = {own}
+        # In this order whoever needs something comes after it.
+        for other in self.order:
+            if not found.isdisjoint(self.phase(other).needs):
+                found.add(other)
+        return frozenset(found - {own})
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -184,8 +184,8 @@ async def run_process(
     `line_limit` holds for the lines of standard output.
 
     `on_line(text, stream)` is called on the event loop for each line while it runs. The run is over when the
-    program itself ends; whatever it left in its process group is ended then, on Linux also what left the group.
-    On `timeout` (seconds) and on cancellation the whole group gets SIGTERM, and SIGKILL a second later. Raises
+    program itself ends; whatever it left in its process group is ended then, and on Linux what has left the group.
+    On `timeout` (seconds) and on cancellation all of that gets SIGTERM, and SIGKILL a second later. Raises
     `ProcessNotStarted`.
     """
     tail: deque[str] = deque(maxlen=TAIL_LINES)

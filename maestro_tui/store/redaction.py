@@ -90,18 +90,20 @@ class Redactor:
         return value
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """All texts of JSON data, keys too."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if isinstance(key, str):
-                yield key
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
+def _texts(value: Any) -> list[str]:
+    """All texts of JSON data, keys too, in any order."""
+    out: list[str] = []
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, str):
+            out.append(one)
+        elif isinstance(one, Mapping):
+            todo += one.keys()
+            todo += one.values()
+        elif isinstance(one, list | tuple):
+            todo += one
+    return out
 
 
 def _is_secret(name: str, value: str) -> bool:

@@ -34,6 +34,9 @@ DEPTH_LIMIT = 100
 BLOB_LIMIT = 32 * 1024 * 1024
 """Larger files are hashed, but in the git tree a note with their size and hash stands for them."""
 SYNC_EACH_LIMIT = 200
+QUICK_NAMES = 200
+QUICK_BYTES = 1_000_000
+"""How many names are looked at, and how much is read, in a snapshot that may not take long."""
 
 _CHUNK = 1024 * 1024
 _RACY_NS = 50_000_000
@@ -85,6 +88,23 @@ class FileChange:
     sha256: str
 
 
+class _TooMuch(Exception):
+    """A snapshot would take longer than it may."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What a snapshot that may not take long has left."""
+
+    names: int
+    bytes: int
+
+    def check(self) -> None:
+        """Raise `_TooMuch` when nothing is left."""
+        if self.names < 0 or self.bytes < 0:
+            raise _TooMuch
+
+
 @dataclass(slots=True)
 class _Memory:
     """What earlier snapshots of a workspace learnt: file signature → state, so that it is read only once."""
@@ -125,24 +145,41 @@ class Workspace:
 
         Raises `StoreError` when the workspace is no folder that can be read, `InputError` on a bad name.
         """
+        with self._memory.lock:
+            return self._snapshot(name, None)
+
+    def quick_snapshot(self, name: str) -> Tree | None:
+        """The same where it takes a few milliseconds, so that no thread is worth while; None where it takes longer.
+
+        Raises as `snapshot`.
+        """
+        if not self._memory.lock.acquire(blocking=False):
+            return None
+        try:
+            return self._snapshot(name, _Budget(QUICK_NAMES, QUICK_BYTES))
+        except _TooMuch:
+            return None
+        finally:
+            self._memory.lock.release()
+
+    def _snapshot(self, name: str, budget: _Budget | None) -> Tree:
         problem = ref_problem(name)
         if problem:
             raise InputError(f"{clean(name, 80)!r} is no name for a snapshot: {problem}.")
         memory = self._memory
-        with memory.lock:
-            if not memory.trees.is_complete():
-                memory.forget()
-            reading = _Reading(memory.known, self._excluded, memory.trees.blob)
-            self._read(reading)
-            memory.known = reading.learnt
-            if memory.files != reading.files:
-                memory.tree = memory.trees.tree(
-                    TreeFile(path, state.blob, state.link, state.executable)
-                    for path, state in reading.files.items()
-                    if state.blob
-                )
-                memory.files = reading.files
-            return Tree(name, reading.files, memory.tree, tuple(reading.problems))
+        if not memory.trees.is_complete():
+            memory.forget()
+        reading = _Reading(memory.known, self._excluded, memory.trees.blob, budget)
+        self._read(reading)
+        memory.known = reading.learnt
+        if memory.files != reading.files:
+            memory.tree = memory.trees.tree(
+                TreeFile(path, state.blob, state.link, state.executable)
+                for path, state in reading.files.items()
+                if state.blob
+            )
+            memory.files = reading.files
+        return Tree(name, reading.files, memory.tree, tuple(reading.problems))
 
     def keep(self, *trees: Tree) -> str | None:
         """Bring trees to the disk, each under its name in `workspace.git`; None, or in one line why not.
@@ -217,7 +254,9 @@ class _Reading:
         known: Mapping[str, tuple[tuple[int, ...], FileState]],
         excluded: frozenset[tuple[int, int]],
         keep: Callable[[bytes], bytes],
+        budget: _Budget | None = None,
     ) -> None:
+        self._budget = budget
         self.files: dict[str, FileState] = {}
         self.learnt: dict[str, tuple[tuple[int, ...], FileState]] = {}
         self.problems: list[str] = []
@@ -229,6 +268,9 @@ class _Reading:
         """Read one folder and those below it."""
         with os.scandir(descriptor) as found:
             entries = sorted(found, key=lambda entry: entry.name)
+        if self._budget is not None:
+            self._budget.names -= 1 + len(entries)
+            self._budget.check()
         if depth and any(entry.name in ENVIRONMENT_MARKS for entry in entries):
             return
         for entry in entries:
@@ -277,6 +319,9 @@ class _Reading:
         if known is not None and known[0] == signature:
             self.files[path], self.learnt[path] = known[1], known
             return
+        if self._budget is not None:
+            self._budget.bytes -= facts.st_size
+            self._budget.check()
         begun = time.time_ns()
         executable = bool(facts.st_mode & stat.S_IXUSR)
         try:

@@ -12,12 +12,12 @@ import os
 import random
 import shutil
 import statistics
-import string
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
@@ -29,10 +29,13 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
 from tests.bench import figures
+from tests.bench.five_steps import GROWTH, NAMES, words
+
+if TYPE_CHECKING:
+    from tests.bench.langgraph_work import LangGraph
 
 AIMS = {10_000: 2.0, 1_000_000: 2.5}
 PHASE_AIM = 2.2
-GROWTH = 10_000
 _fresh = itertools.count()
 
 
@@ -51,12 +54,6 @@ def floor(folder: Path, data: bytes) -> float:
     os.fsync(fd)
     os.close(fd)
     return time.perf_counter() - began
-
-
-def words(size: int, chance: random.Random) -> dict[str, object]:
-    """Outputs of about so many bytes: text in lines, as a phase leaves it."""
-    line = "".join(chance.choices(string.ascii_letters + "     ", k=97))
-    return {"lines": [line] * max(1, size // 103), "number": chance.random()}
 
 
 def commits(root: Path, size: int, count: int) -> tuple[list[float], list[float], list[float], int]:
@@ -122,14 +119,16 @@ class NoWork:
         return PerformerResult(outputs=words(GROWTH, self._chance))
 
 
-def phases(root: Path, sessions: int) -> tuple[list[float], list[float]]:
-    """Seconds a phase, of the floor and of the engine, each as a mean over the five phases of a session."""
-    names = ("one", "two", "three", "four", "five")
+def phases(root: Path, sessions: int) -> tuple[list[float], list[float], list[float]]:
+    """Seconds a phase: of the floor, of the engine and of LangGraph (none without it), by turns.
+
+    Each is a mean over the five phases of a session, its creation and its end included.
+    """
     flow = Workflow(
         name="no-op",
         phases=tuple(
-            Phase(name=name, needs=names[max(0, n - 1) : n], personas=(Persona(name="nobody", performer="command", argv=("true",)),))
-            for n, name in enumerate(names)
+            Phase(name=name, needs=NAMES[max(0, n - 1) : n], personas=(Persona(name="nobody", performer="command", argv=("true",)),))
+            for n, name in enumerate(NAMES)
         ),
     )  # fmt: skip
     workspace = root / "workspace"
@@ -141,24 +140,47 @@ def phases(root: Path, sessions: int) -> tuple[list[float], list[float]]:
     engine = TeamExecutionEngineV2SplitMode(
         root, flow, workspace, team=TeamExecutionEngineV2(performers=nobody)
     )
-    floors, engines = [], []
+    graph = langgraph(root / "langgraph.db")
+    floors: list[float] = []
+    engines: list[float] = []
+    graphs: list[float] = []
     for number in range(sessions):
         began = time.perf_counter()
         context = asyncio.run(engine.execute_batch("cost", session_id=f"p{number}"))
         took = time.perf_counter() - began
         assert all(result.done for _, result in context.results()), context.phase_results
         files = sorted((root / f"p{number}" / "history").glob("*.json"))[1:]
-        assert len(files) == len(names)
-        floors.append(sum(floor(beside, file.read_bytes()) for file in files) / len(names))
-        engines.append(took / len(names))
-    return floors, engines
+        assert len(files) == len(NAMES)
+        floors.append(sum(floor(beside, file.read_bytes()) for file in files) / len(NAMES))
+        engines.append(took / len(NAMES))
+        if graph is not None:
+            began = time.perf_counter()
+            outputs = graph.run(f"p{number}")
+            graphs.append((time.perf_counter() - began) / len(NAMES))
+            assert tuple(outputs) == NAMES
+    if graph is not None:
+        graph.close()
+    return floors, engines, graphs
+
+
+def langgraph(database: Path) -> LangGraph | None:
+    """The same work by LangGraph over SQLite; None, and a word about it, where the extra `bench` is missing."""
+    try:
+        from tests.bench.langgraph_work import LangGraph
+    except ImportError:
+        print("  LangGraph is not here (pip install -e '.[bench]'): nothing to compare with")
+        return None
+    chance = random.Random(1)
+    graph = LangGraph(database, lambda _: words(GROWTH, chance))
+    print(f"  LangGraph's SqliteSaver: {graph.settings()}, durability=sync")
+    return graph
 
 
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--commits", type=int, default=200)
-    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--sessions", type=int, default=100)
     parser.add_argument("--folder", type=Path, help="where to write; its disk is what is measured")
     asked = parser.parse_args()
     figures.head("cost of a commit and of a phase")
@@ -172,11 +194,15 @@ def main() -> None:
             figures.line(f"first commit of a process, {name}", cold, floors)
             ratio = statistics.median(warm) / statistics.median(floors)
             figures.aim(f"commit of {name} ≤ {limit} × floor: ×{ratio:.2f}", ratio <= limit)
-        floors, engines = phases(folder, asked.sessions)
+        floors, engines, graphs = phases(folder, asked.sessions)
         figures.line("floor a phase, context growing by 10 kB", floors)
         figures.line("whole no-op phase through the engine", engines, floors)
         ratio = statistics.median(engines) / statistics.median(floors)
         figures.aim(f"no-op phase ≤ {PHASE_AIM} × floor: ×{ratio:.2f}", ratio <= PHASE_AIM)
+        if graphs:
+            figures.line("the same step by LangGraph", graphs, floors)
+            beside = statistics.median(engines) / statistics.median(graphs)
+            figures.aim(f"no-op phase below LangGraph: ×{beside:.2f} of it", beside < 1)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     figures.tail()

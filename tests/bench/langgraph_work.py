@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import string
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from typing import Annotated, Any, TypedDict
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 
-NAMES = ("one", "two", "three", "four", "five")
+from tests.bench.five_steps import GROWTH, NAMES, words
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -32,12 +31,6 @@ class State(TypedDict):
 
     requirement: str
     outputs: Annotated[dict[str, Any], merged]
-
-
-def words(size: int, chance: random.Random) -> dict[str, object]:
-    """Outputs of about so many bytes: text in lines, as a phase leaves it."""
-    line = "".join(chance.choices(string.ascii_letters + "     ", k=97))
-    return {"lines": [line] * max(1, size // 103), "number": chance.random()}
 
 
 class LangGraph:
@@ -83,7 +76,7 @@ def main(database: str, thread: str, act: str) -> None:
         if name == "three" and act == "begin":
             raise RuntimeError("three does not work yet")
         subprocess.run(["/bin/sh", "-c", f"echo {name} begins"], check=True)
-        return words(10_000, chance)
+        return words(GROWTH, chance)
 
     graph = LangGraph(Path(database), work)
     try:
