@@ -1,9 +1,9 @@
 """Packs a session whole into one plain tar file: the form of a bundle, and its writing.
 
-A bundle holds, in this order: `manifest.json` with size and SHA-256 of every other member, the journal, logs,
-every commit, the artifacts of the newest one by their SHA-256, and the workspace's trees with the packs that hold them. Equal
-sessions give equal bytes. It is not compressed, so that nothing can grow when it is unpacked, and every name in
-it is one of a few fixed forms, so that none can lead elsewhere.
+A bundle holds `manifest.json` with size and SHA-256 of every other member, and then, in this order, the journal,
+logs, questions, the workspace's trees with the packs that hold them, every commit, and the artifacts of the newest
+one by their SHA-256. Equal sessions give equal bytes. It is not compressed, so that nothing can grow when it is
+unpacked, and every name in it is one of a few fixed forms, so that none can lead elsewhere.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_numbers, commit_path, place_of
+from maestro_tui.store.questions import QUESTIONS
 from maestro_tui.store.runner_file import LEASE
 from maestro_tui.store.workspace_git import REPOSITORY
 
@@ -35,7 +36,7 @@ MEMBER_LIMIT = 8_000_000_000
 """Bytes; what a plain tar header can say."""
 
 NAMES = re.compile(
-    r"journal\.jsonl|history/[0-9]{4,9}\.json|artifacts/[0-9a-f]{64}"
+    r"journal\.jsonl|questions/[0-9]{4,9}(\.answer)?\.json|history/[0-9]{4,9}\.json|artifacts/[0-9a-f]{64}"
     r"|logs/[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.[0-9]{1,9}\.log"
     r"|workspace\.git/refs/maestro(/[A-Za-z0-9][A-Za-z0-9_-]{0,63}){1,4}"
     r"|workspace\.git/objects/pack/pack-[0-9a-f]{40}\.(pack|idx)"
@@ -117,6 +118,7 @@ def _sources(store: CheckpointStore, session_id: str, left_out: list[str]) -> di
         logs = []
     trees = folder / REPOSITORY
     paths = [folder / "logs" / name for name in logs]
+    paths += sorted((folder / QUESTIONS).glob("*"))
     paths += [*sorted((trees / "refs").rglob("*")), *sorted((trees / "objects" / "pack").glob("*"))]
     for path in paths:
         name = str(path.relative_to(folder))

@@ -363,9 +363,12 @@ def groups_in(paths: Iterable[Path]) -> dict[str, HiveGroup]:
 
 def why_not_run(root: Path, session_id: str) -> str | None:
     """A sentence for whoever would run or change a workflow of Maestro Hive; None when there is none of that name."""
-    if find_hive(root, session_id) is None:
+    group = find_hive(root, session_id)
+    if group is None:
         return None
     place = clean(str(root), 300)
+    if group.head is None:
+        return f"{clean(session_id, 130)} in {place} cannot be read: {group.problems[0]}. Nothing was run."
     return (
         f"{clean(session_id, 130)} in {place} is history of Maestro Hive: it is read, never changed or run there. "
         f"Take it over into a directory of its own: maestro-tui --checkpoint-dir .maestro import {place} "

@@ -44,7 +44,9 @@ def test_history_of_maestro_hive_is_listed_shown_and_verified_and_stays_as_it_is
     assert document["outputs"]["requirements"] == outputs("requirements")
     shown = project.call("show", WORKFLOW).stdout
     assert "hive 1.0, read only" in shown and "It missed its quality gate in Maestro Hive" in shown
-    assert project.call("show", "checkpoint_broken").returncode == 2
+    for words in (("show",), ("resume",), ("export",)):
+        done = project.call(*words, "checkpoint_broken")
+        assert done.returncode == 2 and "cannot be read: checkpoint_broken.json: it breaks off" in done.stderr
     found = {one["session_id"]: one["ok"] for one in project.json("verify", code=1)}
     assert found == {WORKFLOW: True, "checkpoint_broken": False}
     assert project.call("report", WORKFLOW).stdout.startswith(f"# Session `{WORKFLOW}`: failed")

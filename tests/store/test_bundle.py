@@ -22,6 +22,7 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
+from maestro_tui.store.questions import ask_question
 from maestro_tui.store.unbundle import is_bundle, unpack_bundle, verify_bundle
 from maestro_tui.store.workspace import Workspace
 from maestro_tui.store.workspace_git import TreeStore
@@ -65,6 +66,17 @@ def made(tmp_path: Path) -> CheckpointStore:
     journal = Journal(folder / "journal.jsonl", "s1")
     journal.append("session_started", data={"workflow": "three"})
     journal.close()
+    ask_question(
+        folder,
+        phase="requirements",
+        attempt=1,
+        persona="worker",
+        text="Which?",
+        options=("a", "b"),
+        default="a",
+        asked_at=1.0,
+        expires_at=None,
+    )
     (folder / "logs" / "requirements.1.log").write_bytes(b"line\n")
     (folder / "logs" / "a strange name.log").write_bytes(b"line\n")
     return store
@@ -72,7 +84,7 @@ def made(tmp_path: Path) -> CheckpointStore:
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
     """What of a session is the same wherever it lies."""
-    names = ("history", "logs", "journal.jsonl")
+    names = ("history", "logs", "questions", "journal.jsonl")
     paths = [
         path for name in names for path in [folder / name, *(folder / name).rglob("*")] if path.is_file()
     ]

@@ -24,6 +24,7 @@ from maestro_tui.store.lease import hold_session
 from maestro_tui.store.runner_file import start_ticks
 from maestro_tui.store.watch import Pace, watch
 from tests.bench.make_fleet import STATUSES, leave_runner, make_session, without_syncing
+from tests.store.hive_files import checkpoint, put
 
 NOW = 1_900_000_000.0
 DEADLINE = 30.0
@@ -365,3 +366,17 @@ def test_the_next_start_shows_what_the_index_remembers_at_once(store: Checkpoint
 )  # fmt: skip
 def test_only_files_that_tell_something_are_news(name: str, news: bool) -> None:
     assert notices.tells(name) is news
+
+
+def test_history_of_another_system_is_seen_live_beside_sessions_of_ours(store: CheckpointStore) -> None:
+    put(store.root / "a.json", checkpoint("requirements", workflow_id="theirs"))
+    with watching(store.root) as seen:
+        snapshot = seen.wait(lambda one: not one.loading and "theirs" in one.sessions)
+        assert snapshot.sessions["theirs"].foreign is not None
+        put(store.root / "b.json", checkpoint("requirements", "design", workflow_id="theirs"))
+        seen.wait(lambda one: one.sessions["theirs"].phases[1].status == "completed")
+        make(store, "completed", "ours")
+        seen.wait(lambda one: "ours" in one.sessions)
+        (store.root / "a.json").unlink()
+        (store.root / "b.json").unlink()
+        seen.wait(lambda one: list(one.sessions) == ["ours"])
