@@ -164,8 +164,6 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
             f"  {clean(decision['phase'] or 'session', 40)}: {clean(decision['about'], 60)} → "
             f"{clean(decision['choice'], 160)} (by {clean(decision['decided_by'], 40)})"
         )
-    for line in document.get("damage", ()):
-        yield f"  {clean(line, 400)}"
     count = len(document["checkpoints"])
     kind = "file" if foreign else "commit"
     yield f"  {count} {kind}{'' if count == 1 else 's'}; the newest: {clean(document['checkpoints'][-1]['path'], 300)}"

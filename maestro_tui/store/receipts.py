@@ -11,7 +11,7 @@ from typing import Any
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.store import durable
 
-FOLDER = "receipts"
+RECEIPTS = "receipts"
 RECEIPT_LIMIT = 64_000_000
 """Bytes of one receipt that are read."""
 FORMAT = "maestro-receipt/1"
@@ -37,7 +37,7 @@ class Receipt:
 
 def save_receipt(session_dir: Path, receipt: Receipt) -> None:
     """Write it; it is on disk on return. Raises `StoreError`."""
-    folder = session_dir / FOLDER
+    folder = session_dir / RECEIPTS
     durable.make_dir(folder)
     data = {"format": FORMAT, **asdict(receipt)}
     durable.replace(
@@ -48,7 +48,7 @@ def save_receipt(session_dir: Path, receipt: Receipt) -> None:
 
 def load_receipt(session_dir: Path, phase: str, attempt: int, persona: str, step: str) -> Receipt | None:
     """The receipt; None when there is none, or when it cannot be used: then the work is simply done again."""
-    path = session_dir / FOLDER / _name(phase, attempt, persona, step)
+    path = session_dir / RECEIPTS / _name(phase, attempt, persona, step)
     try:
         data = json.loads(durable.read_regular(path, RECEIPT_LIMIT))
         if data.pop("format") != FORMAT:
@@ -69,7 +69,7 @@ def load_receipt(session_dir: Path, phase: str, attempt: int, persona: str, step
 
 def drop_receipts(session_dir: Path, phase: str) -> None:
     """Remove a phase's receipts once its outcome is committed for good. Raises `StoreError`."""
-    folder = session_dir / FOLDER
+    folder = session_dir / RECEIPTS
     if not folder.is_dir():
         return
     with durable.told("remove receipts in", folder):

@@ -28,6 +28,7 @@ from maestro_tui.store.history_files import (
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.locks import CommitLock
 from maestro_tui.store.questions import QUESTIONS, read_questions
+from maestro_tui.store.receipts import RECEIPTS
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
 from maestro_tui.store.workspace_git import REPOSITORY, sweep_trees
 
@@ -199,8 +200,9 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
         durable.sweep(folder)
         if alone:
             sweep_trees(folder / REPOSITORY)
-        if (folder / QUESTIONS).is_dir():
-            durable.sweep(folder / QUESTIONS)
+        for part in (QUESTIONS, RECEIPTS):
+            if (folder / part).is_dir():
+                durable.sweep(folder / part)
         _bring_back(store, session_id, folder)
         for phase, numbers in _commits_by_phase(folder).items():
             _mend_view(store, session_id, folder, phase, numbers)

@@ -58,12 +58,21 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question or an answer was acknowledged: its file must be there, bit for bit, for ever."""
+class Written:
+    """A file of its own (a question, an answer, a receipt) was acknowledged: it must be there, bit for bit."""
 
     session: str
-    name: str
+    path: str
+    """Relative to the session's folder."""
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """From here on a file that was acknowledged may go."""
+
+    session: str
+    path: str
 
 
 Tell = Callable[[object], None]

@@ -14,7 +14,17 @@ from typing import Any
 from unittest import mock
 
 from maestro_tui.model import checkpoint as checkpoint_form
-from maestro_tui.store import checkpoints, durable, journal, lease, prune, unbundle, verify, workspace
+from maestro_tui.store import (
+    checkpoints,
+    durable,
+    journal,
+    lease,
+    prune,
+    receipts,
+    unbundle,
+    verify,
+    workspace,
+)
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
@@ -330,6 +340,16 @@ def _locks_not_asked() -> Iterator[None]:
         yield
 
 
+def _receipts_dropped_at_once() -> Patch:
+    real = CheckpointStore.commit
+
+    def commit(self: CheckpointStore, session_id: str, phase: str, *words: Any, **named: Any) -> Any:
+        receipts.drop_receipts(self.session_dir(session_id), phase)
+        return real(self, session_id, phase, *words, **named)
+
+    return mock.patch.object(CheckpointStore, "commit", commit)
+
+
 def _swept_without_the_lock() -> Patch:
     return mock.patch.object(verify, "CommitLock", lambda *_: nullcontext())
 
@@ -347,6 +367,9 @@ MUTANTS = (
     Mutant("questions and answers written in place", _written_in_place, ("ask_question", "answer_question"), "ask and answer"),
     Mutant("folder of questions not synced", _folders_not_synced("questions"), ("ask_question",), "ask and answer"),
     Mutant("answers overwritten", _overwritten, ("answer_question",), check=checks.the_first_answer_counts),
+    Mutant("receipts not synced", _without(durable, "sync"), ("save_receipt",), "keep and drop receipts"),
+    Mutant("folder of receipts not synced", _folders_not_synced("receipts"), ("save_receipt",), "keep and drop receipts"),
+    Mutant("receipts dropped before the commit", _receipts_dropped_at_once, ("drop_receipts",), "keep and drop receipts"),
     Mutant("view copied in place", _view_copied_in_place, ("link_view",), "commit what was completed"),
     Mutant("view before history", _view_before_history, ("CheckpointStore.commit",), "commit what was completed"),
     Mutant("journal before commit", _journal_before_commit, ("CheckpointStore.commit",), "commit what was completed"),

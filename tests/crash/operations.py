@@ -17,10 +17,11 @@ from maestro_tui.store.lease import hold_phase, hold_session, take_over
 from maestro_tui.store.logs import PhaseLog
 from maestro_tui.store.prune import prune_sessions
 from maestro_tui.store.questions import Answer, answer_question, ask_question
+from maestro_tui.store.receipts import Receipt, drop_receipts, load_receipt, save_receipt
 from maestro_tui.store.unbundle import unpack_bundle
 from maestro_tui.store.workspace import Workspace
 from tests.crash.disk import Disk, Op, replayed
-from tests.crash.facts import Asked, Committed, Pruned, promises_noted
+from tests.crash.facts import Committed, Dropped, Pruned, Written, promises_noted
 from tests.crash.recording import Recording
 from tests.crash.scene import (
     MOMENT,
@@ -145,10 +146,30 @@ def _ask_and_answer(scene: Scene) -> None:
                 asked_at=clock(),
                 expires_at=clock() + 600,
             )
-            scene.told(Asked(SESSION, f"{number:04d}.json", (folder / f"{number:04d}.json").read_bytes()))
+            name = f"{number:04d}.json"
+            scene.told(Written(SESSION, f"questions/{name}", (folder / name).read_bytes()))
             answer_question(scene.folder(), number, Answer("Allow once", "ann", clock()))
             name = f"{number:04d}.answer.json"
-            scene.told(Asked(SESSION, name, (folder / name).read_bytes()))
+            scene.told(Written(SESSION, f"questions/{name}", (folder / name).read_bytes()))
+
+
+def _receipts(scene: Scene) -> None:
+    """Two personas finish, one of them in a second attempt too; then the phase is committed for good."""
+    folder = scene.folder() / "receipts"
+    with hold_session(scene.folder(), clock=clock) as hold:
+        for attempt, persona in ((1, "first"), (1, "second"), (2, "first")):
+            one = Receipt(
+                "design", attempt, persona, "work", "a" * 64, {"old.txt": "b" * 64}, {"made.txt": None}
+            )
+            save_receipt(scene.folder(), one)
+            name = f"design~{attempt}~{persona}~work.json"
+            scene.told(Written(SESSION, f"receipts/{name}", (folder / name).read_bytes()))
+            assert load_receipt(scene.folder(), "design", attempt, persona, "work") == one
+        scene.commit(hold, "design")
+        for path in folder.iterdir():
+            scene.told(Dropped(SESSION, f"receipts/{path.name}"))
+        drop_receipts(scene.folder(), "design")
+        assert not any(folder.iterdir())
 
 
 def _torn_journal(scene: Scene) -> None:
@@ -327,6 +348,12 @@ OPERATIONS = (
         lambda s: s.begun("requirements"),
         _ask_and_answer,
         ("ask_question", "answer_question"),
+    ),
+    Operation(
+        "keep and drop receipts",
+        lambda s: s.begun("requirements"),
+        _receipts,
+        ("save_receipt", "drop_receipts"),
     ),
     Operation(
         "write the journal after a torn line", _torn_journal, _journal, ("Journal.append", "Journal.close")

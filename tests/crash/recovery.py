@@ -25,7 +25,7 @@ from maestro_tui.store.summaries import read_summary
 from maestro_tui.store.workspace import Workspace
 from maestro_tui.store.workspace_git import REPOSITORY
 from tests.crash.disk import CrashState
-from tests.crash.facts import Asked, Committed, Held, Kept, Noted, Pruned
+from tests.crash.facts import Committed, Dropped, Held, Kept, Noted, Pruned, Written
 from tests.crash.operations import Recorded, no_temporary_files
 from tests.crash.scene import (
     PHASES,
@@ -81,7 +81,8 @@ def _problems(recorded: Recorded, state: CrashState, scene: Scene, engine: bool)
         if not scene.store.exists(session):
             yield from _can_begin(scene, session)
             continue
-        yield from _questions_as_promised(state, scene.store, session)
+        yield from _written_as_promised(state, scene.store, session)
+        yield from _questions_readable(scene.store, session)
         yield from _readable_as_it_is(scene.store, session, operation.damaged)
         if operation.trees:
             yield from _trees_kept(state, scene, session)
@@ -120,14 +121,20 @@ def _commits_as_promised(
             yield f"{session}: {view.name} shows a commit that the history does not have"
 
 
-def _questions_as_promised(state: CrashState, store: CheckpointStore, session: str) -> Iterator[str]:
-    """What was asked and answered is there; what was not acknowledged is there whole or not at all."""
+def _written_as_promised(state: CrashState, store: CheckpointStore, session: str) -> Iterator[str]:
+    """Questions, answers and receipts that were acknowledged are there, bit for bit."""
     folder = store.session_dir(session)
+    dropped = {fact.path for fact in state.facts if isinstance(fact, Dropped) and fact.session == session}
     for fact in state.facts:
-        if isinstance(fact, Asked) and fact.session == session:
-            path = folder / "questions" / fact.name
+        if isinstance(fact, Written) and fact.session == session and fact.path not in dropped:
+            path = folder / fact.path
             if not path.exists() or path.read_bytes() != fact.data:
-                yield f"{session}: questions/{fact.name} was acknowledged and is not there as it was"
+                yield f"{session}: {fact.path} was acknowledged and is not there as it was"
+
+
+def _questions_readable(store: CheckpointStore, session: str) -> Iterator[str]:
+    """What was not acknowledged is there whole or not at all."""
+    folder = store.session_dir(session)
     questions, damage = read_questions(folder, clock())
     yield from (f"{session}: damage: {line}" for line in damage)
     yield from (

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
-from maestro_tui.store.receipts import FOLDER
+from maestro_tui.store.receipts import RECEIPTS
 from tests.engine.scripted import Bench, Team, said, writing
 from tests.sessions import Project
 from tests.waiting import wait_until
@@ -50,7 +50,7 @@ async def test_finished_work_of_a_failed_attempt_is_reused_with_its_outputs_and_
     result = context.phase_results["design"]
     assert result.outputs == {"first": "done", "second": "done"}
     assert bench.told("persona_reused")[0]["from_attempt"] == 1
-    assert not any((bench.root / "s" / FOLDER).iterdir()), "what is committed needs no receipt"
+    assert not any((bench.root / "s" / RECEIPTS).iterdir()), "what is committed needs no receipt"
 
 
 async def test_a_file_that_was_changed_since_has_its_author_work_again_with_the_reason(
@@ -89,7 +89,7 @@ async def test_a_receipt_that_cannot_be_used_costs_a_repetition_and_nothing_else
 ) -> None:
     bench = Bench(tmp_path, WORKFLOW.format(extra=""), failing_once(PerformerFailed("network")))
     await bench.engine.execute_batch("x", session_id="s")
-    [receipt] = [one for one in (bench.root / "s" / FOLDER).iterdir() if "~first~" in one.name]
+    [receipt] = [one for one in (bench.root / "s" / RECEIPTS).iterdir() if "~first~" in one.name]
     whole = json.loads(receipt.read_text())
     receipt.write_text(
         {
