@@ -16,7 +16,7 @@ from maestro_tui.model.errors import PlanError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.lease import Hold
-from maestro_tui.store.workspace import hash_regular
+from maestro_tui.store.workspace_files import hash_regular
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, field_validator, model_validator
 
 from maestro_tui.model.contract import Contract, inside_the_workspace
 from maestro_tui.model.errors import WorkflowError
@@ -203,8 +203,13 @@ class Workflow(_Noun):
     budget: Budget | None = None
     """For the whole session."""
 
+    _linked: bool = PrivateAttr(default=False)
+
     @model_validator(mode="after")
     def _graph(self) -> Self:
+        if self._linked:
+            # A workflow within a context or a checkpoint was checked when it was made.
+            return self
         _check_name(self.name, "workflow")
         if not self.phases:
             raise ValueError("it has no phases; add at least one [[phases]] table with a name")
@@ -234,6 +239,7 @@ class Workflow(_Noun):
         cycle = _find_cycle({phase.name: phase.needs for phase in linked})
         if cycle:
             raise ValueError(f"the phases need each other in a circle: {' → '.join(cycle)}")
+        self._linked = True
         return self
 
     @staticmethod

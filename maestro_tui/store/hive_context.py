@@ -28,7 +28,7 @@ from maestro_tui.model.text import clean, encodable, name_problem, slug
 from maestro_tui.model.workflow import Phase, Workflow
 from maestro_tui.store.hive_folder import HiveGroup, open_phases
 from maestro_tui.store.hive_format import HiveFile, HivePhase, NotHive, read_hive
-from maestro_tui.store.workspace import hash_regular
+from maestro_tui.store.workspace_files import hash_regular
 
 BY = "Maestro Hive"
 """Who decided what its files tell of."""

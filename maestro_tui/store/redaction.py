@@ -102,7 +102,10 @@ def _texts(value: Any) -> list[str]:
             todo += one.keys()
             todo += one.values()
         elif isinstance(one, list | tuple):
-            todo += one
+            try:
+                out.append("\0".join(one))  # most long ones are lines of text
+            except TypeError:
+                todo += one
     return out
 
 

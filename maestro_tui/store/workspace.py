@@ -7,13 +7,10 @@ is what they say.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,48 +18,23 @@ from typing import Literal
 from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.model.text import clean
 from maestro_tui.store.git_objects import TreeFile
+from maestro_tui.store.workspace_files import (
+    OPEN_FILE,
+    OPEN_FOLDER,
+    Budget,
+    FileState,
+    Reading,
+    TooMuch,
+    shown_path,
+)
 from maestro_tui.store.workspace_git import REPOSITORY, TreeStore, ref_problem
 
-IGNORED_FOLDERS = frozenset(
-    """.maestro __pycache__ .venv venv node_modules .tox .nox .mypy_cache .pytest_cache .ruff_cache
-    .hypothesis""".split()
-)
-IGNORED_ENDINGS = (".pyc",)
-ENVIRONMENT_MARKS = frozenset(["pyvenv.cfg", "conda-meta"])
-"""A folder that holds one of these is a virtual environment, whatever its name is (`env`, `.venv311`)."""
-DEPTH_LIMIT = 100
-BLOB_LIMIT = 32 * 1024 * 1024
-"""Larger files are hashed, but in the git tree a note with their size and hash stands for them."""
 SYNC_EACH_LIMIT = 200
 QUICK_NAMES = 200
 QUICK_BYTES = 1_000_000
 """How many names are looked at, and how much is read, in a snapshot that may not take long."""
 
-_CHUNK = 1024 * 1024
-_RACY_NS = 50_000_000
 _REMEMBERED_WORKSPACES = 8
-
-_OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_OPEN_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """A file or symbolic link as it was found. `sha256` is empty when it could not be read."""
-
-    size: int
-    sha256: str
-    link: bool
-    executable: bool
-    blob: bytes = b""
-    """Its id in git; empty when it could not be read."""
-    mark: int = 0
-    """Time of change in nanoseconds, kept only where the content is unknown."""
-
-    def same_as(self, other: FileState) -> bool:
-        """True when the content is the same; permissions do not count."""
-        mine = (self.size, self.sha256, self.link, self.mark)
-        return mine == (other.size, other.sha256, other.link, other.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +58,6 @@ class FileChange:
     change: Literal["new", "changed", "deleted"]
     size: int
     sha256: str
-
-
-class _TooMuch(Exception):
-    """A snapshot would take longer than it may."""
-
-
-@dataclass(slots=True)
-class _Budget:
-    """What a snapshot that may not take long has left."""
-
-    names: int
-    bytes: int
-
-    def check(self) -> None:
-        """Raise `_TooMuch` when nothing is left."""
-        if self.names < 0 or self.bytes < 0:
-            raise _TooMuch
 
 
 @dataclass(slots=True)
@@ -156,20 +111,20 @@ class Workspace:
         if not self._memory.lock.acquire(blocking=False):
             return None
         try:
-            return self._snapshot(name, _Budget(QUICK_NAMES, QUICK_BYTES))
-        except _TooMuch:
+            return self._snapshot(name, Budget(QUICK_NAMES, QUICK_BYTES))
+        except TooMuch:
             return None
         finally:
             self._memory.lock.release()
 
-    def _snapshot(self, name: str, budget: _Budget | None) -> Tree:
+    def _snapshot(self, name: str, budget: Budget | None) -> Tree:
         problem = ref_problem(name)
         if problem:
             raise InputError(f"{clean(name, 80)!r} is no name for a snapshot: {problem}.")
         memory = self._memory
         if not memory.trees.is_complete():
             memory.forget()
-        reading = _Reading(memory.known, self._excluded, memory.trees.blob, budget)
+        reading = Reading(memory.known, self._excluded, memory.trees.blob, budget)
         self._read(reading)
         memory.known = reading.learnt
         if memory.files != reading.files:
@@ -211,9 +166,9 @@ class Workspace:
         self._sync(paths, _folders_changed(before.files, after.files, (*paths, *gone)))
         return found
 
-    def _read(self, reading: _Reading) -> None:
+    def _read(self, reading: Reading) -> None:
         try:
-            top = os.open(self.path, _OPEN_FOLDER & ~os.O_NOFOLLOW)
+            top = os.open(self.path, OPEN_FOLDER & ~os.O_NOFOLLOW)
         except OSError as error:
             raise StoreError(
                 f"Cannot read the workspace {clean(str(self.path), 200)}: {error.strerror}. "
@@ -229,7 +184,7 @@ class Workspace:
         if len(paths) > SYNC_EACH_LIMIT:
             os.sync()
             return
-        targets = [(path, _OPEN_FILE) for path in paths] + [(path, _OPEN_FOLDER) for path in folders]
+        targets = [(path, OPEN_FILE) for path in paths] + [(path, OPEN_FOLDER) for path in folders]
         for path, flags in targets:
             try:
                 descriptor = os.open(self.path / path, flags)
@@ -244,134 +199,6 @@ class Workspace:
                 ) from error
             finally:
                 os.close(descriptor)
-
-
-class _Reading:
-    """One walk through a workspace, by folder descriptors, so that no link can lead out of it."""
-
-    def __init__(
-        self,
-        known: Mapping[str, tuple[tuple[int, ...], FileState]],
-        excluded: frozenset[tuple[int, int]],
-        keep: Callable[[bytes], bytes],
-        budget: _Budget | None = None,
-    ) -> None:
-        self._budget = budget
-        self.files: dict[str, FileState] = {}
-        self.learnt: dict[str, tuple[tuple[int, ...], FileState]] = {}
-        self.problems: list[str] = []
-        self._known = known
-        self._excluded = excluded
-        self._keep = keep
-
-    def folder(self, descriptor: int, prefix: str, depth: int) -> None:
-        """Read one folder and those below it."""
-        with os.scandir(descriptor) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        if self._budget is not None:
-            self._budget.names -= 1 + len(entries)
-            self._budget.check()
-        if depth and any(entry.name in ENVIRONMENT_MARKS for entry in entries):
-            return
-        for entry in entries:
-            path = prefix + entry.name
-            if entry.name.lower() == ".git":
-                continue
-            try:
-                facts = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(facts.st_mode):
-                    if not entry.name.endswith(IGNORED_ENDINGS):
-                        self._file(descriptor, entry.name, path, facts)
-                elif entry.name in IGNORED_FOLDERS or (facts.st_dev, facts.st_ino) in self._excluded:
-                    continue
-                elif stat.S_ISLNK(facts.st_mode):
-                    self._link(descriptor, entry.name, path)
-                elif stat.S_ISDIR(facts.st_mode):
-                    self._below(descriptor, entry.name, path, depth)
-            except FileNotFoundError:
-                continue  # it was there a moment ago: the work goes on while we read
-            except OSError as error:
-                self.problems.append(f"{clean(shown_path(path), 200)} cannot be read: {error.strerror}")
-
-    def _below(self, descriptor: int, name: str, path: str, depth: int) -> None:
-        if depth >= DEPTH_LIMIT:
-            self.problems.append(f"{clean(shown_path(path), 200)} lies deeper than {DEPTH_LIMIT} folders")
-            return
-        below = os.open(name, _OPEN_FOLDER, dir_fd=descriptor)
-        try:
-            self.folder(below, path + "/", depth + 1)
-        finally:
-            os.close(below)
-
-    def _link(self, descriptor: int, name: str, path: str) -> None:
-        target = os.fsencode(os.readlink(name, dir_fd=descriptor))
-        self.files[path] = FileState(
-            len(target),
-            hashlib.sha256(target).hexdigest(),
-            link=True,
-            executable=False,
-            blob=self._keep(target),
-        )
-
-    def _file(self, descriptor: int, name: str, path: str, facts: os.stat_result) -> None:
-        signature = _signature(facts)
-        known = self._known.get(path)
-        if known is not None and known[0] == signature:
-            self.files[path], self.learnt[path] = known[1], known
-            return
-        if self._budget is not None:
-            self._budget.bytes -= facts.st_size
-            self._budget.check()
-        begun = time.time_ns()
-        executable = bool(facts.st_mode & stat.S_IXUSR)
-        try:
-            size, sha256, content = _content(os.open(name, _OPEN_FILE, dir_fd=descriptor))
-        except PermissionError as error:
-            self.problems.append(f"{clean(shown_path(path), 200)} cannot be read: {error.strerror}")
-            self.files[path] = FileState(facts.st_size, "", False, executable, mark=facts.st_mtime_ns)
-            return
-        state = FileState(size, sha256, link=False, executable=executable, blob=self._keep(content))
-        self.files[path] = state
-        # A file touched within the clock's grain may change again without its times telling: read it anew then.
-        if size == facts.st_size and begun - max(facts.st_mtime_ns, facts.st_ctime_ns) > _RACY_NS:
-            self.learnt[path] = (signature, state)
-
-
-def hash_regular(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a regular file. Raises `OSError`; links are not followed."""
-    size, sha256, _ = _content(os.open(path, _OPEN_FILE))
-    return size, sha256
-
-
-def shown_path(path: str) -> str:
-    """A path from the operating system as text that can always be written: odd bytes become `\\xff`."""
-    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _content(descriptor: int) -> tuple[int, str, bytes]:
-    """Size, SHA-256 and what git keeps of an open file, which is closed here."""
-    with os.fdopen(descriptor, "rb", buffering=0) as stream:
-        facts = os.fstat(stream.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise OSError(0, "it is no regular file any more")
-        digest, size, parts = hashlib.sha256(), 0, []
-        while chunk := stream.read(min(_CHUNK, facts.st_size + 1) if size == 0 else _CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            if size <= BLOB_LIMIT:
-                parts.append(chunk)
-            else:
-                parts.clear()
-    sha256 = digest.hexdigest()
-    if size > BLOB_LIMIT:
-        return size, sha256, f"maestro large file\nsize {size}\nsha256 {sha256}\n".encode()
-    return size, sha256, parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _signature(facts: os.stat_result) -> tuple[int, ...]:
-    return (
-        facts.st_dev, facts.st_ino, facts.st_mode, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns,
-    )  # fmt: skip
 
 
 def _folders_changed(

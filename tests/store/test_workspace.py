@@ -12,8 +12,9 @@ import pytest
 
 from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.store import workspace as module
-from maestro_tui.store import workspace_git
-from maestro_tui.store.workspace import FileChange, Tree, Workspace, hash_regular
+from maestro_tui.store import workspace_files, workspace_git
+from maestro_tui.store.workspace import FileChange, Tree, Workspace
+from maestro_tui.store.workspace_files import hash_regular
 
 
 @pytest.fixture
@@ -363,7 +364,7 @@ def test_a_repository_that_cannot_be_written_costs_the_tree_but_not_the_hashes(
 def test_a_large_file_is_hashed_whole_and_noted_in_the_tree(
     session: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BLOB_LIMIT", 1000)
+    monkeypatch.setattr(workspace_files, "BLOB_LIMIT", 1000)
     digest = put(place, "big.bin", b"7" * 5000)
     workspace = Workspace(session, place)
     tree = workspace.snapshot("design/1/after")
