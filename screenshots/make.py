@@ -53,7 +53,7 @@ def sessions() -> tuple[Demo, list[subprocess.Popen[bytes]]]:
     slow.write_text(
         'name = "nightly"\n[[phases]]\nname = "fetch"\n[[phases.personas]]\nname = "fetcher"\nshell = "echo fetched 812 rows"\n'
         '[[phases]]\nname = "crunch"\n[[phases.personas]]\nname = "cruncher"\n'
-        'shell = "for n in $(seq 1 600); do echo row $n: checked; sleep 0.2; done"\n[[phases]]\nname = "report"\n'
+        'shell = "for n in $(seq 1 3000); do echo row $n: checked; sleep 0.2; done"\n[[phases]]\nname = "report"\n'
         '[[phases.personas]]\nname = "reporter"\nshell = "true"\n',
         encoding="utf-8",
     )
