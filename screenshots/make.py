@@ -53,7 +53,7 @@ def sessions() -> tuple[Demo, list[subprocess.Popen[bytes]]]:
     slow.write_text(
         'name = "nightly"\n[[phases]]\nname = "fetch"\n[[phases.personas]]\nname = "fetcher"\nshell = "echo fetched 812 rows"\n'
         '[[phases]]\nname = "crunch"\n[[phases.personas]]\nname = "cruncher"\n'
-        'shell = "for n in $(seq 1 600); do echo row $n: checked; sleep 0.2; done"\n[[phases]]\nname = "report"\n'
+        'shell = "for n in $(seq 1 3000); do echo row $n: checked; sleep 0.2; done"\n[[phases]]\nname = "report"\n'
         '[[phases.personas]]\nname = "reporter"\nshell = "true"\n',
         encoding="utf-8",
     )
@@ -75,43 +75,56 @@ async def until(condition: Callable[[], bool], pilot: object, what: str) -> None
         await pilot.pause(0.1)
 
 
+SHOTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("waiting", "release-1.4.0", ()),
+    ("main", "invoices", ()),
+    ("session", "invoices", ("enter", "1")),
+    ("artifacts", "invoices", ("enter", "2", "down")),
+    ("checkpoint", "invoices", ("enter", "3")),
+    ("decisions", "invoices", ("enter", "4")),
+    ("events", "invoices", ("enter", "5")),
+    ("diff", "invoices", ("enter", "6")),
+    ("plan", "invoices", ("enter", "7")),
+    ("resume", "invoices", ("r",)),
+    ("rerun", "invoices", ("R",)),
+    ("skip", "invoices", ("K", "enter")),
+    ("fork", "invoices", ("F",)),
+    ("doctor", "nightly-count", ("D",)),
+    ("stop", "nightly-count", ("X",)),
+    ("review", "release-1.4.0", ("a",)),
+    ("marked", "invoices", ("asterisk", "r")),
+    ("prune", "rounding-survey", ("P", "o", "o")),
+    ("launch", "invoices", ("n",)),
+    ("wall", "invoices", ("w",)),
+    ("palette", "invoices", ("colon", *"rev")),
+    ("help", "invoices", ("question_mark",)),
+)
+"""Name, the session under the cursor, and the keys that lead to it from the list."""
+
+
 async def draw(demo: Demo, size: str) -> list[Path]:
     """All pictures of one size."""
     made: list[Path] = []
     app = MaestroApp(demo.root)
     async with app.run_test(size=SIZES[size], notifications=True) as pilot:
-
-        async def shot(name: str) -> None:
+        await until(lambda: len(app.snapshot.sessions) == 5, pilot, "five sessions")
+        await pilot.pause(1.0)
+        for name, session_id, keys in SHOTS:
+            app.main.go_to(session_id)
+            app.main.set_detail(False)
+            await pilot.pause(0.8)
+            for key in keys:
+                await pilot.press(key)
+                await pilot.pause(0.4)
             await pilot.pause(0.8)
             path = HERE / f"{name}-{size}.svg"
             path.write_text(app.export_screenshot(title="maestro-tui"), encoding="utf-8")
             made.append(path)
-
-        async def press(*keys: str) -> None:
-            await pilot.press(*keys)
-            await pilot.pause(0.6)
-
-        await until(lambda: len(app.snapshot.sessions) == 5, pilot, "five sessions")
-        await pilot.pause(1.0)
-        await press("home")
-        await shot("waiting")
-        await press("down")
-        await shot("main")
-        if size == "80x24":
-            await press("enter")
-            await shot("session")
-            await press("escape")
-        await press("r")
-        await shot("resume")
-        await press("escape")
-        await press("n")
-        await shot("launch")
-        await press("escape")
-        await press("w")
-        await shot("wall")
-        await press("escape")
-        await press("question_mark")
-        await shot("help")
+            while len(app.screen_stack) > 1:
+                await pilot.press("escape")
+                await pilot.pause(0.3)
+            if app.main.marked:
+                await pilot.press("U")
     return made
 
 

@@ -28,6 +28,7 @@ from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.styles import style_paths
 from maestro_tui.console.theme import THEME_NAMES, THEMES, variable_defaults
 from maestro_tui.model.summary import FleetSnapshot
+from maestro_tui.model.text import clean_lines
 
 if TYPE_CHECKING:
     from maestro_tui.model.context import PhaseResult
@@ -176,7 +177,7 @@ class MaestroApp(OneKeyAtATime):
         if self._host is None or not self.is_running:
             return
         for _, sentence in self._host.problems():
-            self.say(sentence, severity="error")
+            self.say(clean_lines(sentence, 600), severity="error")
         if self.own_sessions != self._own:
             self._own = self.own_sessions
             self.main.refresh_keys()

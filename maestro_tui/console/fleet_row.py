@@ -52,7 +52,7 @@ class FleetRow:
         return phase.name if phase is not None else ""
 
     @property
-    def since(self) -> float | None:
+    def since(self) -> float:
         """The moment that the row's time counts from."""
         summary, phase = self.summary, self.summary.current
         if self.status == "running":

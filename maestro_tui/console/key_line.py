@@ -17,6 +17,8 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
+from maestro_tui.model.text import typable
+
 ROUNDS = 3
 """Times that a marker follows a key: what a key began may itself have sent a message, and that another one."""
 LOOK_AFTER = 0.05
@@ -129,6 +131,9 @@ class OneKeyAtATime(App[int]):
     async def on_event(self, event: events.Event) -> None:
         """Keys and pastes queue up; everything else goes its way."""
         if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            if isinstance(event, events.Paste):
+                # A field paints what it holds as it is: escape sequences that were copied along would act.
+                event.text = typable(event.text)
             await self._keys.take(event)
             return
         if isinstance(event, events.MouseUp) and not event.is_forwarded:

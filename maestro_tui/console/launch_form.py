@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from maestro_tui.console.plan_words import limit_words
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import clean, typable
 
 if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
@@ -207,7 +207,7 @@ def recalled(data: object) -> tuple[Form, tuple[str, ...], tuple[str, ...]]:
 
     def text(name: str, default: str) -> str:
         value = data.get(name)
-        return value if isinstance(value, str) else default
+        return typable(value) if isinstance(value, str) else default
 
     def names(name: str) -> tuple[str, ...]:
         value = data.get(name)

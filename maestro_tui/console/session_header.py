@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from maestro_tui.console.fleet import shown_status
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import Line, fit, line, short, shorten_middle
 from maestro_tui.model.summary import Owner, SessionSummary
@@ -45,7 +46,7 @@ def status_words(summary: SessionSummary, status: str, now: float) -> str:
         return f"running {format_duration(now - current.started_at)}"
     if status in ("running", "new"):
         return status
-    return f"{status} {format_duration(now - summary.updated_at)} ago"
+    return f"{status} {format_duration(now - FleetRow(summary, status).since)} ago"
 
 
 def facts(summary: SessionSummary, now: float, width: int) -> list[str]:

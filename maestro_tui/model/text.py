@@ -61,6 +61,19 @@ def clean_lines(text: object, limit: int = LINE_LIMIT, lines: int = 10_000) -> s
     return "\n".join(kept)
 
 
+def typable(text: str) -> str:
+    """Text for a field to be typed into, without what no key types: controls, hidden and direction signs.
+
+    Line breaks and tabs stay.
+    """
+    whole = text.replace("\r\n", "\n").replace("\r", "\n")
+    if whole.isascii() and whole.isprintable():
+        return whole
+    return "".join(
+        one for one in whole if one in "\n\t" or unicodedata.category(one) not in _HIDDEN_CATEGORIES
+    )
+
+
 def encodable(text: str) -> str:
     """The text with lone surrogates replaced, so that it can always be written as UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text

@@ -345,6 +345,25 @@ def failed_fleet() -> FleetSnapshot:
     )
 
 
+def waiting_fleet() -> FleetSnapshot:
+    """Three sessions that wait for a person, for a minute, an hour and three days."""
+    return fleet(
+        session("kyc-flow", "waiting", at=4, written=60),
+        session("payments-refactor", "waiting", at=1, written=3_600),
+        session("wishlist", "waiting", at=2, written=3 * 86_400),
+    )
+
+
+def strange_fleet() -> FleetSnapshot:
+    """Texts with markup, actions, wide and right-to-left letters, as the boundary hands them over."""
+    words = "[red]名前[/red] [@click=app.quit]שלום مرحبا 🎉 ␛[2J <U+202E>"
+    return fleet(
+        session("s-1", "failed", requirement=words, error=words, workflow=words, last_event=words),
+        session("s-2", "running", requirement=words, phases=["名前", "[@click=app.quit]x", "שלום"], at=1),
+        session("s-3", "waiting", requirement=words, at=2),
+    )
+
+
 def many(count: int) -> FleetSnapshot:
     """`count` sessions of all statuses."""
     kinds = ("completed",) * 6 + ("failed", "running", "waiting", "interrupted", "paused", "cancelled", "new")

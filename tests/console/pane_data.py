@@ -330,6 +330,15 @@ def completed_session(tmp: Path) -> Told:
     return Told(told.root, summary, detail)
 
 
+def waiting_session(tmp: Path) -> Told:
+    """Four phases are done; the last one too, and it waits for a person."""
+    told = completed_session(tmp)
+    last = replace(told.summary.phases[-1], waiting=True)
+    phases = (*told.summary.phases[:-1], last)
+    summary = replace(told.summary, status=SessionStatus.WAITING, phases=phases)
+    return Told(told.root, summary, replace(told.detail, summary=summary))
+
+
 def hostile_session(tmp: Path) -> Told:
     """The failed session with a hostile text in every field that others write; summaries are clean by contract."""
     from maestro_tui.model.text import clean

@@ -19,6 +19,8 @@ from tests.console.fakes import (
     fleet,
     question,
     session,
+    strange_fleet,
+    waiting_fleet,
 )
 from tests.console.test_sheets import result
 
@@ -66,6 +68,32 @@ def test_busy(snap_compare: Compare, size: tuple[int, int]) -> None:
 def test_failed(snap_compare: Compare, size: tuple[int, int]) -> None:
     """Three failures; the narrow screen says of the third, under the list, which file is damaged."""
     assert snap_compare(own(failed_fleet()), terminal_size=size, run_before=keys("G"))
+
+
+@SIZES
+def test_waiting(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Three wait; the key line begins with the review."""
+    assert snap_compare(own(waiting_fleet()), terminal_size=size, run_before=keys())
+
+
+@SIZES
+@pytest.mark.parametrize("fleet_name", ["failed", "waiting", "hostile"])
+@pytest.mark.parametrize("sheet", ["review", "resume", "choose", "skip", "fork", "doctor", "batch"])
+def test_sheets_over_other_fleets(
+    snap_compare: Compare, size: tuple[int, int], fleet_name: str, sheet: str
+) -> None:
+    """The sheet over that fleet, or at its foot the sentence why it cannot be opened now."""
+    over = {"failed": failed_fleet, "waiting": waiting_fleet, "hostile": strange_fleet}[fleet_name]()
+    pressed = {
+        "review": ("a",),
+        "resume": ("r",),
+        "choose": ("p",),
+        "skip": ("K", "enter"),
+        "fork": ("F",),
+        "doctor": ("D",),
+        "batch": ("asterisk", "r"),
+    }[sheet]
+    assert snap_compare(own(over), terminal_size=size, run_before=keys("g", *pressed))
 
 
 @SIZES

@@ -35,6 +35,7 @@ from tests.console.pane_data import (
     ready,
     running_session,
     until,
+    waiting_session,
 )
 
 WIDE, NARROW = (100, 38), (80, 24)
@@ -42,6 +43,7 @@ SESSIONS = {
     "running": running_session,
     "failed": failed_session,
     "completed": completed_session,
+    "waiting": waiting_session,
     "hostile": hostile_session,
 }
 

@@ -20,7 +20,20 @@ from maestro_tui.console.widgets.palette import Palette
 from maestro_tui.console.widgets.wall_strips import strip_style
 from maestro_tui.model.summary import PhaseSummary, SessionSummary
 from maestro_tui.model.text import clean
-from tests.console.fakes import NOW, FakeClock, busy_fleet, console, fleet, many, owner, post, session
+from tests.console.fakes import (
+    NOW,
+    FakeClock,
+    busy_fleet,
+    console,
+    failed_fleet,
+    fleet,
+    many,
+    owner,
+    post,
+    session,
+    strange_fleet,
+    waiting_fleet,
+)
 from tests.console.hostile import HOSTILE, NEVER_RAW
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
@@ -442,3 +455,21 @@ def test_picture_many(snap_compare: Compare, size: tuple[int, int]) -> None:
         for n in range(40)
     ]
     assert snap_compare(console(fleet(*sessions)), terminal_size=size, run_before=_wall)
+
+
+@SIZES
+def test_picture_failed(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Three failures are pinned, each with its sign; the oldest began before the time that is shown."""
+    assert snap_compare(console(failed_fleet()), terminal_size=size, run_before=_wall)
+
+
+@SIZES
+def test_picture_waiting(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Three sessions wait for a person; how long they wait already is drawn up to now."""
+    assert snap_compare(console(waiting_fleet()), terminal_size=size, run_before=_wall)
+
+
+@SIZES
+def test_picture_hostile(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Hostile words stand as visible signs; wide and right-to-left letters keep their columns."""
+    assert snap_compare(console(strange_fleet()), terminal_size=size, run_before=_wall)

@@ -16,6 +16,7 @@ from maestro_tui.model.text import (
     format_duration,
     new_session_id,
     session_id_problem,
+    typable,
 )
 
 
@@ -62,3 +63,8 @@ def test_numbers_for_people() -> None:
         "2d4h",
     ]
     assert [format_bytes(n) for n in (None, 812, 4_100, 12_000_000)] == ["–", "812 B", "4.1 kB", "12 MB"]
+
+
+def test_what_goes_into_a_field_keeps_letters_and_lines_and_loses_what_no_key_types() -> None:
+    assert typable("a\tb\r\nשלום 名前 é \U0001f680\rz") == "a\tb\nשלום 名前 é \U0001f680\nz"
+    assert typable("x\x1b]52;c;aGk=\x07\x9b31m\u202ey\u200b\x00\ud800\u2066") == "x]52;c;aGk=31my"

@@ -41,7 +41,7 @@ from maestro_tui.console.widgets.bars import (
 from maestro_tui.console.widgets.fleet_table import FleetTable
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import clean, typable
 
 if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
@@ -88,7 +88,7 @@ class MainScreen(Screen[None]):
         self.view = EMPTY_VIEW
         self.usual = NO_USUAL
         self.marked: frozenset[str] = frozenset()
-        self._initial_filter = initial_filter
+        self._initial_filter = typable(initial_filter)
         self._wanted, _, self._wanted_phase = (open_session or "").partition("/")
         self._opening = bool(self._wanted)
         self._phase_of: str | None = None

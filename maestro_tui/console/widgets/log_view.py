@@ -68,8 +68,9 @@ class LogView(Vertical):
 
     def on_mount(self) -> None:
         """Begins to look at the file."""
-        self.set_interval(TICK, self.tick)
-        self.query_one(".foot", LineStack).show(self._foot)
+        for foot in self.query(".foot").results(LineStack):  # none when the console ends while this comes
+            foot.show(self._foot)
+            self.set_interval(TICK, self.tick)
 
     @property
     def log_lines(self) -> LogLines:

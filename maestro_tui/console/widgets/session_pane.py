@@ -133,7 +133,9 @@ class SessionPane(Widget):
         from maestro_tui.console.widgets.log_view import LogView
         from maestro_tui.console.widgets.plan_view import PlanView
 
-        yield LineStack(classes="nothing")
+        nothing = LineStack(classes="nothing")
+        nothing.show(lambda _width: [line("nothing", ("No session is selected.", "muted"))])
+        yield nothing
         yield LineStack(classes="head")
         yield Timeline()
         yield Tabs(*(Tab(Content(title), id=f"tab-{name}") for name, title in TABS))
@@ -149,9 +151,8 @@ class SessionPane(Widget):
 
     def on_mount(self) -> None:
         """Shows what was chosen before the pane was there."""
-        self.query_one(".nothing", LineStack).show(
-            lambda _width: [line("nothing", ("No session is selected.", "muted"))]
-        )
+        if not self.query(".verdict"):
+            return  # the console ended while this came
         self.set_interval(CLOCK, self.tick)
         summary = self._summary
         self._summary = None
