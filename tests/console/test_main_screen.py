@@ -162,7 +162,15 @@ async def test_an_update_paints_only_the_row_that_changed() -> None:
         assert table.rows_painted - painted == 1
 
 
-@pytest.mark.usefixtures("plain_pane")
+async def test_the_list_is_narrowed_with_the_key_not_by_a_message_after_it() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        app.main.query_one(FilterInput).value = "status:failed"
+        # Nothing has run in between: key and list are one paint.
+        assert [row.session_id for row in app.main.view.rows] == ["payments-refactor"]
+
+
 async def test_neither_keys_of_the_filter_nor_snapshots_lay_the_screen_out_anew() -> None:
     snapshot = many(1_200)
     app = console(snapshot)

@@ -15,7 +15,6 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input
 
 from maestro_tui.console.actions import ACTIONS, Scene, keys_for
 from maestro_tui.console.filter import parse
@@ -125,6 +124,8 @@ class MainScreen(Screen[None]):
             self.sort = Sort(str(kept[0]), bool(kept[1]))
         self.refresh_view()
         self.refresh_keys()
+        # Not by its message, which comes after the key has been painted: the list is painted with the key.
+        self.watch(self.query_one(FilterInput), "value", self._filter_changed, init=False)
         self.set_interval(1.0, self.tick)
         if self.at_once or self.view.rows:
             self.call_after_refresh(self._bring_pane)
@@ -343,10 +344,9 @@ class MainScreen(Screen[None]):
     def _key_clicked(self, message: KeyBar.Clicked) -> None:
         self.action_perform(message.action_id)
 
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, message: Input.Changed) -> None:
-        if message.value != self.query_now.text:
-            self.query_now = parse(message.value)
+    def _filter_changed(self, text: str) -> None:
+        if text != self.query_now.text:
+            self.query_now = parse(text)
             self.refresh_view(recall=True)
             if self._following is not None:
                 self._follow_after(TYPED_AFTER)
