@@ -28,6 +28,7 @@ from maestro_tui.store.history_files import (
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.locks import CommitLock
 from maestro_tui.store.questions import QUESTIONS, read_questions
+from maestro_tui.store.receipts import FOLDER as RECEIPTS
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
 from maestro_tui.store.workspace_git import REPOSITORY, sweep_trees
 
@@ -189,7 +190,7 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
     """Make each view the newest good commit of its phase, and bring commits back that only a view still has.
 
     Takes the commit lock; nothing that is the only copy of something is removed. With `alone`, for those who hold
-    the whole session, what dead runners left of unfinished trees is swept too. Raises `StoreError`.
+    the whole session, what dead runners left of unfinished trees and receipts is swept too. Raises `StoreError`.
     """
     folder = store.session_dir(session_id)
     durable.make_dir(folder / "locks")
@@ -199,6 +200,8 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
         durable.sweep(folder)
         if alone:
             sweep_trees(folder / REPOSITORY)
+            if (folder / RECEIPTS).is_dir():
+                durable.sweep(folder / RECEIPTS)
         if (folder / QUESTIONS).is_dir():
             durable.sweep(folder / QUESTIONS)
         _bring_back(store, session_id, folder)

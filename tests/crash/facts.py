@@ -66,6 +66,15 @@ class Asked:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A receipt was acknowledged: its file must be there, bit for bit, until its phase is committed."""
+
+    session: str
+    name: str
+    data: bytes
+
+
 Tell = Callable[[object], None]
 
 

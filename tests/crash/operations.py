@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maestro_tui.model.context import Edit, Gate
+from maestro_tui.store import receipts
 from maestro_tui.store.bundle import write_bundle
 from maestro_tui.store.durable import TEMP_PREFIX
 from maestro_tui.store.journal import Journal
@@ -20,7 +21,7 @@ from maestro_tui.store.questions import Answer, answer_question, ask_question
 from maestro_tui.store.unbundle import unpack_bundle
 from maestro_tui.store.workspace import Workspace
 from tests.crash.disk import Disk, Op, replayed
-from tests.crash.facts import Asked, Committed, Pruned, promises_noted
+from tests.crash.facts import Asked, Committed, Pruned, Saved, promises_noted
 from tests.crash.recording import Recording
 from tests.crash.scene import (
     MOMENT,
@@ -149,6 +150,23 @@ def _ask_and_answer(scene: Scene) -> None:
             answer_question(scene.folder(), number, Answer("Allow once", "ann", clock()))
             name = f"{number:04d}.answer.json"
             scene.told(Asked(SESSION, name, (folder / name).read_bytes()))
+
+
+def _receipt(scene: Scene, phase: str) -> None:
+    made = receipts.Receipt(phase, 1, "worker", "work", "0" * 64, left={"a.txt": "1" * 64})
+    receipts.save_receipt(scene.folder(), made)
+
+
+def _with_receipt(scene: Scene) -> None:
+    scene.begun("requirements")
+    _receipt(scene, "requirements")
+
+
+def _keep_and_drop_receipts(scene: Scene) -> None:
+    _receipt(scene, "design")
+    name = "design~1~worker~work.json"
+    scene.told(Saved(SESSION, name, (scene.folder() / receipts.FOLDER / name).read_bytes()))
+    receipts.drop_receipts(scene.folder(), "requirements")
 
 
 def _torn_journal(scene: Scene) -> None:
@@ -360,6 +378,12 @@ OPERATIONS = (
         lambda s: s.begun("requirements", "design"),
         _export_bundle,
         ("write_bundle", "write_new"),
+    ),
+    Operation(
+        "keep and drop receipts",
+        _with_receipt,
+        _keep_and_drop_receipts,
+        ("save_receipt", "drop_receipts", "make_dir", "replace"),
     ),
     Operation("skip a phase", _with_files, _skip, _COMMIT),
     Operation("write a log", lambda s: s.begun("requirements"), _log, ("PhaseLog.write", "PhaseLog.close")),

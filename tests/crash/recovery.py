@@ -13,7 +13,7 @@ from pathlib import Path
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import DONE
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.store import prune
+from maestro_tui.store import prune, receipts
 from maestro_tui.store import workspace as workspace_store
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_numbers, commit_path, view_path
@@ -25,7 +25,7 @@ from maestro_tui.store.summaries import read_summary
 from maestro_tui.store.workspace import Workspace
 from maestro_tui.store.workspace_git import REPOSITORY
 from tests.crash.disk import CrashState
-from tests.crash.facts import Asked, Committed, Held, Kept, Noted, Pruned
+from tests.crash.facts import Asked, Committed, Held, Kept, Noted, Pruned, Saved
 from tests.crash.operations import Recorded, no_temporary_files
 from tests.crash.scene import (
     PHASES,
@@ -128,6 +128,10 @@ def _questions_as_promised(state: CrashState, store: CheckpointStore, session: s
             path = folder / "questions" / fact.name
             if not path.exists() or path.read_bytes() != fact.data:
                 yield f"{session}: questions/{fact.name} was acknowledged and is not there as it was"
+        if isinstance(fact, Saved) and fact.session == session:
+            path = folder / receipts.FOLDER / fact.name
+            if not path.exists() or path.read_bytes() != fact.data:
+                yield f"{session}: the receipt {fact.name} was acknowledged and is not there as it was"
     questions, damage = read_questions(folder, clock())
     yield from (f"{session}: damage: {line}" for line in damage)
     yield from (
