@@ -144,6 +144,19 @@ def _check_readable(raw: bytes) -> None:
         start = end + 1
 
 
+def _check_written(workflow: Any, context: Any) -> None:
+    """Raise `KeyError` for parts that have a standard value elsewhere and that every checkpoint writes out.
+
+    The list reads them without the models: it must not see another session than the engine.
+    """
+    for phase in workflow["phases"]:
+        phase["needs"]
+    context["edits"]
+    for result in context["phase_results"].values():
+        for key in ("inputs", "outputs", "artifacts", "attempt"):
+            result[key]
+
+
 def decode(data: bytes, source: str) -> Checkpoint:
     """The checkpoint in a file's bytes; `source` names it in errors. Raises `DamagedFile`, one line."""
     if len(data) > SIZE_LIMIT:
@@ -167,8 +180,7 @@ def decode(data: bytes, source: str) -> Checkpoint:
         context = value["context"]
         if context["workflow"] != value["workflow"]["name"]:
             raise ValueError("context.workflow is not the workflow's name")
-        if not isinstance(context["phase_results"], dict):
-            raise ValueError("context.phase_results is no object")
+        _check_written(value["workflow"], context)
         workflow = Workflow.model_validate(value["workflow"])
         context = {**context, "workflow": workflow}
         return Checkpoint.model_validate({**value, "workflow": workflow, "context": context})
@@ -178,5 +190,5 @@ def decode(data: bytes, source: str) -> Checkpoint:
         raise DamagedFile(
             f"{source}: its content is not a checkpoint's ({clean(place, 120)}: {clean(first['msg'], 120)})"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"{source}: its content is not a checkpoint's ({clean(error, 120)})") from error

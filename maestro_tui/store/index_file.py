@@ -113,6 +113,7 @@ def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
     try:
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, 0o600)
             # The sums stand before the lines, which are many: they are not kept for it, but written over.
             room = stream.write(_head_line(head, 0))
             head |= _write_lines(stream, entries)

@@ -38,6 +38,9 @@ class FileLock:
                     f"Cannot open the lock {durable.shown(self.path)}: {error.strerror or error}. Nothing was run."
                 ) from error
             try:
+                if os.fstat(fd).st_mode & 0o777 != 0o600:
+                    # Made a moment ago under a umask that takes even its owner's rights away.
+                    os.fchmod(fd, 0o600)
                 fcntl.flock(fd, how)
                 current = self._is_current(fd)
             except BlockingIOError:

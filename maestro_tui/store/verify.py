@@ -190,7 +190,7 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
     """Make each view the newest good commit of its phase, and bring commits back that only a view still has.
 
     Takes the commit lock; nothing that is the only copy of something is removed. With `alone`, for those who hold
-    the whole session, what dead runners left of unfinished trees is swept too. Raises `StoreError`.
+    the whole session, what dead runners left of unfinished trees and receipts is swept too. Raises `StoreError`.
     """
     folder = store.session_dir(session_id)
     durable.make_dir(folder / "locks")
@@ -200,9 +200,10 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
         durable.sweep(folder)
         if alone:
             sweep_trees(folder / REPOSITORY)
-        for part in (QUESTIONS, RECEIPTS):
-            if (folder / part).is_dir():
-                durable.sweep(folder / part)
+            if (folder / RECEIPTS).is_dir():
+                durable.sweep(folder / RECEIPTS)
+        if (folder / QUESTIONS).is_dir():
+            durable.sweep(folder / QUESTIONS)
         _bring_back(store, session_id, folder)
         for phase, numbers in _commits_by_phase(folder).items():
             _mend_view(store, session_id, folder, phase, numbers)

@@ -289,6 +289,14 @@ def _deleted_in_place() -> Patch:
 # ── What is believed, and who may ─────────────────────────────────────────────────────────────────────────
 
 
+def _every_receipt_dropped() -> Patch:
+    def drop(session_dir: Path, phase: str) -> None:
+        for entry in (session_dir / receipts.RECEIPTS).iterdir():
+            entry.unlink()
+
+    return mock.patch.object(receipts, "drop_receipts", drop)
+
+
 @contextmanager
 def _chain_not_checked() -> Iterator[None]:
     with (
@@ -366,9 +374,10 @@ MUTANTS = (
     Mutant("answers not synced", _without(durable, "sync"), ("answer_question",), "ask and answer"),
     Mutant("questions and answers written in place", _written_in_place, ("ask_question", "answer_question"), "ask and answer"),
     Mutant("folder of questions not synced", _folders_not_synced("questions"), ("ask_question",), "ask and answer"),
-    Mutant("answers overwritten", _overwritten, ("answer_question",), check=checks.the_first_answer_counts),
     Mutant("receipts not synced", _without(durable, "sync"), ("save_receipt",), "keep and drop receipts"),
     Mutant("folder of receipts not synced", _folders_not_synced("receipts"), ("save_receipt",), "keep and drop receipts"),
+    Mutant("receipts of every phase dropped", _every_receipt_dropped, ("drop_receipts",), "keep and drop receipts"),
+    Mutant("answers overwritten", _overwritten, ("answer_question",), check=checks.the_first_answer_counts),
     Mutant("receipts dropped before the commit", _receipts_dropped_at_once, ("drop_receipts",), "keep and drop receipts"),
     Mutant("view copied in place", _view_copied_in_place, ("link_view",), "commit what was completed"),
     Mutant("view before history", _view_before_history, ("CheckpointStore.commit",), "commit what was completed"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maestro_tui.model.context import Edit, Gate
+from maestro_tui.store import receipts
 from maestro_tui.store.bundle import write_bundle
 from maestro_tui.store.durable import TEMP_PREFIX
 from maestro_tui.store.journal import Journal
@@ -17,7 +18,7 @@ from maestro_tui.store.lease import hold_phase, hold_session, take_over
 from maestro_tui.store.logs import PhaseLog
 from maestro_tui.store.prune import prune_sessions
 from maestro_tui.store.questions import Answer, answer_question, ask_question
-from maestro_tui.store.receipts import Receipt, drop_receipts, load_receipt, save_receipt
+from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt
 from maestro_tui.store.unbundle import unpack_bundle
 from maestro_tui.store.workspace import Workspace
 from tests.crash.disk import Disk, Op, replayed
@@ -154,22 +155,27 @@ def _ask_and_answer(scene: Scene) -> None:
 
 
 def _receipts(scene: Scene) -> None:
-    """Two personas finish, one of them in a second attempt too; then the phase is committed for good."""
+    """Personas of two phases finish, one of them in a second attempt too; then one phase is committed for good."""
     folder = scene.folder() / "receipts"
+    finished = (
+        ("design", 1, "first"),
+        ("design", 1, "second"),
+        ("design", 2, "first"),
+        ("testing", 1, "first"),
+    )
     with hold_session(scene.folder(), clock=clock) as hold:
-        for attempt, persona in ((1, "first"), (1, "second"), (2, "first")):
+        for phase, attempt, persona in finished:
             one = Receipt(
-                "design", attempt, persona, "work", "a" * 64, {"old.txt": "b" * 64}, {"made.txt": None}
+                phase, attempt, persona, "work", "a" * 64, {"old.txt": "b" * 64}, {"made.txt": None}
             )
             save_receipt(scene.folder(), one)
-            name = f"design~{attempt}~{persona}~work.json"
+            name = f"{phase}~{attempt}~{persona}~work.json"
             scene.told(Written(SESSION, f"receipts/{name}", (folder / name).read_bytes()))
-            assert load_receipt(scene.folder(), "design", attempt, persona, "work") == one
+            assert load_receipt(scene.folder(), phase, attempt, persona, "work") == one
         scene.commit(hold, "design")
-        for path in folder.iterdir():
+        for path in folder.glob("design~*"):
             scene.told(Dropped(SESSION, f"receipts/{path.name}"))
-        drop_receipts(scene.folder(), "design")
-        assert not any(folder.iterdir())
+        receipts.drop_receipts(scene.folder(), "design")
 
 
 def _torn_journal(scene: Scene) -> None:

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from maestro_tui import Phase, PlanError, TeamExecutionEngineV2, TeamExecutionEngineV2SplitMode, Workflow
 from maestro_tui.engine.report import session_document
 from maestro_tui.model.context import PhaseStatus
+from maestro_tui.model.errors import FencedError, HeldError
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
+from maestro_tui.store.lease import take_over
 from maestro_tui.store.prune import prune_sessions
 from maestro_tui.store.summaries import read_summary
 
@@ -46,6 +49,10 @@ class Sessions(RuleBasedStateMachine):
         self.orders: dict[str, str] = {}
         self.ran: list[str] = []
         self.model: dict[str, dict[str, str]] = {}
+        self.again: dict[str, set[str]] = {}
+        """Session → committed phases that were asked to run again and have not yet."""
+        self.rivals: list[str] = []
+        """What a second runner was told while the first was at work."""
         self.count = 0
 
     def teardown(self) -> None:
@@ -64,6 +71,11 @@ class Sessions(RuleBasedStateMachine):
             raise PerformerFailed("as told", kind="exit")
         if order == "crash":
             raise Crash
+        if order == "rival":
+            await asyncio.to_thread(self.rival, task.session_id, name)
+        if order == "taken":
+            with take_over(self.folder / "root" / task.session_id):
+                pass
         (task.workspace / f"{name}.txt").write_text(str(task.attempt))
         return PerformerResult(outputs={"attempt": task.attempt})
 
@@ -81,6 +93,22 @@ class Sessions(RuleBasedStateMachine):
         except Crash:
             self.crashed = True
 
+    def rival(self, session: str, phase: str) -> None:
+        """Everything that a second runner could try on a session that is being run."""
+        for attempt in (
+            lambda engine: asyncio.run(engine.resume(session)),
+            lambda engine: asyncio.run(engine.execute_phase(phase, session_id=session)),
+            lambda engine: engine.skip(session, phase, by="Bob", reason="so"),
+            lambda engine: engine.edit(session, {"a": {"edited": 1}}, by="Bob"),
+        ):
+            try:
+                attempt(self.engine())
+            except HeldError as error:
+                self.rivals.append(str(error))
+            except PlanError:
+                # Some acts make no sense here whoever asks; none of them may have changed anything.
+                self.rivals.append("no sense")
+
     # ── The model ─────────────────────────────────────────────────────────────────────────────────────────
 
     def expect_run(self, session: str, wanted: set[str]) -> list[str]:
@@ -97,6 +125,7 @@ class Sessions(RuleBasedStateMachine):
                 break
             for name in ready:
                 wanted.discard(name)
+                self.again[session].discard(name)
                 expected.append(name)
                 order = self.orders.get(name)
                 if order == "fail":
@@ -120,7 +149,7 @@ class Sessions(RuleBasedStateMachine):
         self.orders = orders
         self.count += 1
         session = f"s{self.count}"
-        self.model[session] = dict.fromkeys(NAMES, OPEN)
+        self.model[session], self.again[session] = dict.fromkeys(NAMES, OPEN), set()
         expected = self.expect_run(session, set(NAMES))
         self.act(lambda engine: engine.execute_batch("x", session_id=session))
         assert sorted(self.ran) == sorted(expected)
@@ -131,22 +160,75 @@ class Sessions(RuleBasedStateMachine):
     def resume(self, data: st.DataObject, orders: dict[str, str]) -> None:
         self.orders = orders
         session = data.draw(st.sampled_from(sorted(self.model)))
-        wanted = {name for name, state in self.model[session].items() if state in (OPEN, FAILED)}
-        expected = self.expect_run(session, wanted)
+        expected = self.expect_run(session, self.left_to_do(session))
         self.act(lambda engine: engine.resume(session))
         assert sorted(self.ran) == sorted(expected)
+
+    def left_to_do(self, session: str) -> set[str]:
+        """What a resume wants to run."""
+        states = self.model[session]
+        return {name for name, state in states.items() if state in (OPEN, FAILED)} | self.again[session]
+
+    @rule(data=st.data(), begin=st.sampled_from(NAMES))
+    def rerun(self, data: st.DataObject, begin: str) -> None:
+        """A phase and all that depends on it run again; what waits or was skipped is left to other rules."""
+        session = data.draw(st.sampled_from(sorted(self.model)))
+        self.orders = {}
+        behind = {begin} | WORKFLOW.dependents_of(begin)
+        if any(self.model[session][name] in (WAITING, SKIPPED) for name in behind):
+            return
+        self.again[session] |= {name for name in behind if self.model[session][name] == DONE}
+        expected = self.expect_run(session, self.left_to_do(session))
+        self.act(lambda engine: engine.resume(session, from_phase=begin))
+        assert sorted(self.ran) == sorted(expected)
+
+    @rule(data=st.data())
+    def a_second_runner_is_refused(self, data: st.DataObject) -> None:
+        """While the first is at work whatever the second tries is refused, and the first goes on as if nothing were."""
+        session = data.draw(st.sampled_from(sorted(self.model)))
+        wanted = self.left_to_do(session)
+        if not wanted:
+            return
+        self.orders = dict.fromkeys(NAMES, "rival")
+        expected = self.expect_run(session, wanted)
+        self.rivals = []
+        self.act(lambda engine: engine.resume(session))
+        assert sorted(self.ran) == sorted(expected)
+        assert len(self.rivals) == 4 * len(expected)
+        if expected:
+            told = [words for words in self.rivals if words != "no sense"]
+            assert len(told) >= len(expected)
+            assert all("is held by" in words and "Nothing was run" in words for words in told)
+
+    @rule(data=st.data())
+    def a_runner_that_was_replaced_commits_nothing(self, data: st.DataObject) -> None:
+        """An operator takes the session over while a phase is at work: its late outcome is refused."""
+        session = data.draw(st.sampled_from(sorted(self.model)))
+        ready = self.ready(session)
+        if len(ready) != 1 or self.again[session]:
+            return
+        before = self.engine().store.head(session).seq
+        self.orders = {ready[0]: "taken"}
+        with pytest.raises(FencedError, match="all commits are safe"):
+            self.act(lambda engine: engine.resume(session))
+        assert self.ran == ready
+        assert self.engine().store.head(session).seq == before
+
+    def ready(self, session: str) -> list[str]:
+        """The phases that a resume would begin with."""
+        states = self.model[session]
+        return [
+            name
+            for name in NAMES
+            if states[name] in (OPEN, FAILED) and all(states[n] in (DONE, SKIPPED) for n in NEEDS[name])
+        ]
 
     @rule(data=st.data())
     def crash_and_resume(self, data: st.DataObject) -> None:
         """The runner dies within the first phase that is ready; the next resume runs just that again."""
         session = data.draw(st.sampled_from(sorted(self.model)))
-        states = self.model[session]
-        ready = [
-            name
-            for name in NAMES
-            if states[name] in (OPEN, FAILED) and all(states[n] in (DONE, SKIPPED) for n in NEEDS[name])
-        ]
-        if len(ready) != 1:
+        states, ready = self.model[session], self.ready(session)
+        if len(ready) != 1 or self.again[session]:
             return
         self.orders = {ready[0]: "crash"}
         self.act(lambda engine: engine.resume(session))
@@ -163,6 +245,8 @@ class Sessions(RuleBasedStateMachine):
         session, name = data.draw(st.sampled_from(sorted(self.model))), data.draw(st.sampled_from(NAMES))
         self.orders = {name: "fail"} if fails else {}
         states = self.model[session]
+        if self.again[session]:
+            return
         possible = all(states[need] in (DONE, SKIPPED) for need in NEEDS[name])
         try:
             self.act(lambda engine: engine.execute_phase(name, session_id=session))
@@ -203,7 +287,7 @@ class Sessions(RuleBasedStateMachine):
         session = data.draw(st.sampled_from(sorted(self.model)))
         self.count += 1
         made = self.engine().fork(session, new_id=f"s{self.count}")
-        self.model[made] = dict(self.model[session])
+        self.model[made], self.again[made] = dict(self.model[session]), set(self.again[session])
 
     @rule(data=st.data())
     def edit(self, data: st.DataObject) -> None:
