@@ -33,6 +33,10 @@ class AskingProject(Project):
             f"options = {{ {named} }}\n"
         )
 
+    def answers(self) -> list[str]:
+        """What the agent was answered so far."""
+        return (self.folder.parent / f"{self.folder.name}-script" / "answers").read_text().split()
+
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """`maestro-tui` in a process of its own, with its output in pipes."""
         return subprocess.Popen(

@@ -236,7 +236,7 @@ class Drive:
         log_path = self._dir / "logs" / f"{name}.{number}.log"
         scratch = self._dir / "tmp" / f"{name}.{number}"
         log = PhaseLog(log_path)
-        asking = Asking(self._dir, self._redactor, self._team.clock)
+        asking = Asking(self._dir, self._redactor, self._team.clock, self._hold.id)
         sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number, asking)
         try:
             sink.event("phase_started", reason=planned.reason)

@@ -31,10 +31,12 @@ Tell = Callable[[str, Mapping[str, Any]], None]
 
 
 class Asking:
-    """Asks the questions of one session's performers."""
+    """Asks the questions of one session's performers, for the runner whose hold has the id `runner`."""
 
-    def __init__(self, session_dir: Path, redactor: Redactor, clock: Callable[[], float]) -> None:
-        self._dir, self._redactor, self._clock = session_dir, redactor, clock
+    def __init__(
+        self, session_dir: Path, redactor: Redactor, clock: Callable[[], float], runner: str
+    ) -> None:
+        self._dir, self._redactor, self._clock, self._runner = session_dir, redactor, clock, runner
 
     async def ask(
         self,
@@ -66,9 +68,10 @@ class Asking:
             default=shown[options.index(default)] if default in options else self._shown([default])[0],
             asked_at=now,
             expires_at=None if timeout is None else now + timeout,
+            runner=self._runner,
         )
         facts: dict[str, Any] = {"id": question.number, "question": question.text}
-        more = {"options": list(shown), "default": question.default}
+        more = {"options": list(shown), "default": question.default, "runner": self._runner}
         if question.expires_at is not None:
             more["expires_at"] = utc(question.expires_at)
         tell("question_asked", facts | more)
@@ -117,7 +120,7 @@ class Asking:
 
 def answer(session_dir: Path, choice: str, number: int | None, by: str, now: float) -> Question:
     """Answer an open question for a person; the question with its answer. Raises `PlanError` when it cannot be."""
-    questions, damage = read_questions(session_dir, now)
+    questions, damage = read_questions(session_dir)
     question = _one(session_dir.name, questions, number, damage)
     name = f"Question {question.number} of session {session_dir.name}"
     if question.expires_at is not None and now >= question.expires_at:

@@ -354,7 +354,7 @@ class TeamExecutionEngineV2SplitMode:
     def questions(self, session_id: str) -> list[Question]:
         """All questions of a session, with their answers; `open` are those that somebody waits for."""
         self._require(session_id)
-        return read_questions(self.store.session_dir(session_id), self.team.clock())[0]
+        return read_questions(self.store.session_dir(session_id))[0]
 
     def skip(
         self, session_id: str, phase: str, *, by: str | None = None, reason: str = ""

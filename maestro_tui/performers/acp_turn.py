@@ -19,6 +19,7 @@ from maestro_tui.model.context import Usage
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.performers.acp_client import AgentClient
 from maestro_tui.performers.agents.changes import changed_since, moment
+from maestro_tui.performers.agents.trouble import trouble_from
 from maestro_tui.performers.conversation import Conversation
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted
@@ -226,13 +227,19 @@ class Turn:
         details = error.data.get("details") if isinstance(error.data, dict) else error.data
         if details and isinstance(details, str) and details not in told:
             told += f" ({clean(details, 300)})"
-        if error.code == _AUTH_REQUIRED:
+        trouble = trouble_from(told)
+        if error.code == _AUTH_REQUIRED or trouble.kind == "auth":
             self._fail(
-                f"wants to be signed in: {told}",
+                f"is not signed in: {trouble.said.rstrip('.')}",
                 "Sign in with the agent itself, or name the variable that holds its key in the persona's env",
                 retry=False,
             )
-        self._fail(f"answered {method!r} with an error: {told}")
+        self._fail(
+            f"answered {method!r} with an error: {trouble.said.rstrip('.')}",
+            "" if trouble.kind == "other" else trouble.what[0].upper() + trouble.what[1:],
+            retry=trouble.retry,
+            retry_after=trouble.retry_after,
+        )
 
     def _is_no_agent(self) -> str:
         stray = self._conversation.stray
@@ -247,11 +254,19 @@ class Turn:
         *,
         kind: Literal["exit", "result", "performer"] = "performer",
         retry: bool = True,
+        retry_after: float | None = None,
         usage: Usage | None = None,
     ) -> NoReturn:
         more = f" {advice}." if advice else ""
         tail = tuple(self._conversation.tail)
-        raise PerformerFailed(f"{self._name} {what}.{more}", kind=kind, tail=tail, retry=retry, usage=usage)
+        raise PerformerFailed(
+            f"{self._name} {what}.{more}",
+            kind=kind,
+            tail=tail,
+            retry=retry,
+            retry_after=retry_after,
+            usage=usage,
+        )
 
     def _result(self, answer: PromptResponse) -> PerformerResult:
         if self._client.problem.done():

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -68,8 +68,8 @@ class JournalFold:
         self.last_at: float | None = None
         self.last_words = ""
         self.attempts: dict[tuple[str, int], OpenAttempt] = {}
-        self.questions: set[tuple[str, int, int]] = set()
-        """Phase, attempt and number of each question that is not answered yet."""
+        self.questions: dict[tuple[str, int, int], str | None] = {}
+        """Phase, attempt and number of each question that is not answered yet → the runner that asked it."""
 
     @property
     def damage(self) -> str | None:
@@ -115,10 +115,14 @@ class JournalFold:
             if attempt.status == "running" and attempt.number > committed.get(phase, 0)
         }
 
-    def asking(self, attempt: OpenAttempt) -> int | None:
-        """Number of the newest question of an attempt that is not answered yet."""
+    def asking(self, attempt: OpenAttempt, runners: Container[str]) -> int | None:
+        """Number of the newest question of an attempt that is not answered yet and that one of `runners` asked."""
         own = (attempt.phase, attempt.number)
-        open_ones = (question for phase, number, question in self.questions if (phase, number) == own)
+        open_ones = (
+            question
+            for (phase, number, question), runner in self.questions.items()
+            if (phase, number) == own and (runner is None or runner in runners)
+        )
         return max(open_ones, default=None)
 
     def summaries(self, running: frozenset[tuple[str, int]]) -> tuple[AttemptSummary, ...]:
@@ -194,7 +198,8 @@ class JournalFold:
             attempt.status, attempt.finished_at = OUTCOMES[kind], at
             attempt.seq = data["seq"] if isinstance(data.get("seq"), int) else None
             attempt.error = clean(data["error"], 1000) if data.get("error") else None
-            self.questions = {question for question in self.questions if question[:2] != (phase, number)}
+            for question in [one for one in self.questions if one[:2] == (phase, number)]:
+                del self.questions[question]
         elif kind == "persona_started":
             before = attempt.personas.get(who)
             attempt.personas[who] = PersonaSpan(who, "running", before.started_at if before else at)
@@ -206,9 +211,10 @@ class JournalFold:
         elif kind in ("question_asked", "question_answered"):
             question = (phase, number, data["id"] if isinstance(data.get("id"), int) else 0)
             if kind == "question_asked":
-                self.questions.add(question)
+                runner = data.get("runner")
+                self.questions[question] = runner if isinstance(runner, str) else None
             else:
-                self.questions.discard(question)
+                self.questions.pop(question, None)
 
 
 def _split(data: bytes) -> list[bytes]:

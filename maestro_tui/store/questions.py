@@ -17,7 +17,7 @@ from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.text import clean, clean_lines
 from maestro_tui.store import durable
 from maestro_tui.store.locks import CommitLock
-from maestro_tui.store.summaries import SummaryReader
+from maestro_tui.store.runner_file import living_runners
 
 QUESTIONS = "questions"
 SIZE_LIMIT = 1_000_000
@@ -54,7 +54,7 @@ class Question:
     """None waits for ever."""
     answer: Answer | None = None
     void: bool = False
-    """True when it was not answered and the attempt that asked has ended: nobody waits for an answer any more."""
+    """True when it was not answered and the runner that asked has ended: nobody waits for an answer any more."""
 
     @property
     def open(self) -> bool:
@@ -73,8 +73,12 @@ def ask_question(
     default: str,
     asked_at: float,
     expires_at: float | None,
+    runner: str,
 ) -> Question:
-    """Write a new question with the next free number; on disk when this returns. Raises `StoreError`."""
+    """Write a new question with the next free number; on disk when this returns. Raises `StoreError`.
+
+    `runner` is the id of the hold under which it is asked: it is open as long as that runner lives.
+    """
     folder = session_dir / QUESTIONS
     durable.make_dir(folder)
     durable.make_dir(session_dir / "locks")
@@ -93,6 +97,7 @@ def ask_question(
             "default": default,
             "asked_at": asked_at,
             "expires_at": expires_at,
+            "runner": runner,
         }
         path = folder / f"{number:04d}.json"
         durable.write_new(path, _bytes(asked))
@@ -126,7 +131,7 @@ def read_answer(session_dir: Path, number: int) -> Answer | None:
     return Answer(clean(answer, OPTION_LIMIT), clean(by, 100), at)
 
 
-def read_questions(session_dir: Path, now: float) -> tuple[list[Question], list[str]]:
+def read_questions(session_dir: Path) -> tuple[list[Question], list[str]]:
     """All questions of a session in the order of their numbers, and one line for each damaged file."""
     folder = session_dir / QUESTIONS
     try:
@@ -135,18 +140,18 @@ def read_questions(session_dir: Path, now: float) -> tuple[list[Question], list[
         return [], []
     except OSError as error:
         return [], [f"{QUESTIONS}: it cannot be listed: {error.strerror or error}"]
-    reader = SummaryReader(session_dir)
-    live = {(one.phase, one.number) for one in reader.live_attempts(reader.read(now).owner).values()}
+    runners = living_runners(session_dir)
     found, damage = [], []
     for number in numbers:
         path = folder / f"{number:04d}.json"
         try:
-            question = _question(path, _read(path))
+            asked = _read(path)
+            question = _question(path, asked)
             answer = read_answer(session_dir, number)
         except (DamagedFile, FileNotFoundError) as error:
             damage.append(f"{QUESTIONS}/{number:04d}: {clean(error, 300)}")
             continue
-        void = answer is None and (question.phase, question.attempt) not in live
+        void = answer is None and asked["runner"] not in runners
         found.append(replace(question, answer=answer, void=void))
     return found, damage
 
@@ -178,7 +183,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _question(path: Path, data: dict[str, Any]) -> Question:
     number, attempt, options = data.get("id"), data.get("attempt"), data.get("options")
-    texts = [data.get(key) for key in ("phase", "persona", "question", "default")]
+    texts = [data.get(key) for key in ("phase", "persona", "question", "default", "runner")]
     asked_at, expires_at = _moment(data.get("asked_at")), _moment(data.get("expires_at"))
     if (
         number != int(path.name.partition(".")[0])
@@ -191,7 +196,7 @@ def _question(path: Path, data: dict[str, Any]) -> Question:
         or (expires_at is None and data.get("expires_at") is not None)
     ):
         raise DamagedFile(f"{durable.shown(path)} holds no question")
-    phase, persona, text, default = map(str, texts)
+    phase, persona, text, default, _ = map(str, texts)
     return Question(
         number=int(number),
         phase=clean(phase, 64),

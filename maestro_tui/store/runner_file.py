@@ -210,6 +210,11 @@ def _names(phases: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(clean(name, 64) for name in phases))
 
 
+def living_runners(session_dir: Path) -> frozenset[str]:
+    """The ids of the holders of a session that are not known to be dead. Takes no lock, never raises."""
+    return frozenset(holder.id for holder in read_lease(session_dir).holders if is_alive(holder) is not False)
+
+
 def read_owner(session_dir: Path, now: float) -> Owner | None:
     """Who runs the session, or died running it; None when nobody does. Takes no lock, never raises.
 

@@ -22,7 +22,7 @@ from maestro_tui.store.commit_facts import CommitFacts, facts_of
 from maestro_tui.store.fold import JournalFold, OpenAttempt
 from maestro_tui.store.heads import newest_intact
 from maestro_tui.store.history_files import HISTORY, commit_numbers
-from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
+from maestro_tui.store.runner_file import LEASE, living_runners, read_lease, read_owner
 
 JOURNAL = "journal.jsonl"
 HEARTBEAT_GRAIN = 10.0
@@ -160,7 +160,9 @@ class SummaryReader:
         if facts is None:
             return self._unreadable(session_id, owner, damage)
         live = self.live_attempts(owner)
-        asking = {phase: self.fold.asking(attempt) for phase, attempt in live.items()}
+        # An attempt of a dead runner looks alive for the moment in which the next one begins the phase anew.
+        runners = living_runners(self.session_dir) if self.fold.questions else frozenset()
+        asking = {phase: self.fold.asking(attempt, runners) for phase, attempt in live.items()}
         phases = _with_attempts(
             facts.phases,
             live if owner is not None and owner.alive is not False else self.open_attempts(),

@@ -61,7 +61,7 @@ def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) 
     newest = infos[-1].phase if infos and (was_running or _is_running(folder)) else None
     problems += [problem for phase, problem in views.items() if phase != newest]
     problems += _journal_problems(folder, infos)
-    problems += read_questions(folder, 0.0)[1]
+    problems += read_questions(folder)[1]
     lease = read_lease(folder)
     if lease.problem is not None and os.path.lexists(folder / LEASE):
         problems.append(lease.problem)

@@ -49,12 +49,11 @@ def test_a_run_waits_for_an_answer_from_another_process_and_goes_on(project: Ask
 
 def test_without_an_answer_the_request_is_refused_when_time_is_over(tmp_path: Path) -> None:
     project = AskingProject(tmp_path / "shop", ask_timeout_seconds=0.5)
-    document = project.json("run", "x", "--session-id", "s1", "--trust", code=0)
-    assert document["status"] == "completed"
-    assert (project.folder / "answers").read_text() == "reject_once\n"
+    document = project.json("run", "x", "--session-id", "s1", "--trust", code=1)
+    assert project.answers() == ["reject_once"]
     assert not (project.folder / "refunds.py").exists()
-    outputs = project.json("show", "s1", code=0)["outputs"]["implementation"]
-    assert outputs == {"text": "Done.", "refused": ["Write refunds.py"]}
+    error = document["phases"][0]["error"]
+    assert "was refused what it asked for (Write refunds.py) and changed nothing in the workspace" in error
 
 
 def test_a_killed_run_leaves_its_question_void_and_resume_asks_anew(project: AskingProject) -> None:

@@ -153,7 +153,7 @@ def the_first_answer_counts(scene: Scene) -> Iterator[str]:
     scene.begun("requirements")
     folder, now = scene.folder(), clock()
     words = {"phase": "design", "attempt": 1, "persona": "worker", "text": "May I?", "default": "Deny"}
-    ask_question(folder, **words, options=("Allow", "Deny"), asked_at=now, expires_at=None)
+    ask_question(folder, **words, options=("Allow", "Deny"), asked_at=now, expires_at=None, runner="r")
     first, second = Answer("Deny", "ann", now), Answer("Allow", "bob", now)
     for given in (first, second):
         if answer_question(folder, 1, given) != first:

@@ -134,7 +134,7 @@ def _phase_alone(scene: Scene) -> None:
 
 def _ask_and_answer(scene: Scene) -> None:
     folder = scene.folder() / "questions"
-    with hold_session(scene.folder(), clock=clock):
+    with hold_session(scene.folder(), clock=clock) as hold:
         for number, words in enumerate(("May I write?", "And this?"), 1):
             ask_question(
                 scene.folder(),
@@ -146,6 +146,7 @@ def _ask_and_answer(scene: Scene) -> None:
                 default="Deny",
                 asked_at=clock(),
                 expires_at=clock() + 600,
+                runner=hold.id,
             )
             name = f"{number:04d}.json"
             scene.told(Written(SESSION, f"questions/{name}", (folder / name).read_bytes()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.performers.port import PerformerResult, Port, Task
 from maestro_tui.store.journal import read_events
+from maestro_tui.store.lease import hold_session
 from maestro_tui.store.questions import Answer, Question, read_questions
 from maestro_tui.store.summaries import read_summary
 from tests.console.hostile import HOSTILE, NEVER_RAW
@@ -130,7 +132,7 @@ async def test_the_first_answer_counts_and_the_second_hears_whose_it_was(
     here.other.answer("s1", "2", by="ann")
     with pytest.raises(PlanError, match=r"answered already: Deny \(by ann, 2026-11-23T14:03:00.000Z\)"):
         here.other.answer("s1", "1", question.number, by="bob")
-    [there] = read_questions(here.folder, here.now)[0]
+    [there] = read_questions(here.folder)[0]
     assert there.answer == Answer("Deny", "ann", here.now)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -159,6 +161,24 @@ async def test_two_that_answer_at_the_same_moment_are_told_apart(
         here.other.answer("s1", "1", by="bob")
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_a_dead_runners_question_is_not_open_while_the_next_one_begins_the_phase(
+    scene: Callable[..., Scene],
+) -> None:
+    """The new runner has the session and names the phase before it writes that its attempt has begun."""
+    here = scene()
+    run = here.begin()
+    await here.asked(run)
+    copy = here.folder.parent.parent / "copy" / "s1"
+    shutil.copytree(here.folder, copy)
+    here.other.answer("s1", "1")
+    await run
+    with hold_session(copy) as hold:
+        hold.beat(("a",))
+        assert read_summary(copy, here.now).status == "running"
+        [left] = read_questions(copy)[0]
+        assert left.void and not left.open
 
 
 async def test_several_questions_are_answered_one_by_one(scene: Callable[..., Scene]) -> None:

@@ -76,6 +76,7 @@ def made(tmp_path: Path) -> CheckpointStore:
         default="a",
         asked_at=1.0,
         expires_at=None,
+        runner="r",
     )
     (folder / "logs" / "requirements.1.log").write_bytes(b"line\n")
     (folder / "logs" / "a strange name.log").write_bytes(b"line\n")

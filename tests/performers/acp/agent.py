@@ -5,8 +5,8 @@ The script is a JSON object: moment (`initialize`, `session/new`, `prompt`) → 
 `{"ask": {title, kind, options, path?, diff?, raw?, announced?, then_write?}}`, `{"write": [path, text]}`,
 `{"tokens": [in, out]}`, `{"cost": dollars}`, `{"raw": line}`, `{"err": line}`, `{"touch": path}`,
 `{"wait_for": path}`, `{"hang": true}`, `{"hang_until_cancelled": true}`, `{"die": code}`,
-`{"error": [code, message]}`, `{"child": path}`, `{"reason": stop reason}`. What was answered to each question goes
-to the file `answers` in the workspace.
+`{"error": [code, message]}`, `{"child": path}`, `{"reason": stop reason}`. What it was told goes to files in a
+folder beside the script, named as it: `prompt.txt`, `answers` (one a line), `greeting.json`, `model`, `signed-in`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ MODELS = {
 }
 
 
+def note(name: str, text: str) -> None:
+    """Keep what we were told, outside the workspace."""
+    folder = Path(sys.argv[1]).with_suffix("")
+    folder.mkdir(exist_ok=True)
+    with (folder / name).open("a") as file:
+        file.write(text)
+
+
 class ScriptedAgent(acp.Agent):
     """Carries the script out."""
 
@@ -58,14 +66,12 @@ class ScriptedAgent(acp.Agent):
         self._conn = conn
 
     async def initialize(self, protocol_version: int, **kwargs: Any) -> InitializeResponse:
-        Path("greeting.json").write_text(
-            json.dumps(kwargs, default=lambda one: one.model_dump(by_alias=True))
-        )
+        note("greeting.json", json.dumps(kwargs, default=lambda one: one.model_dump(by_alias=True)))
         await self._steps("initialize")
         return InitializeResponse(protocol_version=self._script.get("version", protocol_version))
 
     async def authenticate(self, method_id: str, **kwargs: Any) -> None:
-        Path("signed-in").write_text(method_id)
+        note("signed-in", method_id)
 
     async def new_session(self, cwd: str, **kwargs: Any) -> NewSessionResponse:
         await self._steps("session/new")
@@ -73,16 +79,16 @@ class ScriptedAgent(acp.Agent):
         return NewSessionResponse.model_validate({"sessionId": self._session, "configOptions": options})
 
     async def set_config_option(self, config_id: str, session_id: str, value: Any, **kwargs: Any) -> Any:
-        Path("model").write_text(f"{config_id}={value}")
+        note("model", f"{config_id}={value}")
         return acp.schema.SetSessionConfigOptionResponse.model_validate({"configOptions": [MODELS]})
 
     async def prompt(self, prompt: list[Any], session_id: str, **kwargs: Any) -> PromptResponse:
-        Path("prompt.txt").write_text("".join(part.text for part in prompt))
+        note("prompt.txt", "".join(part.text for part in prompt))
         await self._steps("prompt")
         return PromptResponse.model_validate({"stopReason": self._stop, "usage": self._usage})
 
     async def cancel(self, session_id: str, **kwargs: Any) -> None:
-        Path("was-cancelled").touch()
+        note("was-cancelled", "")
         self._cancelled.set()
 
     async def _steps(self, moment: str) -> None:
@@ -124,8 +130,7 @@ class ScriptedAgent(acp.Agent):
         answer = await self._conn.request_permission(self._session, call, options)
         outcome = answer.outcome
         chosen = outcome.option_id if outcome.outcome == "selected" else "cancelled"
-        with Path("answers").open("a") as file:
-            file.write(chosen + "\n")
+        note("answers", chosen + "\n")
         if chosen.startswith("allow") and "then_write" in ask:
             await self._write(ask["then_write"])
 

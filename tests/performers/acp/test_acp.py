@@ -70,9 +70,8 @@ async def test_a_turn_is_told_live_and_its_text_is_the_output(tmp_path: Path) ->
 
 async def test_the_agent_gets_the_task_and_neither_our_files_nor_a_terminal(tmp_path: Path) -> None:
     await perform(tmp_path, {})
-    workspace = tmp_path / "workspace"
-    assert "The list must show 20 rows." in (workspace / "prompt.txt").read_text()
-    capabilities = json.loads((workspace / "greeting.json").read_text())["client_capabilities"]
+    assert "The list must show 20 rows." in (tmp_path / "script" / "prompt.txt").read_text()
+    capabilities = json.loads((tmp_path / "script" / "greeting.json").read_text())["client_capabilities"]
     assert capabilities["terminal"] is False
     assert (capabilities["fs"]["readTextFile"], capabilities["fs"]["writeTextFile"]) == (False, False)
 
@@ -97,7 +96,7 @@ async def test_a_very_long_message_comes_whole(tmp_path: Path) -> None:
 
 async def test_a_model_is_chosen_by_id_or_name_among_those_that_are_offered(tmp_path: Path) -> None:
     await perform(tmp_path, {"models": True}, model="Big One")
-    assert (tmp_path / "workspace" / "model").read_text() == "model=big"
+    assert (tmp_path / "script" / "model").read_text() == "model=big"
     with pytest.raises(
         PerformerFailed, match="has no model 'huge'; it offers Small One, small, Big One, big"
     ) as told:
@@ -107,7 +106,7 @@ async def test_a_model_is_chosen_by_id_or_name_among_those_that_are_offered(tmp_
 
 async def test_it_signs_in_where_that_is_asked_for(tmp_path: Path) -> None:
     await perform(tmp_path, {}, auth="api-key")
-    assert (tmp_path / "workspace" / "signed-in").read_text() == "api-key"
+    assert (tmp_path / "script" / "signed-in").read_text() == "api-key"
 
 
 @pytest.mark.parametrize("named", ["homes/agent", "private"])
@@ -158,16 +157,17 @@ async def test_a_request_is_put_to_the_operator_with_what_is_needed_to_decide(tm
         "+a = 2",
     ]
     assert (options, default, timeout) == (["Allow once", "Always", "No"], "No", 42)
-    assert (tmp_path / "workspace" / "answers").read_text() == "allow_once\n"
+    assert (tmp_path / "script" / "answers").read_text() == "allow_once\n"
     assert (tmp_path / "workspace" / "app.py").read_text() == "a = 2\n"
     assert "refused" not in result.outputs
 
 
 async def test_a_refusal_is_handed_on_and_recorded(tmp_path: Path) -> None:
     port = AnsweringPort("No")
-    result, _ = await perform(tmp_path, {"prompt": [ask(announced=True, raw={"command": "rm -r /"})]}, port)
+    script = {"prompt": [ask(announced=True, raw={"command": "rm -r /"}), {"write": ["other.py", "x"]}]}
+    result, _ = await perform(tmp_path, script, port)
     assert port.asked[0][0].splitlines() == ["Write app.py (edit)", '{"command": "rm -r /"}']
-    assert (tmp_path / "workspace" / "answers").read_text() == "reject_once\n"
+    assert (tmp_path / "script" / "answers").read_text() == "reject_once\n"
     assert result.outputs["refused"] == ["Write app.py"]
 
 
@@ -185,18 +185,20 @@ async def test_a_refusal_is_handed_on_and_recorded(tmp_path: Path) -> None:
 async def test_a_set_policy_asks_nobody_and_prefers_what_holds_once(
     tmp_path: Path, permission: str, options: list[list[str]], chosen: str
 ) -> None:
-    _, port = await perform(tmp_path, {"prompt": [ask(options=options)]}, permission=permission)
+    script = {"prompt": [ask(options=options), {"write": ["other.py", "x"]}]}
+    _, port = await perform(tmp_path, script, permission=permission)
     assert port.asked == []
-    assert (tmp_path / "workspace" / "answers").read_text() == chosen + "\n"
+    assert (tmp_path / "script" / "answers").read_text() == chosen + "\n"
     word = "permitted" if chosen.startswith("allow") else "refused"
     assert f"{word} (as set): Write app.py" in port.text
 
 
 async def test_where_no_refusal_is_offered_there_is_one_of_ours(tmp_path: Path) -> None:
     port = AnsweringPort("Refuse")
-    await perform(tmp_path, {"prompt": [ask(options=[["allow_once", "Yes"], ["allow_always", "Yes"]])]}, port)
+    options = [["allow_once", "Yes"], ["allow_always", "Yes"]]
+    await perform(tmp_path, {"prompt": [ask(options=options), {"write": ["other.py", "x"]}]}, port)
     assert port.asked[0][1:3] == (["Yes", "Yes (allow always)", "Refuse"], "Refuse")
-    assert (tmp_path / "workspace" / "answers").read_text() == "cancelled\n"
+    assert (tmp_path / "script" / "answers").read_text() == "cancelled\n"
 
 
 @pytest.mark.parametrize("permission", ["ask", "allow"])
@@ -204,7 +206,7 @@ async def test_a_reviewer_may_look_and_change_nothing(tmp_path: Path, permission
     script = {"prompt": [ask(), ask(kind="execute"), ask(kind="read", title="Read app.py")]}
     port = AnsweringPort("Allow once")
     await perform(tmp_path, script, port, role="comment", permission=permission)
-    assert (tmp_path / "workspace" / "answers").read_text().split() == [
+    assert (tmp_path / "script" / "answers").read_text().split() == [
         "reject_once",
         "reject_once",
         "allow_once",
@@ -320,26 +322,42 @@ async def test_another_version_of_the_protocol_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words", "retry"),
+    ("error", "words", "retry", "wait"),
     [
         (
             [-32000, "Authentication required"],
-            r"wants to be signed in.*name the variable that holds its key",
+            r"is not signed in: Authentication required\. .*name the variable that holds its key",
             False,
+            None,
         ),
         (
-            [-32603, "Internal error", {"details": "quota is used up"}],
-            r"with an error: Internal error \(quota is used up\)",
+            [-32603, "Internal error", {"details": "rate limit reached, try again in 20s"}],
+            r"with an error: Internal error \(rate limit reached, try again in 20s\)\. Its provider's rate limit",
             True,
+            20.0,
         ),
+        ([-32603, "Internal error", {"details": "no such tool"}], r"\(no such tool\)\.$", True, None),
     ],
 )
 async def test_an_error_of_the_agent_is_told_in_its_words(
-    tmp_path: Path, error: list[Any], words: str, retry: bool
+    tmp_path: Path, error: list[Any], words: str, retry: bool, wait: float | None
 ) -> None:
     with pytest.raises(PerformerFailed, match=words) as told:
         await perform(tmp_path, {"session/new": [{"error": error}]})
-    assert told.value.retry is retry
+    assert told.value.retry is retry and told.value.retry_after == wait
+
+
+async def test_a_refused_agent_that_changed_nothing_has_failed_whatever_it_says(tmp_path: Path) -> None:
+    port = AnsweringPort("No", "No")
+    script = {"prompt": [ask(), {"say": "All done."}]}
+    with pytest.raises(
+        PerformerFailed, match=r"was refused what it asked for \(Write app.py\) and changed nothing"
+    ) as told:
+        await perform(tmp_path, script, port)
+    assert told.value.retry is False
+    changed = {"prompt": [ask(), {"write": ["other.py", "x"]}, {"say": "All done."}]}
+    result, _ = await perform(tmp_path, changed, port)
+    assert result.outputs == {"text": "All done.", "refused": ["Write app.py"]}
 
 
 async def test_cancelling_tells_the_agent_and_ends_its_whole_group(tmp_path: Path) -> None:
@@ -352,7 +370,7 @@ async def test_cancelling_tells_the_agent_and_ends_its_whole_group(tmp_path: Pat
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert (workspace / "was-cancelled").exists()
+    assert (tmp_path / "script" / "was-cancelled").exists()
     child = int((workspace / "child").read_text())
     wait_until(lambda: not alive(child), "the agent's child ended")
 
