@@ -337,14 +337,21 @@ def report(ctx: click.Context, session: str, checkpoint_dir: str | None, output:
 @commands.command()
 @click.argument("session", metavar="[SESSION|BUNDLE]", required=False)
 @directory
+@click.option(
+    "--artifacts",
+    is_flag=True,
+    help="Hold the workspace's files against their hashes, too: later work shows.",
+)
 @as_json_option
 @click.pass_context
-def verify(ctx: click.Context, session: str | None, checkpoint_dir: str | None, as_json: bool) -> None:
-    """Check digests, chain, views and journal of one session, all, or a bundle; exit code 1 when anything is damaged."""
+def verify(
+    ctx: click.Context, session: str | None, checkpoint_dir: str | None, artifacts: bool, as_json: bool
+) -> None:
+    """Check digests, chain, views, journal and kept trees of one session, all, or a bundle; exit code 1 when anything is damaged."""
     from maestro_tui.store.checkpoints import CheckpointStore
 
     store = CheckpointStore(root_of(ctx, checkpoint_dir))
-    found = verified(store, session)
+    found = verified(store, session, artifacts=artifacts)
     names = list(found)
     bad = {name: problems for name, problems in found.items() if problems}
     if as_json:

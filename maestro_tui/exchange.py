@@ -173,13 +173,14 @@ def foreign_document(root: Path, session: str) -> dict[str, Any] | None:
     return history_document(history_of(group)) if group is not None else None
 
 
-def verified(store: CheckpointStore, named: str | None) -> dict[str, list[str]]:
+def verified(store: CheckpointStore, named: str | None, *, artifacts: bool = False) -> dict[str, list[str]]:
     """Name → what is wrong with each session, of ours or of Maestro Hive, or with the one bundle that is named.
 
-    Raises `InputError` when there is nothing of that name.
+    Trees of the workspace are checked too; with `artifacts` the files in the workspace as well. Raises `InputError` when there is nothing of that name.
     """
     from maestro_tui.store.hive_folder import HiveFolder
     from maestro_tui.store.unbundle import is_bundle, verify_bundle
+    from maestro_tui.store.verify_trees import tree_problems
 
     path = Path(named).expanduser().absolute() if named is not None else None
     if path is not None and is_bundle(path):
@@ -193,7 +194,10 @@ def verified(store: CheckpointStore, named: str | None) -> dict[str, list[str]]:
         if name not in own and name in folder.groups:
             found[name] = list(folder.groups[name].problems)
         elif name in own or store.session_dir(name).is_dir():
-            found[name] = list(store.verify(name))
+            found[name] = [
+                *store.verify(name, artifacts=artifacts),
+                *tree_problems(store.session_dir(name)),
+            ]
         else:
             raise InputError(f"There is no session {clean(name, 80)!r} in {store.root}.")
     return found
