@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +19,15 @@ def inside_the_workspace(pattern: str) -> str:
             f"deliverable {clean(pattern)!r} must be a pattern relative to the workspace, without '..'"
         )
     return pattern
+
+
+def plain_json(value: Any, what: str) -> Any:
+    """The value itself. Raises `ValueError` when JSON cannot hold it (TOML has dates, nan and inf)."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{what} holds what JSON has no word for ({clean(error, 120)})") from error
+    return value
 
 
 class Contract(BaseModel):
@@ -47,4 +57,4 @@ class Contract(BaseModel):
     @field_validator("json_schema")
     @classmethod
     def _schema_path(cls, value: dict[str, Any] | str | None) -> dict[str, Any] | str | None:
-        return inside_the_workspace(value) if isinstance(value, str) else value
+        return inside_the_workspace(value) if isinstance(value, str) else plain_json(value, "schema")

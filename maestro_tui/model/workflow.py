@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, field_validator, model_validator
 
-from maestro_tui.model.contract import Contract, inside_the_workspace
+from maestro_tui.model.contract import Contract, inside_the_workspace, plain_json
 from maestro_tui.model.errors import WorkflowError
 from maestro_tui.model.policy import RETRY_DELAY_SECONDS, Breaker, Budget, Limits
 from maestro_tui.model.text import clean, name_problem
@@ -91,6 +91,7 @@ class Persona(_Noun):
             raise ValueError(
                 f'argv and shell belong to performer = "command", not to "{clean(self.performer)}"'
             )
+        plain_json(self.options, "options")
         if self.options and self.performer in ("toolbox", "command"):
             raise ValueError(f'performer = "{self.performer}" has no options')
         return self
@@ -143,6 +144,11 @@ class Phase(_Noun):
     @classmethod
     def _inside_the_workspace(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(inside_the_workspace(pattern) for pattern in patterns)
+
+    @field_validator("outputs_schema")
+    @classmethod
+    def _json(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return plain_json(value, "outputs_schema") if value is not None else None
 
     @field_validator("threshold")
     @classmethod

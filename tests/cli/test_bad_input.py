@@ -103,6 +103,37 @@ BROKEN_WORKFLOWS = {
         'name="w"\n[[phases]]\nname="a"\n[[phases.personas]]\nname="p"\nshell="true"\n[[phases.personas]]\nname="p"\nshell="true"',
         "two personas are called 'p'",
     ),
+    "unknown key of a contract": (
+        'name="w"\n[[phases]]\nname="a"\n[[phases.contracts]]\nname="c"\ndeliverables=["x"]\nschem={}',
+        "contract 1 ('c'): 'schem' is not a known key; did you mean 'schema'?",
+    ),
+    "contract owed by nobody": (
+        'name="w"\n[[phases]]\nname="a"\n[[phases.contracts]]\nname="c"\ndeliverables=["x"]\nprovider="q"\n'
+        '[[phases.personas]]\nname="p"\nshell="true"',
+        "contract 'c' is owed by 'q', which is no persona of this phase",
+    ),
+    "contract leads outside": (
+        'name="w"\n[[phases]]\nname="a"\n[[phases.contracts]]\nname="c"\ndeliverables=["../x"]',
+        "must be a pattern relative to the workspace, without '..'",
+    ),
+    "budget of nothing": ('name="w"\nbudget={cost_usd=0}\n[[phases]]\nname="a"', "cost_usd"),
+    "unknown budget": (
+        'name="w"\n[[phases]]\nname="a"\nbudget={dollars=1}',
+        "'dollars' is not a known key (known: seconds, tokens, cost_usd)",
+    ),
+    "options that JSON cannot hold": (
+        'name="w"\n[[phases]]\nname="a"\n[[phases.personas]]\nname="p"\nperformer="llm"\noptions={model=2026-01-01}',
+        "options holds what JSON has no word for",
+    ),
+    "advisor that is no model": (
+        'name="w"\n[advisor]\nname="p"\nshell="true"\n[[phases]]\nname="a"',
+        "the advisor must have performer",
+    ),
+    "unknown advice": (
+        'name="w"\nadvice=["weather"]\n[[phases]]\nname="a"',
+        "advice",
+    ),
+    "too many rounds": ('name="w"\n[[phases]]\nname="a"\nrounds=9', "rounds"),
     "threshold too high": (
         'name="w"\n[[phases]]\nname="a"\nthreshold=8',
         "threshold must be between 0 and 1",
