@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from maestro_tui.engine.drill import BOUNDARIES
+from maestro_tui import Persona, Phase, TeamExecutionEngineV2SplitMode, Workflow
+from maestro_tui.engine.drill import BOUNDARIES, drill
+from maestro_tui.model.errors import InputError
 from maestro_tui.store.lease import hold_session
 from tests.sessions import Project, line
+from tests.store.small_sessions import context
 
 PHASES = ("a", "b")
 
@@ -109,3 +112,13 @@ def test_what_cannot_be_drilled_is_refused_by_a_sentence(project: Project, case:
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_what_costs_something_is_never_drilled(tmp_path: Path) -> None:
+    flow = Workflow(
+        name="paid", phases=(Phase(name="design", personas=(Persona(name="architect", performer="llm"),)),)
+    )
+    engine = TeamExecutionEngineV2SplitMode(tmp_path / "root", workspace=tmp_path)
+    engine.store.create(context("s1", workflow=flow))
+    with pytest.raises(InputError, match="design is carried out by 'llm', which costs something"):
+        drill(engine, "s1", lambda line: pytest.fail(f"it began: {line}"))
