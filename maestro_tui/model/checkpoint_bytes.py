@@ -51,7 +51,7 @@ def parse(data: bytes) -> Any:
     beyond all bounds, lone surrogates, nesting without end.
     """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = _STRICT.decode(data.decode("utf-8"))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if any(exponent.search(data) for exponent in _HUGE_EXPONENTS) and _has_infinity(value):
@@ -71,6 +71,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no number of JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def _has_infinity(value: Any) -> bool:

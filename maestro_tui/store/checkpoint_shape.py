@@ -11,6 +11,7 @@ from typing import Any
 
 from maestro_tui.model.text import clean, name_problem
 
+_RESULTS = "context.phase_results"
 STATUSES = frozenset("pending running completed failed cancelled skipped provided".split())
 
 
@@ -33,20 +34,19 @@ def check_shape(data: Mapping[str, Any]) -> None:
     results = context.get("phase_results", {})
     _is(results, dict, "context.phase_results")
     for name, result in results.items():
-        _check_result(result, f"context.phase_results.{name}")
+        _check_result(result, name)
 
 
 def _check_phases(phases: Any) -> None:
     _is(phases, list, "workflow.phases")
     names = []
     for number, phase in enumerate(phases):
-        place = f"workflow.phases.{number}"
-        _is(phase, dict, place)
-        _is(phase["name"], str, f"{place}.name")
+        _is(phase, dict, "workflow.phases", number)
+        _is(phase["name"], str, "workflow.phases", number, "name")
         problem = name_problem(phase["name"])
         if problem is not None:
-            raise ValueError(f"{place}.name: {problem}")
-        _is(phase["needs"], list, f"{place}.needs")
+            raise ValueError(f"workflow.phases.{number}.name: {problem}")
+        _is(phase["needs"], list, "workflow.phases", number, "needs")
         names.append(phase["name"])
     known = frozenset(names)
     if len(known) != len(names):
@@ -57,33 +57,36 @@ def _check_phases(phases: Any) -> None:
                 raise ValueError(f"workflow.phases.{number} needs a phase that is not there")
 
 
-def _check_result(result: Any, place: str) -> None:
-    _is(result, dict, place)
+def _check_result(result: Any, name: str) -> None:
+    _is(result, dict, _RESULTS, name)
     status = result["status"]
     if not isinstance(status, str) or status not in STATUSES:
-        raise ValueError(f"{_shown(place)}.status is none of a phase's")
-    _is_whole(result.get("attempt", 1), f"{place}.attempt")
+        raise ValueError(f"{_shown((_RESULTS, name))}.status is none of a phase's")
+    _is_whole(result.get("attempt", 1), _RESULTS, name, "attempt")
     for key in ("started_at", "finished_at"):
         if result.get(key) is not None:
-            _is_moment(result[key], f"{place}.{key}")
-    _is(result.get("outputs", {}), dict, f"{place}.outputs")
+            _is_moment(result[key], _RESULTS, name, key)
+    _is(result.get("outputs", {}), dict, _RESULTS, name, "outputs")
     artifacts = result.get("artifacts", [])
-    _is(artifacts, list, f"{place}.artifacts")
+    _is(artifacts, list, _RESULTS, name, "artifacts")
     for artifact in artifacts:
-        _is(artifact, dict, f"{place}.artifacts")
+        _is(artifact, dict, _RESULTS, name, "artifacts")
 
 
-def _is(value: Any, kind: type, place: str) -> None:
+# The place comes in parts: it is put together only for a sentence, which hardly ever comes.
+
+
+def _is(value: Any, kind: type, *place: object) -> None:
     if not isinstance(value, kind):
         raise ValueError(f"{_shown(place)} is not of its kind")
 
 
-def _is_whole(value: Any, place: str) -> None:
+def _is_whole(value: Any, *place: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{_shown(place)} is no whole number")
 
 
-def _is_moment(value: Any, place: str) -> None:
+def _is_moment(value: Any, *place: object) -> None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return  # seconds since the epoch: the models take them as well
     try:
@@ -94,5 +97,5 @@ def _is_moment(value: Any, place: str) -> None:
         raise ValueError(f"{_shown(place)} does not say in which time zone")
 
 
-def _shown(place: str) -> str:
-    return clean(place, 120)
+def _shown(place: tuple[object, ...]) -> str:
+    return clean(".".join(map(str, place)), 120)
