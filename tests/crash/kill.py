@@ -326,10 +326,10 @@ class NewbornVictim(CommandVictim):
 # ── Campaigns ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def sweep(top: Path, tally: Tally) -> None:
+def sweep(top: Path, tally: Tally, part: int, parts: int) -> None:
     """Kill a run before each call in turn, and in the midst of each write in turn."""
     for torn in (False, True):
-        number = 1
+        number = 1 + part
         while True:
             victim = Victim(top / "victim", tally)
             killed = victim.run(Failpoint(number, torn=torn))
@@ -337,7 +337,7 @@ def sweep(top: Path, tally: Tally) -> None:
             victim.finish()
             if not killed or tally.problems:
                 break
-            number += 1
+            number += parts
 
 
 def by_chance(top: Path, tally: Tally, count: int, seed: int, kind: Callable[[Path, Tally], Victim]) -> None:
@@ -369,7 +369,9 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sweep", action="store_true", help="at every call of a run")
+    parser.add_argument(
+        "--sweep", nargs="?", const="1/1", metavar="N/OF", help="at every call of a run, or at every OF-th"
+    )
     parser.add_argument("--count", type=int, default=0, metavar="N", help="kills at calls by chance")
     parser.add_argument("--commands", type=int, default=0, metavar="N", help="kills of runs with commands")
     parser.add_argument("--newborn", action="store_true", help="once, when a command was just born")
@@ -381,7 +383,8 @@ def main(words: Sequence[str]) -> int:
     with in_memory() as top:
         try:
             if asked.sweep:
-                sweep(top, tally)
+                number, _, parts = asked.sweep.partition("/")
+                sweep(top, tally, int(number) - 1, int(parts))
             if asked.newborn:
                 newborn(top, tally)
             by_chance(top, tally, asked.count, asked.seed, Victim)
