@@ -15,13 +15,14 @@ from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.screens.kill import KillSheet
 from maestro_tui.console.screens.launch import LaunchSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
+from maestro_tui.console.screens.question import QuestionSheet
 from maestro_tui.console.screens.quit import QuitSheet
 from maestro_tui.console.screens.review import ReviewSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.screens.trust import TrustSheet
 from maestro_tui.console.screens.wall import WallScreen
 from maestro_tui.console.widgets.bars import FilterInput
-from tests.console.fakes import FakeHost, busy_fleet, console
+from tests.console.fakes import FakeHost, asking_session, busy_fleet, console, fleet, question
 from tests.console.test_sheets import COMMANDS, result, settle
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
@@ -187,6 +188,20 @@ async def test_an_impatient_second_y_does_not_trust_commands_that_were_not_shown
         burst(app, "yyyy")
         await landed(pilot)
         assert isinstance(app.screen, TrustSheet) and [call[-1] for call in host.calls] == [False]
+
+
+async def test_a_number_typed_before_a_question_was_shown_does_not_answer_it() -> None:
+    host = FakeHost()
+    host.asked = [question()]
+    app = console(fleet(asking_session()), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        burst(app, "a111")
+        await landed(pilot)
+        assert isinstance(app.screen, QuestionSheet) and host.calls == []
+        await pilot.press("1")
+        await settle(pilot)
+        assert host.calls == [("answer", "kyc-flow", 1, "Allow once")]
 
 
 async def test_a_y_meant_for_the_polite_way_does_not_use_force() -> None:

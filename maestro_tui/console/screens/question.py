@@ -44,6 +44,8 @@ class QuestionSheet(Sheet):
         Binding("pageup", "scroll_list(-1)", "Scroll up", show=False),
     ]
 
+    ASKED = "#title, #asked"  # the time that is left is told anew each second
+
     def __init__(self, session: SessionSummary) -> None:
         super().__init__()
         self.no_words = "Later"
@@ -115,7 +117,7 @@ class QuestionSheet(Sheet):
         await self.query_one("#options").mount(*buttons)
         self._fit(self.size.height)
         if question.default in question.options:
-            buttons[question.options.index(question.default)].focus()
+            self.set_focus(buttons[question.options.index(question.default)])
 
     def on_resize(self, event: events.Resize) -> None:
         """The question's text takes the rows that are left."""
@@ -152,7 +154,7 @@ class QuestionSheet(Sheet):
         self.busy = True
         for button in self.query("#options Button"):
             button.disabled = True
-        self.query_one("#no", Button).focus()
+        self.set_focus(self.query_one("#no", Button))
         self.tell(sentence, "phase-waiting")
 
     @on(Button.Pressed, "#options Button")
@@ -166,6 +168,8 @@ class QuestionSheet(Sheet):
             return
         if number > len(question.options):
             self.tell(f"There is no option {number}.", "phase-waiting")
+            return
+        if self.too_early:
             return
         self.busy = True
         self.run_worker(self._answer(question, question.options[number - 1]), group="do", exit_on_error=False)
