@@ -6,6 +6,7 @@ Memory stays small whatever the file's size: two numbers for each 64 kB, and the
 from __future__ import annotations
 
 import os
+import re
 import stat
 from array import array
 from bisect import bisect_left, bisect_right
@@ -25,7 +26,7 @@ LINE_BYTES = 16_384
 SEARCH_WINDOW = 1_048_576
 MOST_MATCHES = 2_000_000
 
-Where = Literal["text", "persona"]
+Where = Literal["text", "persona", "trouble"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,13 @@ class Growth:
     """True when any byte was added."""
     anew: bool = False
     """True when it is another file or was cut: everything is read again."""
+
+
+_TROUBLE = re.compile(
+    rb"(?<![a-zA-Z])(?<!\b0 )(?<!\bno )(?i:errors?|exception|traceback|fatal|failed|failure|panic|refused)(?![a-zA-Z])"
+    rb"|[a-z](?:Error|Exception)\b"
+)
+"""What the first line of trouble usually says; `0 errors` and `no error` are none."""
 
 
 def open_regular(path: Path) -> int:
@@ -240,6 +248,11 @@ class Wanted:
         return cls(query.encode("utf-8", "replace"), query != query.lower(), "text")
 
     @classmethod
+    def trouble(cls) -> Wanted:
+        """The first line that speaks of an error; no further ones."""
+        return cls(b"error", False, "trouble")
+
+    @classmethod
     def persona(cls, persona: str) -> Wanted:
         """Lines that a persona wrote."""
         return cls(b"\t" + persona.encode("utf-8", "replace") + b"\t", True, "persona")
@@ -258,12 +271,28 @@ def find_lines(descriptor: int, start: int, end: int, wanted: Wanted) -> array[i
         cut = data.rfind(b"\n") + 1
         # A line longer than the window is looked at in its first window only.
         window = data[:cut] if cut else data
-        found.extend(at + position for position in _matching_starts(window, wanted))
+        if wanted.where == "trouble":
+            first = _first_trouble(window)
+            if first is not None:
+                found.append(at + first)
+                return found
+        else:
+            found.extend(at + position for position in _matching_starts(window, wanted))
         if cut:
             at += cut
         else:
             at = _next_line(descriptor, at + len(data), end)
     return found
+
+
+def _first_trouble(window: bytes) -> int | None:
+    """Where the first line begins whose text has a word of trouble in it."""
+    for hit in _TROUBLE.finditer(window):
+        start = window.rfind(b"\n", 0, hit.start()) + 1
+        stop = window.find(b"\n", hit.start())
+        if hit.start() >= _text_start(window, start, len(window) if stop < 0 else stop):
+            return start
+    return None
 
 
 def _next_line(descriptor: int, at: int, end: int) -> int:

@@ -199,6 +199,10 @@ class LogWindow:
         """Looks for a text; an empty one ends the search."""
         self._search = _Lines(Wanted.text(query)) if query else None
 
+    def look_for_trouble(self) -> None:
+        """Looks for the first line that speaks of an error."""
+        self._search = _Lines(Wanted.trouble())
+
     @property
     def matches(self) -> array[int] | None:
         """Offsets of the matching lines; None without a search or while a thread looks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
@@ -128,6 +129,40 @@ async def test_a_search_without_a_match_says_so(tmp_path: Path) -> None:
         await settled(pilot)
         await pilot.press("slash", *"nowhere", "enter")
         await until(pilot, lambda: "“nowhere” not found" in painted(app))
+
+
+@pytest.mark.parametrize(
+    "words", ["ValueError: no", "FAILED tests/a.py", "connection refused", "fatal: gone"]
+)
+async def test_a_failed_log_opens_at_its_first_error_with_the_lines_before_it(
+    tmp_path: Path, words: str
+) -> None:
+    path = tmp_path / "x.log"
+    write(path, 300, persona="failed")
+    with path.open("a") as stream:
+        stream.write(log_line(BEGUN + 300, "architect", "0 errors, no failure, unfailed errorless"))
+        stream.write(log_line(BEGUN + 301, "architect", words))
+    write(path, 300, 302)
+    with path.open("a") as stream:
+        stream.write(log_line(BEGUN + 700, "architect", "error: a later one"))
+    app = LogApp(path)
+    async with app.run_test(size=(80, 20)) as pilot:
+        view = await settled(pilot)
+        view.log_lines.go_to_first_error()
+        await until(pilot, lambda: words in painted(app))
+        assert "line 299" in painted(app) and "a later one" not in painted(app)
+        assert not view.log_lines.following and view.log_lines.row_in_focus == 301
+
+
+async def test_a_failed_log_without_a_word_of_error_stays_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    write(path, 300)
+    app = LogApp(path)
+    async with app.run_test(size=(80, 20)) as pilot:
+        view = await settled(pilot)
+        view.log_lines.go_to_first_error()
+        await settled(pilot)
+        assert view.log_lines.following and "line 299" in painted(app)
 
 
 async def test_one_personas_lines_can_be_shown_alone(tmp_path: Path) -> None:

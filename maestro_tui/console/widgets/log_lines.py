@@ -210,6 +210,13 @@ class LogLines(ScrollView, can_focus=True):
         self.refresh()
         self.post_message(self.StateChanged())
 
+    def go_to_first_error(self) -> None:
+        """Goes to the first line that speaks of an error; stays at the end when there is none."""
+        self.query_text, self.at_offset = "", None
+        self._window.look_for_trouble()
+        self._jump = 1
+        self._start_scans()
+
     def clear_search(self) -> None:
         """Takes the marks away; the place stays."""
         self.search("")
@@ -226,6 +233,8 @@ class LogLines(ScrollView, can_focus=True):
             return
         if self.at_offset is not None:
             place = bisect_left(found, self.at_offset) + step
+        elif not self.query_text:
+            place = 0
         elif step < 0:
             place = len(found) - 1
         else:

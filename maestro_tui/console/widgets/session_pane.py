@@ -360,6 +360,8 @@ class SessionPane(Widget):
         )
         if (first or follows) and (log.choice is None or target != (log.choice.phase, log.choice.attempt)):
             log.open_attempt(*target)
+            if first and newest.status == "failed":
+                log.log_lines.go_to_first_error()
         self._newest = target
         self._landed = summary.session_id
 
