@@ -34,8 +34,11 @@ def cache_folder(name: str = "node") -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "maestro-tui-tests" / name
 
 
-def installed_agents(folder: Path, packages: Mapping[str, str] = PACKAGES) -> Path:
-    """The folder with the agents' programs, installed first where they are missing. Raises `NotInstalled`."""
+def installed_agents(folder: Path, packages: Mapping[str, str] = PACKAGES, *, install: bool = False) -> Path:
+    """The folder with the agents' programs; with `install` they are installed where they are missing.
+
+    Raises `NotInstalled`: nobody who only runs the tests is made to fetch a gigabyte.
+    """
     programs = folder / "node_modules" / ".bin"
     npm = shutil.which("npm")
     if npm is None:
@@ -48,6 +51,11 @@ def installed_agents(folder: Path, packages: Mapping[str, str] = PACKAGES) -> Pa
             # Test workers run side by side; one installs, the others wait.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not all((programs / name).exists() for name in packages):
+                if not install:
+                    raise NotInstalled(
+                        "the real agents are not installed; 'python tests/performers/agents/install.py' fetches them "
+                        "(about 1 GB)"
+                    )
                 _install(npm, folder, packages)
     except OSError as error:
         raise NotInstalled(f"the real agents cannot be kept in {folder}: {error.strerror}") from error
@@ -79,8 +87,10 @@ def _install(npm: str, folder: Path, packages: Mapping[str, str]) -> None:
 
 if __name__ == "__main__":
     try:
-        print(f"the real agents are in {installed_agents(cache_folder())}")
-        print(f"what speaks ACP besides is in {installed_agents(cache_folder('node-acp'), ACP_PACKAGES)}")
+        print(f"the real agents are in {installed_agents(cache_folder(), install=True)}")
+        print(
+            f"what speaks ACP besides is in {installed_agents(cache_folder('node-acp'), ACP_PACKAGES, install=True)}"
+        )
     except NotInstalled as error:
         print(f"{error}; their tests will say that they were skipped")
         sys.exit(1)
