@@ -33,6 +33,7 @@ from maestro_tui.teamwork import TEAMWORK
 
 if TYPE_CHECKING:
     from maestro_tui.model.plan import Plan
+    from maestro_tui.model.workflow import Workflow
 
 CANCELLED, HELD, BAD_INPUT, FAILED = 130, 4, 2, 1
 
@@ -182,6 +183,8 @@ def run(
         print_plan(runner.plan_launch(launch), as_json, plan_document)
         return
     created = runner.create(launch)
+    if team is None and not as_json and sys.stderr.isatty():
+        _mention_agents(runner.situation(created).workflow)
     stopped = drive(runner.drive_new(created), progress)
     finish(session_document(runner, created), as_json, stopped, exit_code)
 
@@ -303,6 +306,17 @@ def demo(ctx: click.Context, folder: str | None, checkpoint_dir: str | None, hea
 
 
 # ── What the commands take ────────────────────────────────────────────────────────────────────────────────
+
+
+def _mention_agents(workflow: Workflow) -> None:
+    """One line about agents that are here, where the workflow leaves the work to the toolbox."""
+    from maestro_tui.engine.offered_teams import agents_sentence
+
+    if workflow.personas or any(phase.personas for phase in workflow.phases):
+        return
+    sentence = agents_sentence()
+    if sentence is not None:
+        click.echo(sentence, err=True)
 
 
 def _requirement(text: str) -> str:

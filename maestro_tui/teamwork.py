@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from maestro_tui.acts import by_option, engine_of, reason_option, recorded
 from maestro_tui.model.errors import InputError
 from maestro_tui.options import as_json_option, directory, root_of
+
+if TYPE_CHECKING:
+    from maestro_tui.engine.offered_teams import Offered
 
 
 @click.command()
@@ -75,4 +82,35 @@ def blueprint(
     recorded(engine, session, as_json)
 
 
-TEAMWORK: tuple[tuple[str, click.Command], ...] = (("raise", raise_budget), ("blueprint", blueprint))
+@click.command()
+@as_json_option
+def teams(as_json: bool) -> None:
+    """List who can work: the teams for 'run --team', what is installed, and how the others are installed."""
+    from maestro_tui.engine.offered_teams import offered_performers, offered_teams, teams_document
+
+    found, performers = offered_teams(), offered_performers()
+    if as_json:
+        click.echo(json.dumps(teams_document(found, performers), indent=2))
+        return
+    click.echo("For --team:")
+    _tell(found)
+    click.echo('For performer = "…" in a workflow:')
+    _tell(performers)
+    click.echo("Agents and models are used only where you name them.")
+
+
+def _tell(offered: Sequence[Offered]) -> None:
+    width = max(len(one.name) for one in offered)
+    for one in offered:
+        here = " · ".join(part for part in (one.version, one.path) if part)
+        state = f"install it with: {one.install}" if one.install else here
+        click.echo(
+            f"  {'✓' if one.ready else '·'} {one.name:<{width}}  {one.about}{f' · {state}' if state else ''}"
+        )
+
+
+TEAMWORK: tuple[tuple[str, click.Command], ...] = (
+    ("teams", teams),
+    ("raise", raise_budget),
+    ("blueprint", blueprint),
+)

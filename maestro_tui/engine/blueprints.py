@@ -193,7 +193,9 @@ def _from_toolbox(phase: Phase, requirement: str) -> Blueprint:
     # The requirement breaks ties between personas that fit the phase equally well.
     extra = bm25(requirement, {name: by_name[name].description for name in scored})
     ranked = sorted(scored, key=lambda name: (-scored[name][0], -extra[name][0], name))
-    chosen = [name for name in ranked if scored[name][0] >= KEEP_RATIO * best]
+    # The first tool of a standard phase is what the phase is for: no wording of an objective leaves it out.
+    lead = fitting[0].name if fitting else None
+    chosen = [name for name in ranked if name == lead or scored[name][0] >= KEEP_RATIO * best]
     tools = [tool for tool in CATALOGUE if tool.name in chosen]
     return blueprint_of(
         phase,

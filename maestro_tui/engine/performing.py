@@ -76,11 +76,14 @@ class Performing:
             await self._together(personas[0], personas[1:])
         else:
             for persona in personas:
+                # A red suite stops nobody who only measures: what tools find beside it is wanted all the more.
+                if self._gathered.error is not None and not (
+                    self._gathered.bad_outcome and persona.performer == "toolbox"
+                ):
+                    return
                 result = await self._step(persona, "work")
                 if result is not None:
                     self._take(persona, result)
-                if self._gathered.error is not None:
-                    return
 
     async def _side_by_side(self, personas: Sequence[Persona]) -> None:
         tasks = {one.name: asyncio.create_task(self._step(one, "work", own_folder=True)) for one in personas}

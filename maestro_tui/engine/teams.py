@@ -72,7 +72,7 @@ _ROLES: Mapping[str, _Role] = {
         "Checks the work against the requirements and writes the tests that are missing",
         "Check each numbered requirement against the code, write the tests that are missing, and write "
         f"{OUT_FOLDER}/testing/findings.md: requirement, test, and what is wrong; do not weaken any test",
-        after=("test_engineer",),
+        after=("test_engineer", "code_reviewer"),
     ),
     "deployment": _Role(
         "release_manager",

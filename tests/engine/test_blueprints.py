@@ -16,7 +16,7 @@ def test_each_standard_phase_gets_the_tools_made_for_it_with_scores_and_words() 
         "requirements": ["requirement_analyst", "project_surveyor"],
         "design": ["software_architect"],
         "implementation": ["build_engineer"],
-        "testing": ["test_engineer"],
+        "testing": ["test_engineer", "code_reviewer"],
         "deployment": ["release_engineer"],
     }
     decision = teams["testing"].decision
@@ -30,6 +30,12 @@ def test_each_standard_phase_gets_the_tools_made_for_it_with_scores_and_words() 
 def test_a_phase_of_another_name_gets_the_tool_that_fits_its_objective() -> None:
     team = choose(Phase(name="check", objective="Run the tests and count failures"), "x")
     assert "test_engineer" in [persona.name for persona in team.personas]
+
+
+@pytest.mark.parametrize("objective", ["Check the code and its style", "Hunt for typos", ""])
+def test_no_wording_of_a_testing_phase_leaves_the_tests_out(objective: str) -> None:
+    team = choose(Phase(name="review", objective=objective), "x")
+    assert team.personas[0].name == "test_engineer"
 
 
 def test_a_phase_that_no_tool_fits_is_refused_by_sentence() -> None:

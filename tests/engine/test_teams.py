@@ -17,7 +17,11 @@ def test_an_agent_works_in_each_standard_phase_and_the_tools_measure_after_it() 
     made = with_team(sdlc(), "claude")
     who = {phase.name: [(one.name, one.performer) for one in phase.personas] for phase in made.phases}
     assert who["implementation"] == [("developer", "agent_cli"), ("build_engineer", "toolbox")]
-    assert who["testing"] == [("quality_engineer", "agent_cli"), ("test_engineer", "toolbox")]
+    assert who["testing"] == [
+        ("quality_engineer", "agent_cli"),
+        ("test_engineer", "toolbox"),
+        ("code_reviewer", "toolbox"),
+    ]
     assert made.phase("design").personas[1].options == {"agent": "claude"}
     assert "ANTHROPIC_API_KEY" in made.phase("design").personas[1].env
     assert made.phase("testing").threshold == sdlc().phase("testing").threshold

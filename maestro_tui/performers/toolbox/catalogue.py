@@ -74,6 +74,14 @@ CATALOGUE: tuple[ToolPersona, ...] = (
         deliverables=(f"{OUT_FOLDER}/testing/testing.md", f"{OUT_FOLDER}/testing/testing.json"),
     ),
     ToolPersona(
+        name="code_reviewer",
+        description=(
+            "Counts what the project's own linters and type checkers find beside its tests: code review, style"
+        ),
+        phases=("testing",),
+        deliverables=(f"{OUT_FOLDER}/testing/lint.md", f"{OUT_FOLDER}/testing/lint.json"),
+    ),
+    ToolPersona(
         name="release_engineer",
         description=(
             "Installs the built package into a clean environment, smoke-tests it by importing it and running "

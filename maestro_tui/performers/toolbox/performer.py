@@ -12,6 +12,7 @@ from maestro_tui.performers.toolbox.deployment import release
 from maestro_tui.performers.toolbox.design import map_structure
 from maestro_tui.performers.toolbox.implementation import build_packages
 from maestro_tui.performers.toolbox.requirements import analyse
+from maestro_tui.performers.toolbox.review import review_code
 from maestro_tui.performers.toolbox.survey import survey
 from maestro_tui.performers.toolbox.testing import run_tests
 
@@ -24,6 +25,7 @@ TOOLS: dict[str, Tool] = {
     "software_architect": map_structure,
     "build_engineer": build_packages,
     "test_engineer": run_tests,
+    "code_reviewer": review_code,
     "release_engineer": release,
 }
 """Each persona's tool; the catalogue describes them."""

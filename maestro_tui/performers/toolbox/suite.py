@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from maestro_tui.performers.toolbox.layout import Layout, is_test_file
 from maestro_tui.performers.toolbox.project import Project
 from maestro_tui.performers.toolbox.source_files import FileList, python_source, read_text
+from maestro_tui.performers.toolbox.tool_settings import COVERAGE, find_settings, ini_sections
 
 _NAMES = ("test", "tests", "testing", "dev", "develop", "development")
 """Extras and groups that hold what tests need, the more exact ones first."""
@@ -37,6 +37,7 @@ _OPTIONS = {
     "--randomly": "pytest-randomly",
     "--asyncio-mode": "pytest-asyncio",
 }
+_COVERAGE = ("pytest-cov", "coverage")
 _SETTINGS = {
     "asyncio_mode": "pytest-asyncio",
     "timeout": "pytest-timeout",
@@ -59,6 +60,8 @@ class Suite:
     config: Mapping[str, Any]
     """pytest's own settings."""
     config_file: str | None = None
+    coverage: str | None = None
+    """Why coverage is to be measured; None when the project does not declare it."""
 
 
 def find_suite(workspace: Path, project: Project, layout: Layout, files: FileList) -> Suite | None:
@@ -88,10 +91,23 @@ def find_suite(workspace: Path, project: Project, layout: Layout, files: FileLis
         runner, why = "pytest", "there are test functions outside of unittest's classes"
     else:
         runner, why = "unittest", "the test files use the standard library alone"
+    measured = next(
+        (
+            f"{_name(text)} is among its test requirements"
+            for text in requirements
+            if _name(text) in _COVERAGE
+        ),
+        None,
+    )
+    settings = find_settings(workspace, project, COVERAGE)
+    if settings is not None:
+        if measured is None:
+            requirements = (*requirements, "coverage")
+        measured = f"{settings.file} configures it"
     if runner == "pytest" and not any(re.match(r"pytest\b(?!-)", text) for text in requirements):
         requirements = ("pytest", *requirements)
     shown = tuple(str(path) for path in found)
-    return Suite(runner, why, shown, functions, requirements, sources, config, config_file)
+    return Suite(runner, why, shown, functions, requirements, sources, config, config_file, measured)
 
 
 def _look_into(path: Path) -> tuple[int, bool, bool]:
@@ -120,27 +136,16 @@ def _pytest_config(workspace: Path, project: Project) -> tuple[dict[str, Any], s
     """pytest's settings and their file, looked for in pytest's own order."""
     for name in ("pytest.ini", ".pytest.ini"):
         if (workspace / name).is_file():
-            return _ini_section(workspace / name, "pytest"), name
+            return dict(ini_sections(workspace / name).get("pytest", {})), name
     tool = project.tool.get("pytest")
     if isinstance(tool, Mapping):
         options = tool.get("ini_options", tool)
         return (dict(options) if isinstance(options, Mapping) else {}), "pyproject.toml"
     for name, section in (("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
-        found = _ini_section(workspace / name, section)
+        found = ini_sections(workspace / name).get(section)
         if found:
-            return found, name
+            return dict(found), name
     return {}, None
-
-
-def _ini_section(path: Path, section: str) -> dict[str, Any]:
-    text = read_text(path, 1_000_000)
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(text or "")
-    except configparser.Error:
-        # pytest itself will name the file and the line.
-        return {}
-    return dict(parser[section]) if parser.has_section(section) else {}
 
 
 def _requirements(

@@ -36,6 +36,7 @@ from maestro_tui.performers.toolbox.source_files import checkpoint_root
 from maestro_tui.performers.toolbox.suite import Suite
 
 _LOCK_POLL_SECONDS = 0.2
+_MADE = "an environment for the tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class SuiteEnvironment:
     import_path: tuple[Path, ...]
     why: str
     notes: tuple[str, ...] = ()
+    sources: tuple[Path, ...] = ()
+    """What may stand on the import path instead of the installed project: nothing of it would be missing."""
 
 
 async def suite_environment(
@@ -93,7 +96,7 @@ def _ready(
 ) -> SuiteEnvironment:
     missing = [text for text in found.missing(suite.requirements) if text != "pytest"]
     notes = (f"{found.source} lacks {first(missing)}, which the tests ask for",) if missing else ()
-    return SuiteEnvironment(found, roots, why, notes)
+    return SuiteEnvironment(found, roots, why, notes, roots)
 
 
 async def _made_for_it(
@@ -104,16 +107,14 @@ async def _made_for_it(
     wanted = [*project.dependencies, *suite.requirements]
     folder = _cache_folder(bench, base, wanted)
     await bench.off_loop(_make_folder, folder.parent)
-    lock = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    held.callback(os.close, lock)
-    await _locked(bench, lock)
+    await _hold(bench, folder, held)
     environment, notes = await _prepared(bench, base, folder, wanted, project, suite)
-    where = roots
+    where, sources = roots, roots
     if project.buildable:
-        where = await _with_project(bench, project, layout, environment, roots, notes)
+        where, sources = await _with_project(bench, project, layout, environment, roots, notes)
     listed = f" with {first(wanted)}" if wanted else ""
     why = f"Ran in an environment made for the tests (Python {environment.version}){listed}."
-    return SuiteEnvironment(environment, where, why, tuple(notes))
+    return SuiteEnvironment(environment, where, why, tuple(notes), sources)
 
 
 async def _prepared(
@@ -121,13 +122,12 @@ async def _prepared(
 ) -> tuple[Interpreter, list[str]]:
     """The environment with what is wanted; made when the cache has none that is whole."""
     ready = folder / "maestro-ready.json"
-    source = "an environment for the tests"
     if ready.is_file():
-        cached = await probe(bench, folder / "bin" / "python", source, "made")
+        cached = await probe(bench, folder / "bin" / "python", _MADE, "made")
         if cached is not None:
-            bench.say(f"Using {source} from the cache.")
+            bench.say(f"Using {_MADE} from the cache.")
             return cached, list(json.loads(ready.read_text(encoding="utf-8")))
-    environment = await make_environment(bench, base, folder, source)
+    environment = await make_environment(bench, base, folder, _MADE)
     notes: list[str] = []
     if wanted:
         done, tail = await install(bench, environment, *wanted)
@@ -155,8 +155,8 @@ async def _with_project(
     environment: Interpreter,
     roots: tuple[Path, ...],
     notes: list[str],
-) -> tuple[Path, ...]:
-    """Install the project as it is now; what must be on the import path when that cannot be done."""
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Install the project as it is now; what must be on the import path (when that cannot be done), or may be."""
     try:
         wheel = await bench.off_loop(_current_wheel, bench, layout)
         if wheel is None:
@@ -169,12 +169,51 @@ async def _with_project(
             wheel = await build_wheel(bench, project, source, await build_environment(bench, project))
         done, _ = await install(bench, environment, "--no-deps", "--no-index", "--force-reinstall", wheel)
         if done:
-            return ()
+            whole = await bench.off_loop(all_in_sources, wheel, roots)
+            return (), roots if whole else ()
         reason = "the wheel could not be installed"
     except PerformerFailed as error:
         reason = str(error).rstrip(".")
     notes.append(f"the sources were put on the import path, because {reason}")
-    return roots
+    return roots, roots
+
+
+def all_in_sources(wheel: Path, roots: tuple[Path, ...]) -> bool:
+    """True when every file that the wheel installs for import lies in the sources too: nothing is generated."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    if any(f".data/{kind}/" in name for name in names for kind in ("purelib", "platlib")):
+        return False
+    wanted = [name for name in names if not name.partition("/")[0].endswith((".dist-info", ".data"))]
+    return all(any((root / name).is_file() for root in roots) for name in wanted)
+
+
+async def environments_here(
+    bench: Bench, project: Project, suite: Suite | None, held: ExitStack
+) -> list[Interpreter]:
+    """Those that are there already: the workspace's own, the one made for its tests, the current one.
+
+    Nothing is made or installed; `held` is that of `suite_environment`.
+    """
+    found = [await workspace_interpreter(bench)]
+    if suite is not None:
+        try:
+            base = await base_interpreter(bench, project.requires_python)
+        except PerformerFailed:
+            base = None
+        if base is not None:
+            folder = _cache_folder(bench, base, [*project.dependencies, *suite.requirements])
+            if (folder / "maestro-ready.json").is_file():
+                await _hold(bench, folder, held)
+                found.append(await probe(bench, folder / "bin" / "python", _MADE, "made"))
+    found.append(await current_interpreter(bench))
+    return [one for one in found if one is not None]
+
+
+async def _hold(bench: Bench, folder: Path, held: ExitStack) -> None:
+    lock = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    held.callback(os.close, lock)
+    await _locked(bench, lock)
 
 
 def _current_wheel(bench: Bench, layout: Layout) -> Path | None:

@@ -15,6 +15,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.process import ProcessOutcome
 from maestro_tui.performers.toolbox.bench import Bench
+from maestro_tui.performers.toolbox.coverage import Coverage, Measuring, plan_coverage, read_coverage
 from maestro_tui.performers.toolbox.layout import read_layout
 from maestro_tui.performers.toolbox.markdown import (
     NOT_MEASURED,
@@ -62,12 +63,21 @@ async def run_tests(task: Task, port: Port) -> PerformerResult:
     with ExitStack() as held:
         where = await suite_environment(bench, project, layout, suite, held)
         bench.say(where.why)
-        cases, outcome, notes = await _run(bench, suite, where)
+        plan = await bench.off_loop(plan_coverage, task.workspace, project, layout, suite, where)
+        measuring = plan if isinstance(plan, Measuring) else None
+        cases, outcome, notes, measuring = await _run(bench, suite, where, measuring)
+        coverage = plan if isinstance(plan, Coverage) else None
+        if isinstance(plan, Measuring):
+            coverage = Coverage(None, "The suite could not be run under it; it ran without.")
+            if measuring is not None:
+                coverage = await read_coverage(bench, where, measuring, _values(bench, where, measuring))
     counts = counted(cases)
     notes = [*where.notes, *notes]
     failure = _failure(suite, cases, counts, outcome)
     # A suite that could only be collected has measured nothing, though every broken file counts as an error.
     ratio = counts.ratio if counts.passed or counts.failed else None
+    if coverage is not None and ratio is None:
+        coverage = Coverage(None, "No test came to an outcome.")
     statements = bench.earlier("requirements", "statements").get("statements")
     hits = await bench.off_loop(shared_words, statements, {case.id: case.id for case in cases})
     traces = [{"statement": number, "tests": list(found)} for number, found in hits]
@@ -93,11 +103,17 @@ async def run_tests(task: Task, port: Port) -> PerformerResult:
             if case.seconds >= 0.1
         ],
         "traces": traces,
+        "coverage": coverage.as_json() if coverage is not None else None,
         "notes": notes,
     }
     bench.write_json("testing.json", data)
-    bench.write("testing.md", _document(data, suite, failure))
+    bench.write("testing.md", _document(data, suite, failure, coverage))
     summary = f"{_counted(counts)} with {suite.runner} in {outcome.duration:.1f} s."
+    metrics = {"tests": ratio}
+    if coverage is not None:
+        metrics["coverage"] = coverage.ratio
+        measured = NOT_MEASURED if coverage.ratio is None else f"{coverage.ratio:.1%}"
+        summary += f" Coverage: {measured}."
     bench.say(summary)
     kept = {
         key: data[key] for key in ("runner", "environment", "passed", "failed", "errors", "skipped", "total")
@@ -113,43 +129,46 @@ async def run_tests(task: Task, port: Port) -> PerformerResult:
                 decided_by="rules",
             )
         ],
-        metrics={"tests": ratio},
+        metrics=metrics,
         summary=summary,
         failure=failure,
     )
 
 
 async def _run(
-    bench: Bench, suite: Suite, where: SuiteEnvironment
-) -> tuple[list[Case], ProcessOutcome, list[str]]:
-    """Run the suite; its cases, how the runner ended, and notes. Raises `PerformerFailed` without a report."""
+    bench: Bench, suite: Suite, where: SuiteEnvironment, measuring: Measuring | None
+) -> tuple[list[Case], ProcessOutcome, list[str], Measuring | None]:
+    """Run the suite; its cases, how the runner ended, notes, and what measured coverage.
+
+    Raises `PerformerFailed` when there is no report.
+    """
     report = bench.scratch / ("junit.xml" if suite.runner == "pytest" else "unittest.json")
+    read = read_junit if suite.runner == "pytest" else read_recorded
     notes: list[str] = []
-    outcome = await _start(bench, suite, where, report, [])
-    usage_error = suite.runner == "pytest" and outcome.exit_code == 4
-    if usage_error and "addopts" in suite.config:
-        notes.append(
-            "the project's own pytest options (addopts) were left out, for one of them is not known here"
-        )
-        bench.say(f"Trying again: {notes[-1]}.")
-        outcome = await _start(bench, suite, where, report, ["-o", "addopts="])
-    try:
-        read = read_junit if suite.runner == "pytest" else read_recorded
-        cases = await bench.off_loop(read, report)
-    except UnreadableReport as error:
-        last = next((line.strip() for line in reversed(outcome.tail) if line.strip()), "")
-        raise PerformerFailed(
-            f"{suite.runner} {outcome.sentence}, and {error}{f'; its last line: {clean(last, 300)}' if last else ''}",
-            kind="exit",
-            tail=outcome.tail,
-        ) from error
-    return cases, outcome, notes
+    while True:
+        outcome = await _start(bench, suite, where, report, measuring)
+        usage_error = suite.runner == "pytest" and outcome.exit_code == 4
+        if usage_error and "addopts" in suite.config:
+            notes.append(
+                "the project's own pytest options (addopts) were left out, for one of them is not known here"
+            )
+            bench.say(f"Trying again: {notes[-1]}.")
+            outcome = await _start(bench, suite, where, report, measuring, own_options=False)
+        try:
+            return await bench.off_loop(read, report), outcome, notes, measuring
+        except UnreadableReport as error:
+            last = next((line.strip() for line in reversed(outcome.tail) if line.strip()), "")
+            told = f"{suite.runner} {outcome.sentence}, and {error}{f'; its last line: {clean(last, 300)}' if last else ''}"
+            if measuring is None:
+                raise PerformerFailed(told, kind="exit", tail=outcome.tail) from error
+            # Measuring must not decide whether the tests can be run.
+            notes = [f"under coverage {told}; the tests ran without"]
+            bench.say(f"Trying again: {notes[-1]}.")
+            measuring = None
 
 
-async def _start(
-    bench: Bench, suite: Suite, where: SuiteEnvironment, report: Path, more: Sequence[str]
-) -> ProcessOutcome:
-    report.unlink(missing_ok=True)
+def _values(bench: Bench, where: SuiteEnvironment, measuring: Measuring | None) -> dict[str, str]:
+    """The variables of the run and of what reads its data afterwards."""
     python = where.interpreter.path
     values = {
         "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -159,12 +178,31 @@ async def _start(
     }
     if where.interpreter.kind in ("workspace", "made"):
         values["VIRTUAL_ENV"] = str(python.parent.parent)
-    if where.import_path:
-        values["PYTHONPATH"] = os.pathsep.join(map(str, where.import_path))
+    import_path = measuring.import_path if measuring is not None else where.import_path
+    if import_path:
+        values["PYTHONPATH"] = os.pathsep.join(map(str, import_path))
+    return values
+
+
+async def _start(
+    bench: Bench,
+    suite: Suite,
+    where: SuiteEnvironment,
+    report: Path,
+    measuring: Measuring | None,
+    *,
+    own_options: bool = True,
+) -> ProcessOutcome:
+    report.unlink(missing_ok=True)
+    python: list[str | Path] = [
+        where.interpreter.path,
+        *(measuring.before() if measuring is not None else []),
+    ]
+    values = _values(bench, where, measuring)
     if suite.runner == "unittest":
         request = bench.scratch / "unittest.request.json"
         request.write_text(json.dumps({"files": suite.files, "result": str(report)}), encoding="utf-8")
-        return await bench.run([python, RECORDER, request], cwd=bench.workspace, values=values)
+        return await bench.run([*python, RECORDER, request], cwd=bench.workspace, values=values)
     config: list[str | Path] = []
     if suite.config_file is None:
         # Without this pytest takes the settings of whatever project lies above the workspace.
@@ -172,7 +210,7 @@ async def _start(
         empty.write_text("[pytest]\n", encoding="utf-8")
         config = ["-c", empty, f"--rootdir={bench.workspace}"]
     argv: list[str | Path] = [
-        python,
+        *python,
         "-m",
         "pytest",
         "--color=no",
@@ -181,7 +219,8 @@ async def _start(
         "-o",
         f"cache_dir={bench.scratch / 'pytest-cache'}",
         *config,
-        *more,
+        *(measuring.options(own_options=own_options) if measuring is not None else []),
+        *([] if own_options else ["-o", "addopts="]),
     ]
     return await bench.run(argv, cwd=bench.workspace, values=values)
 
@@ -241,7 +280,7 @@ def _no_tests(bench: Bench, python_files: int, files: int) -> PerformerResult:
     )
 
 
-def _document(data: dict[str, Any], suite: Suite, failure: str | None) -> str:
+def _document(data: dict[str, Any], suite: Suite, failure: str | None, coverage: Coverage | None) -> str:
     ratio = NOT_MEASURED if data["ratio"] is None else f"{data['ratio']:.2%}"
     rows = [[str(data[key]) for key in ("passed", "failed", "errors", "skipped", "total")] + [ratio]]
     failures = [f"{code(f['test'])} {f['outcome']}: {plain(f['message'])}" for f in data["failures"]]
@@ -266,6 +305,7 @@ def _document(data: dict[str, Any], suite: Suite, failure: str | None) -> str:
         table(["passed", "failed", "broke", "skipped", "total", "passed of executed"], rows),
         [f"{suite.runner}, for {plain(suite.why)}. {plain(data['environment'], 1_000)} {plain(needs)}", ""],
         bullets([plain(note, 1_000) for note in data["notes"]]),
+        *([coverage.lines()] if coverage is not None else []),
         *([["## What failed", ""], bullets(failures)] if failures else []),
         *([["## Slowest", ""], table(["test", "time"], slow)] if slow else []),
         *(
