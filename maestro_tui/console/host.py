@@ -9,10 +9,14 @@ from typing import Any
 from maestro_tui.console.stop_runner import stop_runner
 from maestro_tui.engine import doctor
 from maestro_tui.engine.host import EngineHost
+from maestro_tui.engine.phase_team import PhaseTeam, phase_team
+from maestro_tui.model.budgets import Standing, standings
 from maestro_tui.model.context import GateVerdict, PhaseStatus
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.summary import Owner, SessionSummary
+from maestro_tui.model.workflow import Phase
+from maestro_tui.performers.agents.detect import FoundAgent, find_agents
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
 from maestro_tui.store.summaries import read_summary
 
@@ -51,6 +55,24 @@ class ConsoleHost(EngineHost):
         head = situation.head.model_copy(update={"context": context})
         plan = replace(situation, head=head).plan(Request())
         return engine.with_estimates(plan, situation.workflow)
+
+    def definition(self, session_id: str, phase: str) -> Phase:
+        """A phase as its workflow says it now: thresholds, limits, contracts."""
+        situation = self._engine(trust=True, remember=False).situation(session_id, need_workspace=False)
+        return situation.workflow.phase(phase)
+
+    def budgets(self, session_id: str) -> tuple[Standing, ...]:
+        """Every budget of a session, what it allows and what is spent of it."""
+        situation = self._engine(trust=True, remember=False).situation(session_id, need_workspace=False)
+        return standings(situation.workflow, situation.head.context)
+
+    def team_of(self, session_id: str, phase: str) -> PhaseTeam:
+        """Who works on a phase now, and who could."""
+        return phase_team(self._engine(trust=True, remember=False), session_id, phase)
+
+    def agents(self) -> tuple[FoundAgent, ...]:
+        """The known agents, with where they are on this computer; none of them is started."""
+        return find_agents(versions=False)
 
     def dependents(self, session_id: str, phase: str) -> tuple[str, ...]:
         """The phases that need this one, directly or not, in workflow order."""

@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maestro_tui.console.limit_line import limit_options, parse_limits
 from maestro_tui.console.plan_words import limit_words
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean, typable
 
 if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
+    from maestro_tui.model.policy import Limits
     from maestro_tui.model.workflow import Workflow
 
 _FILE_LIMIT = 4_000_000
+TOOLBOX = "toolbox"
+"""The team where none is named: tools, no AI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class Form:
     inputs: str = ""
     limit: str = ""
     """What limits the whole session, in words."""
+    team: str = TOOLBOX
+    limits: str = ""
+    """The line of limits as it is typed."""
 
     def toggled(self, name: str) -> Form:
         """With a phase taken out or put back."""
@@ -111,6 +118,18 @@ class Form:
             out[name] = path
         return out
 
+    def chosen_team(self) -> str | None:
+        """The team that is asked for; None for the toolbox. Raises `InputError` when there is no such team."""
+        from maestro_tui.engine.teams import check_team
+
+        team = self.team.strip() or TOOLBOX
+        check_team(team)
+        return team if team != TOOLBOX else None
+
+    def chosen_limits(self) -> Limits | None:
+        """What may be spent at most. Raises `InputError`."""
+        return parse_limits(self.limits)
+
     def running(self) -> tuple[str, ...]:
         """The phases that the session would run."""
         before = self.before()
@@ -128,6 +147,8 @@ class Form:
             start_from=self.start_from,
             inputs=self.provided(),
             pause_after=self.pauses(),
+            team=self.chosen_team(),
+            limits=self.chosen_limits(),
             trust=trust,
         )
 
@@ -153,7 +174,16 @@ class Form:
             words += ["--input", word]
         for name in self.pauses():
             words += ["--pause-after", name]
+        if self.team.strip() not in ("", TOOLBOX):
+            words += ["--team", self.team.strip()]
+        words += self._limit_options()
         return clean(shlex.join(words), 2_000)
+
+    def _limit_options(self) -> list[str]:
+        try:
+            return limit_options(self.chosen_limits())
+        except InputError:  # not typed to its end yet
+            return []
 
     def remembered(self) -> dict[str, object]:
         """What the next launch begins with."""
@@ -165,6 +195,8 @@ class Form:
             "start": self.start_from,
             "inputs": self.inputs,
             "pause": list(self.pauses()),
+            "team": self.team,
+            "limits": self.limits,
         }
 
     def with_workflow(self, workflow: Workflow, out: Sequence[str] = (), pause: Sequence[str] = ()) -> Form:
@@ -220,6 +252,8 @@ def recalled(data: object) -> tuple[Form, tuple[str, ...], tuple[str, ...]]:
         text("workflow", ""),
         start_from=start if isinstance(start, str) else None,
         inputs=text("inputs", ""),
+        team=text("team", TOOLBOX),
+        limits=text("limits", ""),
     )
     return form, names("out"), names("pause")
 

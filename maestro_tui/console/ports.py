@@ -13,8 +13,13 @@ from maestro_tui.model.summary import FleetSnapshot, Owner, SessionSummary
 
 if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
+    from maestro_tui.engine.phase_team import PhaseTeam
+    from maestro_tui.model.budgets import Standing
     from maestro_tui.model.context import GateVerdict
     from maestro_tui.model.plan import Plan
+    from maestro_tui.model.policy import Budget
+    from maestro_tui.model.workflow import Mode, Phase
+    from maestro_tui.performers.agents.detect import FoundAgent
     from maestro_tui.store.checkpoints import CommitInfo
     from maestro_tui.store.questions import Question
 
@@ -87,6 +92,39 @@ class Host(Protocol):
         self, session_id: str, phase: str, outputs: Mapping[str, Any], by: str | None = None, reason: str = ""
     ) -> None:
         """Record changed outputs of a committed phase."""
+
+    def edit_files(
+        self, session_id: str, phase: str, paths: Sequence[str], by: str | None = None, reason: str = ""
+    ) -> None:
+        """Record files of a committed phase that were changed in the workspace by hand."""
+
+    def budgets(self, session_id: str) -> Sequence[Standing]:
+        """Every budget of a session, what it allows and what is spent of it."""
+
+    def raise_budget(
+        self, session_id: str, phase: str | None, more: Budget, by: str | None = None, reason: str = ""
+    ) -> None:
+        """Record that more may be spent, on the session (None) or one phase."""
+
+    def team_of(self, session_id: str, phase: str) -> PhaseTeam:
+        """Who works on a phase now, and who could."""
+
+    def choose_blueprint(
+        self,
+        session_id: str,
+        phase: str,
+        personas: Sequence[str] | None,
+        mode: Mode | None,
+        by: str | None = None,
+        reason: str = "",
+    ) -> None:
+        """Record who is to work on a phase and how; with neither, the team decides again."""
+
+    def agents(self) -> Sequence[FoundAgent]:
+        """The known agents, with where they are on this computer; none of them is started."""
+
+    def definition(self, session_id: str, phase: str) -> Phase:
+        """A phase as its workflow says it now: thresholds, limits, contracts."""
 
     def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:
         """Begin a new session from a commit of an old one; its id."""

@@ -15,8 +15,9 @@ from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.model.context import GateVerdict, TeamExecutionContext
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.plan import Plan
+from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Workflow
+from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.prune import prune_sessions
 from maestro_tui.store.questions import Question
@@ -176,6 +177,36 @@ class EngineHost:
         """Record changed outputs of a committed phase."""
         self._engine(trust=True, remember=False).edit(
             session_id, {phase: {"outputs": outputs}}, by=by, reason=reason
+        )
+
+    def edit_files(
+        self, session_id: str, phase: str, paths: Sequence[str], by: str | None = None, reason: str = ""
+    ) -> None:
+        """Record files of a committed phase that were changed in the workspace by hand."""
+        self._engine(trust=True, remember=False).edit(
+            session_id, {}, files={phase: tuple(paths)}, by=by, reason=reason
+        )
+
+    def raise_budget(
+        self, session_id: str, phase: str | None, more: Budget, by: str | None = None, reason: str = ""
+    ) -> None:
+        """Record that more may be spent, on the session (None) or one phase; `resume` goes on."""
+        self._engine(trust=True, remember=False).raise_budget(
+            session_id, more, phase=phase, by=by, reason=reason
+        )
+
+    def choose_blueprint(
+        self,
+        session_id: str,
+        phase: str,
+        personas: Sequence[str] | None,
+        mode: Mode | None,
+        by: str | None = None,
+        reason: str = "",
+    ) -> None:
+        """Record who is to work on a phase and how; with neither, the team decides again."""
+        self._engine(trust=True, remember=False).choose_blueprint(
+            session_id, phase, personas=personas, mode=mode, by=by, reason=reason
         )
 
     def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:

@@ -11,10 +11,16 @@ from typing import Any
 
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.settings import Memory, Settings
+from maestro_tui.engine.phase_team import PhaseTeam
+from maestro_tui.model.budgets import Standing
 from maestro_tui.model.plan import Action, Estimate, Plan, PlannedPhase
+from maestro_tui.model.policy import Budget
 from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
+from maestro_tui.model.workflow import Mode, Phase
+from maestro_tui.performers.agents.detect import FoundAgent
 from maestro_tui.store.checkpoints import CommitInfo
 from maestro_tui.store.questions import Question
+from tests.console.team_data import AGENTS_HERE, phase_team, standing
 
 NOW = 1_795_442_580.0
 """2026-11-23 14:03:00 UTC."""
@@ -84,6 +90,11 @@ class FakeHost:
             "plan": {"phases": [{"phase": "design", "action": "run", "reason": "failed at attempt 2"}]},
             "problem": None,
         }
+        self.standing = standing()
+        self.phase_team = phase_team()
+        self.phase_now = Phase(
+            name="deployment", threshold={"smoke": 0.9, "coverage": 0.8}, limits={"lint_findings": 0}
+        )
         self.plan_of: Callable[[str, str, str | None], Plan] = self._plan
 
     def _plan(self, session_id: str, kind: str, phase: str | None) -> Plan:
@@ -152,6 +163,39 @@ class FakeHost:
         self, session_id: str, phase: str, outputs: Mapping[str, Any], by: str | None = None, reason: str = ""
     ) -> None:
         self._do("edit", session_id, phase, dict(outputs), by, reason)
+
+    def edit_files(
+        self, session_id: str, phase: str, paths: Sequence[str], by: str | None = None, reason: str = ""
+    ) -> None:
+        self._do("edit_files", session_id, phase, tuple(paths), by, reason)
+
+    def budgets(self, session_id: str) -> tuple[Standing, ...]:
+        return self.standing
+
+    def raise_budget(
+        self, session_id: str, phase: str | None, more: Budget, by: str | None = None, reason: str = ""
+    ) -> None:
+        self._do("raise_budget", session_id, phase, more, by, reason)
+
+    def team_of(self, session_id: str, phase: str) -> PhaseTeam:
+        return dataclasses.replace(self.phase_team, phase=phase)
+
+    def choose_blueprint(
+        self,
+        session_id: str,
+        phase: str,
+        personas: Sequence[str] | None,
+        mode: Mode | None,
+        by: str | None = None,
+        reason: str = "",
+    ) -> None:
+        self._do("choose_blueprint", session_id, phase, personas, mode, by, reason)
+
+    def agents(self) -> tuple[FoundAgent, ...]:
+        return AGENTS_HERE
+
+    def definition(self, session_id: str, phase: str) -> Phase:
+        return self.phase_now.model_copy(update={"name": phase})
 
     def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:
         self._do("fork", session_id, seq, new_id)

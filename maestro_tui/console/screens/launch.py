@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -18,10 +18,11 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, TextArea
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.launch_form import Form, recalled, requirement_text
+from maestro_tui.console.launch_form import TOOLBOX, Form, recalled, requirement_text
 from maestro_tui.console.lines import short
 from maestro_tui.console.screens.plan_sheet import ask_for_trust
 from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.team_words import hint_words, missing_words, start_words, trust_words
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.errors import InputError, MaestroError, WorkflowError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Workflow
+    from maestro_tui.performers.agents.detect import FoundAgent
 
 
 class Field(Horizontal):
@@ -70,6 +72,11 @@ class LaunchSheet(Sheet):
         self._pause: tuple[str, ...] = ()
         self._danger = ""
         """What may be overwritten."""
+        self._agents: Sequence[FoundAgent] = ()
+        self._starts = ""
+        """What the team would start."""
+        self._unfit = ""
+        """Why the team cannot work here."""
 
     def body(self) -> Iterable[Widget]:
         """The fields, each with a line for what is wrong with it."""
@@ -90,8 +97,14 @@ class LaunchSheet(Sheet):
             hint = "empty: maestro.toml in the workspace, else sdlc; or a file"
             yield Field("Workflow", Input(self.form.workflow, id="workflow", compact=True, placeholder=hint))
             yield Block(id="wrong-workflow", classes="wrong")
+            yield Field("Team", Input(self.form.team, id="team", compact=True))
+            yield Block(id="team-hint", classes="told")
+            yield Block(id="wrong-team", classes="wrong")
             yield Field("Phases", PhaseList(ascii_only=self.console.ascii_only, id="phases"))
             yield Block(id="wrong-phases", classes="wrong")
+            hint = "no limits; such as 30m/phase 2h $5 200k tokens"
+            yield Field("Limits", Input(self.form.limits, id="limits", compact=True, placeholder=hint))
+            yield Block(id="wrong-limits", classes="wrong")
             hint = "requirements=docs/req.md design=…"
             yield Field("Provided", Input(self.form.inputs, id="inputs", compact=True, placeholder=hint))
             yield Block(id="wrong-inputs", classes="wrong")
@@ -106,10 +119,12 @@ class LaunchSheet(Sheet):
     def on_mount(self) -> None:
         """Read the workflow."""
         self.query_one("#requirement", TextArea).select_all()
-        for wrong in self.query(".wrong"):
+        for wrong in self.query(".wrong, .told"):
             wrong.display = False
+        self._limits_told()
         self._show()
         self._read_workflow()
+        self.run_worker(self._find_agents(), group="agents", exit_on_error=False)
 
     # ── What is on the sheet ──────────────────────────────────────────────────────────────────────────────
 
@@ -121,7 +136,9 @@ class LaunchSheet(Sheet):
             provided.parent.display = form.start_from is not None or bool(form.inputs)
         estimates = self.query_one(PhaseList).usual
         running = [estimates.get(name, Estimate()) for name in form.running()]
-        sums = [plan_words.estimate_words(running) if running and estimates else "", form.limit, self._danger]
+        asked = _limit_words(form)
+        limits = ", ".join(one for one in (form.limit, f"at most {asked}" if asked else "") if one)
+        sums = [plan_words.estimate_words(running) if running and estimates else "", limits, self._danger]
         self.query_one("#sums", Block).show(
             Text("; ".join(one for one in sums if one), palette(self).style("muted"))
         )
@@ -155,6 +172,48 @@ class LaunchSheet(Sheet):
         self._wrong("inputs", "")
         self._show()
 
+    @on(Input.Changed, "#team")
+    def _team_changed(self, message: Input.Changed) -> None:
+        if message.value != self.form.team:
+            self.form = replace(self.form, team=message.value)
+            self._show()
+            self._read_workflow()
+
+    @on(Input.Changed, "#limits")
+    def _limits_changed(self, message: Input.Changed) -> None:
+        self.form = replace(self.form, limits=message.value)
+        self._limits_told()
+        self._show()
+
+    def _limits_told(self) -> None:
+        try:
+            self.form.chosen_limits()
+        except InputError as error:
+            self._wrong("limits", clean(error, 300), "phase-waiting")
+        else:
+            self._wrong("limits", "")
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Which teams there are is told while one writes a team's name."""
+        hint = self.query_one("#team-hint", Block)
+        hint.display = event.widget.id == "team" and bool(hint.words)
+
+    async def _find_agents(self) -> None:
+        self._agents = await self.console.ask_host(methodcaller("agents"))
+        hint = self.query_one("#team-hint", Block)
+        hint.show(Text(hint_words(self._agents), palette(self).style("muted")))
+        hint.display = self.query_one("#team", Input).has_focus
+        self._tell_team()
+
+    def _tell_team(self) -> None:
+        """What is wrong with the team or missing for it, else what it would start."""
+        try:
+            self.form.chosen_team()
+            wrong = missing_words(self.form.team.strip(), self._agents) or self._unfit
+        except InputError as error:
+            wrong = clean(error, 300)
+        self._wrong("team", wrong or self._starts, "phase-failed" if wrong else "phase-waiting")
+
     @on(Input.Submitted)
     def _submitted(self) -> None:
         self.app.action_focus_next()
@@ -181,19 +240,26 @@ class LaunchSheet(Sheet):
         await asyncio.sleep(0.15)
         form = self.form
 
-        def work() -> tuple[Workflow, bool]:
+        def work() -> tuple[Workflow, Workflow, bool]:
             from maestro_tui.config import TrustBook, find_workflow
+            from maestro_tui.engine.teams import with_team
 
             workspace = Path(form.workspace.strip() or ".").expanduser()
             if not workspace.is_dir():
                 raise InputError(f"{clean(str(workspace), 200)} is not a folder.")
             workflow = find_workflow(form.workflow.strip() or None, workspace)[0]
-            return workflow, TrustBook().trusts(workflow)
+            try:
+                manned = with_team(workflow, form.chosen_team())
+            except InputError:  # told at the team's own field
+                manned = workflow
+            return workflow, manned, TrustBook().trusts(workflow)
 
         self._wrong("workspace", "")
         self._wrong("workflow", "")
+        self._starts = self._unfit = ""
+        self._tell_team()
         try:
-            workflow, trusted = await asyncio.to_thread(work)
+            workflow, manned, trusted = await asyncio.to_thread(work)
         except WorkflowError as error:
             self._wrong("workflow", clean(error, 400))
         except MaestroError as error:
@@ -202,8 +268,11 @@ class LaunchSheet(Sheet):
             self._wrong("workspace", f"Cannot read the workspace: {clean(error.strerror or error, 200)}.")
         else:
             self.form = self.form.with_workflow(workflow, self._out, self._pause)
+            self._starts = start_words(workflow, manned)
             if not trusted:
-                self._wrong("workflow", _trust_words(len(workflow.commands)), "phase-waiting")
+                own = len(workflow.commands)
+                self._wrong("workflow", trust_words(own, len(manned.commands) - own), "phase-waiting")
+            self._tell_team()
             self._show()
             await self._estimate()
 
@@ -213,9 +282,12 @@ class LaunchSheet(Sheet):
         if form.requirement.startswith("@"):
             form = replace(form, requirement="from a file")
         try:
-            launch = replace(form, start_from=None).launch()
+            launch = replace(form, start_from=None, limits="").launch()
             plan: Plan = await self.console.ask_host(methodcaller("plan_launch", launch))
-        except MaestroError:
+        except MaestroError as error:
+            if _about_team(error, self.form):
+                self._unfit = clean(error, 400)
+                self._tell_team()
             return
         self.query_one(PhaseList).usual = {
             one.phase: one.estimate for one in plan.phases if one.estimate.runs
@@ -242,6 +314,8 @@ class LaunchSheet(Sheet):
             workspace=self.query_one("#workspace", Input).value,
             workflow=self.query_one("#workflow", Input).value,
             inputs=self.query_one("#inputs", Input).value,
+            team=self.query_one("#team", Input).value,
+            limits=self.query_one("#limits", Input).value,
         )
 
     async def _launch(self, *, trust: bool) -> None:
@@ -268,7 +342,9 @@ class LaunchSheet(Sheet):
     def _refused(self, error: MaestroError) -> None:
         sentence = clean(error, 600)
         field = (
-            "workflow"
+            "team"
+            if _about_team(error, self.form)
+            else "workflow"
             if isinstance(error, WorkflowError)
             else "workspace"
             if "workspace" in sentence
@@ -282,6 +358,7 @@ class LaunchSheet(Sheet):
         )
         if field:
             self._wrong(field, sentence)
+            self.set_focus(self.query_one(f"#{field}"))
         else:
             self.tell(sentence)
 
@@ -290,17 +367,29 @@ class LaunchSheet(Sheet):
         self.run_worker(self._launch(trust=True), group="do", exit_on_error=False)
 
 
-def _trust_words(count: int) -> str:
-    commands = "a command" if count == 1 else f"{count} commands"
-    return f"It starts {commands} that nobody has approved here yet: you are asked before anything runs."
+def _about_team(error: MaestroError, form: Form) -> bool:
+    """True when the team that was named cannot work here: a program, an extra, a key or an option is missing."""
+    cannot = ("Persona ", "The environment variable ", "There is no team ")
+    return form.team.strip() not in ("", TOOLBOX) and str(error).startswith(cannot)
+
+
+def _limit_words(form: Form) -> str:
+    try:
+        limits = form.chosen_limits()
+    except InputError:  # told at its field
+        return ""
+    return limits.words() if limits is not None else ""
 
 
 def _made(form: Form, trust: bool) -> tuple[tuple[str, str], Launch | None]:
     """The launch, or the field that is wrong and why; may read the requirement's file."""
-    for field, check in (
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
         ("requirement", lambda: requirement_text(form.requirement)),
         ("inputs", form.provided),
-    ):
+        ("team", form.chosen_team),
+        ("limits", form.chosen_limits),
+    )
+    for field, check in checks:
         try:
             check()
         except InputError as error:
