@@ -266,6 +266,24 @@ ACTIONS: tuple[Action, ...] = (
         _skippable,
     ),
     Action(
+        "raise",
+        "b",
+        "raise budget…",
+        "Allow a session more money, tokens or time, and why; then shows what resume would do.",
+        "Run",
+        Safety.WORK,
+        _single_idle,
+    ),
+    Action(
+        "blueprint",
+        "B",
+        "who works…",
+        "Decide who works on a phase and how; a committed result becomes stale, nothing is deleted.",
+        "Run",
+        Safety.WORK,
+        _single_idle,
+    ),
+    Action(
         "fork",
         "F",
         "fork…",
@@ -377,7 +395,7 @@ _FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
     SessionStatus.FAILED: ("resume", "phase", "rerun", "skip"),
     SessionStatus.INTERRUPTED: ("resume", "doctor"),
     SessionStatus.CANCELLED: ("resume", "rerun"),
-    SessionStatus.PAUSED: ("resume",),
+    SessionStatus.PAUSED: ("resume", "raise"),
     SessionStatus.NEW: ("resume",),
     SessionStatus.RUNNING: ("cancel", "doctor"),
     SessionStatus.COMPLETED: ("rerun", "fork"),
@@ -385,9 +403,16 @@ _FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
 """What an operator most likely wants of a session of that status: these keys stand first."""
 
 
+def _stopped_at_budget(session: SessionSummary) -> bool:
+    current = session.current
+    return current is not None and current.status == "pending" and current.error is not None
+
+
 def keys_for(actions: Iterable[Action], scene: Scene) -> tuple[Action, ...]:
     """The actions for the key line: those that can be done now, the likeliest for the session first."""
     first = _FIRST[scene.session.status] if scene.session is not None else ()
+    if scene.session is not None and not _stopped_at_budget(scene.session):
+        first = tuple(one for one in first if one != "raise")
     can = [one for one in actions if (one.rank or one.id in first) and one.available(scene) is None]
     can.sort(key=lambda one: (first.index(one.id) if one.id in first else len(first), one.rank))
     return tuple(can)

@@ -68,6 +68,22 @@ def read_preview(workspace: str | None, path: str, size: int, sha256: str, chang
     return _preview(head, status.st_size, path, facts)
 
 
+def file_mark(workspace: str | None, path: str) -> tuple[int, int, int] | None:
+    """Size in bytes, moment of the last change and inode of a workspace's file, to see that it was changed; None
+    for what is no regular file within the workspace."""
+    if workspace is None:
+        return None
+    try:
+        descriptor = open_inside(Path(workspace), path)
+    except (OSError, ValueError):
+        return None
+    try:
+        facts = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return (facts.st_size, facts.st_mtime_ns, facts.st_ino) if stat.S_ISREG(facts.st_mode) else None
+
+
 def open_inside(folder: Path, relative: str) -> int:
     """A descriptor of a file below a folder; every step refuses links, so nothing outside is reached."""
     parts = PurePosixPath(relative).parts

@@ -68,6 +68,10 @@ def verdict(
         asking = next((clean(phase.name, 64) for phase in summary.phases if phase.asking is not None), name)
         said = f"{asking} asks a question." if asking else "A performer asks a question."
         then = f"{safe} a opens the question; its performer waits meanwhile."
+    elif status == "paused" and current is not None and current.error:
+        # Only a spent budget leaves a phase open with an error.
+        said = f"Paused at {name}: {clean(current.error, 1_000)}"
+        then = f"{safe} b allows more, then r goes on."
     elif status == "paused":
         said = f"Paused before {name}." if name else "Paused."
         then = f"{safe} r goes on."

@@ -15,6 +15,10 @@ class AboutSession(Sheet):
 
     def take_snapshot(self, snapshot: FleetSnapshot) -> None:
         """Ask anew when the session has another commit or another runner than what is shown."""
+        if not self.query("#sentence"):
+            # It came before the sheet has its widgets.
+            self.call_after_refresh(self.take_snapshot, snapshot)
+            return
         before, now = self.session, snapshot.sessions.get(self.session.session_id)
         if now is None or self.busy or now is before:
             return

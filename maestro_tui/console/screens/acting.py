@@ -1,4 +1,4 @@
-"""The weightier actions of the main screen: skip, fork, prune, doctor, and the end of another process."""
+"""The weightier actions of the main screen: skip, budgets, blueprints, fork, prune, doctor, and the end of another process."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ def _skip(screen: MainScreen) -> None:
     from maestro_tui.console.screens.choose_phase import ChoosePhase
 
     screen.console.open_sheet(ChoosePhase(_session(screen), "skip"))
+
+
+def _raise(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.raise_budget import RaiseSheet
+
+    screen.console.open_sheet(RaiseSheet(_session(screen)))
+
+
+def _blueprint(screen: MainScreen) -> None:
+    from maestro_tui.console.screens.choose_phase import ChoosePhase
+
+    screen.console.open_sheet(ChoosePhase(_session(screen), "blueprint"))
 
 
 def _fork(screen: MainScreen) -> None:
@@ -51,6 +63,8 @@ def kill(screen: MainScreen) -> None:
 
 HANDLERS: Mapping[str, Callable[[MainScreen], None]] = {
     "skip": _skip,
+    "raise": _raise,
+    "blueprint": _blueprint,
     "fork": _fork,
     "prune": _prune,
     "doctor": _doctor,

@@ -1,4 +1,4 @@
-"""Asks which phase to run alone, to rerun from or to skip; what it would mean follows."""
+"""Asks which phase to run alone, to rerun from, to skip or to give another team; what it would mean follows."""
 
 from __future__ import annotations
 
@@ -34,20 +34,25 @@ class ChoosePhase(AboutSession):
     AROUND = 9
 
     def __init__(self, session: SessionSummary, kind: str) -> None:
-        """`kind` is `phase`, `rerun_from` or `skip`."""
+        """`kind` is `phase`, `rerun_from`, `skip` or `blueprint`."""
         super().__init__()
         self.session, self.kind = session, kind
 
     def title_words(self) -> str:
         """What is asked."""
         name = short_id(self.session.session_id)
-        asked = {"phase": "Which phase of {} alone?", "skip": "Skip which phase of {}?"}
+        asked = {
+            "phase": "Which phase of {} alone?",
+            "skip": "Skip which phase of {}?",
+            "blueprint": "Who works on which phase of {}?",
+        }
         return asked.get(self.kind, "Rerun {} from which phase?").format(name)
 
     def body(self) -> Iterable[Widget]:
         """One line for each phase."""
         yield OptionList(*self._options(), compact=True, markup=False, classes="list")
-        words = "enter asks for the reason" if self.kind == "skip" else "enter shows the plan first"
+        asked = {"skip": "enter asks for the reason", "blueprint": "enter shows its team"}
+        words = asked.get(self.kind, "enter shows the plan first")
         yield Block(f"{words}; nothing runs yet", classes="note")
 
     def on_mount(self) -> None:
@@ -98,5 +103,9 @@ class ChoosePhase(AboutSession):
             from maestro_tui.console.screens.skip import SkipSheet
 
             self.app.switch_screen(SkipSheet(self.session, phase))
+        elif self.kind == "blueprint":
+            from maestro_tui.console.screens.blueprint import BlueprintSheet
+
+            self.app.switch_screen(BlueprintSheet(self.session, phase))
         else:
             self.app.switch_screen(PlanSheet(self.session, self.kind, phase))

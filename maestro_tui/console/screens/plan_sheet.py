@@ -18,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from maestro_tui.console import plan_words
+from maestro_tui.console.budget_words import raise_words
 from maestro_tui.console.fleet import short_id
 from maestro_tui.console.lines import Line
 from maestro_tui.console.screens.about_session import AboutSession
@@ -42,7 +43,10 @@ _YES = {"resume": "Resume  y", "phase": "Run  y", "rerun_from": "Rerun  y"}
 class PlanSheet(AboutSession):
     """The blast radius of running something, and the question whether to."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "confirm", "Do it", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "confirm", "Do it", show=False),
+        Binding("b", "raise_budget", "Raise a budget that is spent", show=False),
+    ]
     AROUND = 13
 
     def __init__(self, session: SessionSummary, kind: str, phase: str | None = None) -> None:
@@ -110,6 +114,7 @@ class PlanSheet(AboutSession):
             plan_words.total_words(plan),
             plan_words.overwrite_words(plan),
             plan_words.stale_words(plan),
+            raise_words(plan, "b"),
             *("changed: " + clean(change, 200) for change in plan.changes[:4]),
             plan_words.holder_words(owner, now),
         ]
@@ -119,6 +124,14 @@ class PlanSheet(AboutSession):
         )
         sums.append("\n$ " + command, styles.style("muted"))
         self.query_one("#sums", Block).show(sums)
+
+    def action_raise_budget(self) -> None:
+        """Allow more, where a spent budget keeps the session from going on."""
+        if self.busy or self.plan is None or not raise_words(self.plan, "b"):
+            return
+        from maestro_tui.console.screens.raise_budget import RaiseSheet
+
+        self.app.switch_screen(RaiseSheet(self.session))
 
     @on(Button.Pressed, "#yes")
     def action_confirm(self) -> None:

@@ -14,7 +14,7 @@ from textual.message import Message
 
 from maestro_tui.console.highlight import preview_lines
 from maestro_tui.console.lines import Line, line, shorten_middle
-from maestro_tui.console.preview import Preview, read_preview
+from maestro_tui.console.preview import Preview, file_mark, read_preview
 from maestro_tui.console.record_lines import artifact_lines
 from maestro_tui.console.widgets.line_stack import LineStack
 from maestro_tui.console.widgets.rows_view import RowsView
@@ -84,6 +84,14 @@ class ArtifactsView(Vertical):
         def __init__(self, path: str) -> None:
             super().__init__()
             self.path = path
+
+    class FileEdited(Message):
+        """The operator changed a file of a phase in the editor; `size` is its bytes now."""
+
+        def __init__(self, artifact: Artifact, size: int) -> None:
+            super().__init__()
+            self.artifact = artifact
+            self.size = size
 
     class Read(Message):
         """A thread has read the file under the cursor."""
@@ -185,11 +193,15 @@ class ArtifactsView(Vertical):
         if kind == "editor" and app.read_only:
             app.say("This console only reads; v shows the file in the pager.", severity="warning")
             return
+        before = file_mark(self._workspace, artifact.path)
         try:
             (open_in_editor if kind == "editor" else open_in_pager)(app, self._workspace, artifact.path)
         except MaestroError as error:
             app.say(clean(error, 400), severity="warning")
         self._read()
+        after = file_mark(self._workspace, artifact.path)
+        if kind == "editor" and after is not None and after != before:
+            self.post_message(self.FileEdited(artifact, after[0]))
 
     def action_versions(self) -> None:
         """Compare what the file under the cursor was at each attempt."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -28,6 +28,7 @@ from maestro_tui.console.widgets.timeline import Timeline
 from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
+    from maestro_tui.console.app import MaestroApp
     from maestro_tui.console.widgets.artifacts_view import ArtifactsView
     from maestro_tui.console.widgets.checkpoint_view import CheckpointView
     from maestro_tui.console.widgets.diff_view import DiffView
@@ -415,6 +416,14 @@ class SessionPane(Widget):
         diff: DiffView = self.query_one("#diff")  # type: ignore[assignment]
         diff.show_file(message.path)
         self.action_tab("diff")
+
+    def on_artifacts_view_file_edited(self, message: ArtifactsView.FileEdited) -> None:
+        """Offers to record what the operator changed by hand."""
+        from maestro_tui.console.screens.edit_file import offer_to_record
+
+        message.stop()
+        if self._summary is not None:
+            offer_to_record(cast("MaestroApp", self.app), self._summary, message.artifact, message.size)
 
     def on_checkpoint_view_diff_wanted(self, message: CheckpointView.DiffWanted) -> None:
         """Compares the two commits in the Diff tab."""
