@@ -246,10 +246,13 @@ async def test_a_file_of_a_phase_that_was_done_again_is_not_recorded() -> None:
     one = session("wishlist", "paused", at=2)
     app = console(fleet(one), host=host)
     async with app.run_test(size=SIZE) as pilot:
-        app.open_sheet(EditFileSheet(one, FILE, 4_100))
+        await settle(pilot)
         again = dataclasses.replace(one.phases[1], attempt=2)
         now = dataclasses.replace(one, seq=9, phases=(one.phases[0], again, *one.phases[2:]))
-        await post(app, pilot, fleet(now))
+        sheet = EditFileSheet(one, FILE, 4_100)
+        app.open_sheet(sheet)
+        sheet.take_snapshot(fleet(now))  # before it has its widgets
+        await settle(pilot)
         await pilot.press("c", *"typo", "enter", "enter")
         await settle(pilot)
         assert "was done again meanwhile" in said(app, "#sentence") and host.calls == []
