@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from maestro_tui.console.judged_lines import Measured
 from maestro_tui.console.widgets.log_view import LogChoice
 from maestro_tui.model.context import Decision, PhaseResult
 from maestro_tui.store.detail import SessionDetail
@@ -49,31 +50,23 @@ def judgements(detail: SessionDetail) -> list[Decision]:
     return found
 
 
+def measured(detail: SessionDetail) -> Measured:
+    """Phase → its result and what the workflow asks of it, for the table below its gate."""
+    phases = {phase.name: phase for phase in detail.phases}
+    return {name: (result, phases.get(name)) for name, result in detail.results.items()}
+
+
 def _gate(phase: str, result: PhaseResult) -> Decision | None:
     gate = result.gate
     if gate is None:
         return None
-    measured = [
-        f"{name} {'not measured' if value is None else f'{value:g}'}"
-        for name, value in result.quality.items()
-    ]
     reasons = [*gate.failures, *([gate.reason] if gate.reason else [])]
-    if measured:
-        reasons.append("measured: " + ", ".join(measured))
     return Decision(
         phase=phase,
         about="gate",
-        choice=gate.verdict.replace("_", " ") + _threshold_words(gate.threshold),
+        choice=gate.verdict.replace("_", " "),
         rationale="\n".join(reasons),
         score=gate.score,
         decided_by=gate.by or "rules",
         at=gate.at,
     )
-
-
-def _threshold_words(threshold: float | dict[str, float] | None) -> str:
-    if threshold is None:
-        return ""
-    if isinstance(threshold, dict):
-        return " (" + ", ".join(f"{name} at least {value:g}" for name, value in threshold.items()) + ")"
-    return f" (at least {threshold:g})"

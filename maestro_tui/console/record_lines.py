@@ -21,9 +21,12 @@ from maestro_tui.console.structural_diff import brief
 from maestro_tui.model.context import Artifact, Decision
 from maestro_tui.model.events import Event
 from maestro_tui.model.text import clean, clean_lines, format_bytes
+from maestro_tui.store.event_words import team_words
 
 _CHANGE_STYLES = {"new": "added", "changed": "accent-text", "deleted": "removed", "missing": "removed"}
 MOST_RATIONALE_ROWS = 6
+NAMED_FROM = 52
+"""Columns from which a list of files has room for their authors."""
 
 
 def decision_lines(decisions: Sequence[Decision], width: int) -> list[Line]:
@@ -82,7 +85,11 @@ def _place(event: Event) -> str:
 
 
 def event_words(event: Event) -> str:
-    """Persona and data of an event in one clean line."""
+    """An event in one clean line: a sentence where team work has one, else persona and data."""
+    who, where = event.persona or _place(event), _place(event)
+    sentence = team_words(event.type, who, where, event.data)
+    if sentence is not None:
+        return short(clean(" ".join(sentence.split()), 2_000), 2_000)
     words = [clean(event.persona, 64)] if event.persona else []
     for key, value in list(event.data.items())[:12]:
         if key in ("sha256", "prev") and isinstance(value, str):
@@ -97,8 +104,11 @@ def artifact_lines(
     missing: Mapping[str, Sequence[str]],
     width: int,
 ) -> list[Line]:
-    """The files of each phase, and what its contract missed."""
+    """The files of each phase with who wrote them where that is known, and what its contract missed."""
     lines: list[Line] = []
+    known = [clean(artifact.persona, 64) for artifact in artifacts if artifact.persona]
+    # Who wrote a file stands beside it where there is room for both.
+    authors = column_width(known, 4, 18) if known and width >= NAMED_FROM else 0
     phases = list(dict.fromkeys([*(artifact.phase for artifact in artifacts), *missing]))
     for phase in phases:
         own = sorted(
@@ -109,23 +119,35 @@ def artifact_lines(
         count = f"{len(own)} file{'' if len(own) == 1 else 's'}, {total}" if own else "nothing delivered"
         lines.append(line((phase, ""), (f"{clean(phase, 64)}{attempt}", "bold"), (f"  {count}", "muted")))
         for artifact in own:
+            size = format_bytes(artifact.size)
+            by = clean(artifact.persona or "", 64)
             lines.append(
-                _artifact_line(phase, artifact.path, artifact.change, format_bytes(artifact.size), width)
+                _artifact_line(phase, artifact.path, artifact.change, size, width, by=by, authors=authors)
             )
         for pattern in missing.get(phase, ()):
             lines.append(_artifact_line(phase, pattern, "missing", "–", width, key="missing"))
     return lines
 
 
-def _artifact_line(phase: str, path: str, change: str, size: str, width: int, key: str = "file") -> Line:
-    room = max(10, width - 22)
+def _artifact_line(
+    phase: str,
+    path: str,
+    change: str,
+    size: str,
+    width: int,
+    key: str = "file",
+    by: str = "",
+    authors: int = 0,
+) -> Line:
+    room = max(10, width - 22 - (authors + 2 if authors else 0))
     return line(
         (phase, key, path),
         "  ",
         fit(shorten_middle(clean(path, 1_000), room), room),
         fit_right(size, 9),
         "  ",
-        (clean(change, 8), _CHANGE_STYLES.get(change, "muted")),
+        (fit(clean(change, 8), 8) if authors else clean(change, 8), _CHANGE_STYLES.get(change, "muted")),
+        ("  " + fit(by, authors), "muted") if authors else ("", ""),
     )
 
 

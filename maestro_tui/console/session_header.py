@@ -50,7 +50,7 @@ def status_words(summary: SessionSummary, status: str, now: float) -> str:
 
 
 def facts(summary: SessionSummary, now: float, width: int) -> list[str]:
-    """Workspace, workflow, owner, age, usage: what is not known is left out."""
+    """Workspace, workflow, owner, age, usage: what is not known is left out, or stays `–` within the usage."""
     place = _home(summary.workspace) if summary.workspace else "no workspace"
     found = [shorten_middle(place, max(12, width // 3)), short(clean(summary.workflow, 60), 24)]
     if summary.owner is not None:
@@ -59,10 +59,10 @@ def facts(summary: SessionSummary, now: float, width: int) -> list[str]:
         found.append(f"{clean(summary.foreign, 60)}, read only")
     found.append(f"begun {_when(summary.created_at, now)}")
     tokens = [count for count in (summary.input_tokens, summary.output_tokens) if count is not None]
-    if tokens:
-        found.append(f"{_thousands(sum(tokens))} tokens")
-    if summary.cost_usd is not None:
-        found.append(f"${summary.cost_usd:.2f}")
+    if tokens or summary.cost_usd is not None:
+        # Where one of them is known, the other is not nothing but unknown.
+        found.append(f"{_thousands(sum(tokens)) if tokens else '–'} tokens")
+        found.append("$–" if summary.cost_usd is None else f"${summary.cost_usd:.2f}")
     return found
 
 

@@ -134,6 +134,7 @@ class PersonaSpan:
     """When a persona worked within an attempt. `status`: running, completed, failed, cancelled, interrupted."""
 
     persona: str
+    """Its name, and after it the step where it has several: `critic comment-1`, `author revise-1`."""
     status: str
     started_at: float
     finished_at: float | None = None

@@ -19,12 +19,12 @@ from typing import Any
 from maestro_tui.model.summary import AttemptSummary, PersonaSpan
 from maestro_tui.model.text import clean
 from maestro_tui.store import journal
+from maestro_tui.store.event_words import event_words
 from maestro_tui.store.journal import breaks_off
 
 CHUNK = 8 * 1024 * 1024
 LINE_LIMIT = 2 * journal.LINE_LIMIT
 """Bytes of a line that has no end yet; no record is half as long."""
-WORDS_LIMIT = 200
 
 OUTCOMES = {"phase_committed": "completed", "phase_failed": "failed", "phase_cancelled": "cancelled"}
 _DECIDING = frozenset(
@@ -50,6 +50,9 @@ class OpenAttempt:
     error: str | None = None
     seq: int | None = None
     personas: dict[str, PersonaSpan] = field(default_factory=dict)
+    """Persona, with its step where it has several (`critic comment-1`) → when it worked."""
+    at_work: dict[str, str] = field(default_factory=dict)
+    """Persona → its newest span."""
 
 
 class JournalFold:
@@ -201,13 +204,16 @@ class JournalFold:
             for question in [one for one in self.questions if one[:2] == (phase, number)]:
                 del self.questions[question]
         elif kind == "persona_started":
-            before = attempt.personas.get(who)
-            attempt.personas[who] = PersonaSpan(who, "running", before.started_at if before else at)
-        elif kind == "persona_finished" and who in attempt.personas:
-            begun = attempt.personas[who].started_at
-            attempt.personas[who] = PersonaSpan(
-                who, "failed" if data.get("ok") is False else "completed", begun, at
-            )
+            step = data.get("step")
+            # A persona's draft, comments and revision are spans of their own; a further try of one is not.
+            span = f"{who} {clean(step, 40)}" if isinstance(step, str) and step != "work" else who
+            before = attempt.personas.get(span)
+            attempt.personas[span] = PersonaSpan(span, "running", before.started_at if before else at)
+            attempt.at_work[who] = span
+        elif kind == "persona_finished" and who in attempt.at_work:
+            span = attempt.at_work[who]
+            ended = "failed" if data.get("ok") is False else "completed"
+            attempt.personas[span] = PersonaSpan(span, ended, attempt.personas[span].started_at, at)
         elif kind in ("question_asked", "question_answered"):
             question = (phase, number, data["id"] if isinstance(data.get("id"), int) else 0)
             if kind == "question_asked":
@@ -269,51 +275,3 @@ def _span(span: PersonaSpan, status: str, lost: bool, over: float | None) -> Per
         return span
     ended = "interrupted" if lost else "failed" if status == "failed" else "cancelled"
     return PersonaSpan(span.persona, ended, span.started_at, max(over, span.started_at))
-
-
-def event_words(record: Mapping[str, Any]) -> str:
-    """A journal record in a few clean words for the list."""
-    kind = str(record.get("type"))
-    data = record.get("data")
-    data = data if isinstance(data, dict) else {}
-    phase, number = record.get("phase"), record.get("attempt")
-    where = str(phase) if isinstance(phase, str) else "session"
-    if isinstance(number, int) and number > 1:
-        where += f" #{number}"
-    who = record.get("persona") or where
-    said = data.get("summary") or data.get("error") or data.get("reason") or ""
-    words = {
-        "session_started": "began",
-        "phase_started": f"{where} began",
-        "blueprint_selected": f"{where}: team {_listed(data.get('personas'))}",
-        "persona_started": f"{who} began",
-        "persona_finished": f"{who} {'failed' if data.get('ok') is False else 'finished'}{_tail(said)}",
-        "artifacts_created": f"{where}: {data.get('count', 'some')} files",
-        "contract_checked": f"{where}: {'delivered' if not data.get('missing') else 'misses ' + _listed(data.get('missing'))}",
-        "quality_checked": f"{where}: quality {data.get('verdict') or 'measured'}",
-        "gate_waiting": f"{where} waits for approval",
-        "gate_decided": f"{where} {str(data.get('verdict', 'decided')).replace('_', ' ')} by {data.get('by') or 'someone'}",
-        "phase_committed": f"{where} committed",
-        "phase_failed": f"{where} failed{_tail(said)}",
-        "phase_cancelled": f"{where} cancelled",
-        "phase_retried": f"{who} tries again",
-        "session_paused": f"paused{_tail(said)}",
-        "session_failed": "failed",
-        "session_cancelled": "cancelled",
-        "session_completed": "completed",
-        "runner_acquired": "taken by a runner",
-        "runner_lost": "its runner was lost",
-        "survivors_ended": "what its dead runner had left at work was ended",
-        "edits_applied": f"{where} edited by {data.get('by') or 'someone'}",
-        "question_asked": f"{who} asks{_tail(data.get('question') or '')}",
-        "question_answered": f"{who} was answered{_tail(data.get('answer') or '')}",
-    }.get(kind, f"{where}: {kind.replace('_', ' ')}")
-    return clean(" ".join(words[: 4 * WORDS_LIMIT].split()), WORDS_LIMIT)
-
-
-def _tail(text: object) -> str:
-    return f": {text}" if text else ""
-
-
-def _listed(names: object) -> str:
-    return ", ".join(str(name) for name in names[:4]) if isinstance(names, list) else "unknown"

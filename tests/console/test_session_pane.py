@@ -323,7 +323,7 @@ async def test_decisions_tell_why_and_by_whom_and_gates_what_was_measured(tmp_pa
         pane = await ready(pilot)
         await pilot.press("4")
         await pilot.pause()
-        text = "\n".join(item.text for item in pane.query_one(DecisionsView).rows.lines)
+        text = " ".join(" ".join(item.text.split()) for item in pane.query_one(DecisionsView).rows.lines)
         for words in (
             "sequential: requirement_analyst",
             "BM25",

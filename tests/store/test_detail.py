@@ -14,6 +14,7 @@ from maestro_tui.model.context import PhaseResult, PhaseStatus
 from maestro_tui.store import detail as module
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import newest_events, read_detail
+from maestro_tui.store.fold import JournalFold
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
 from maestro_tui.store.summaries import read_summary
@@ -174,3 +175,32 @@ def test_several_threads_may_read_the_same_session(store: CheckpointStore) -> No
         thread.join(30)
     assert len(found) == 8
     assert all(detail is found[0] for detail in found)
+
+
+def test_a_personas_draft_comments_and_revision_are_spans_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    moments = iter(range(100, 200))
+    with closing(Journal(path, "s", clock=lambda: float(next(moments)))) as book:
+        book.append("phase_started", phase="design", attempt=1, data={})
+        for persona, step in (("author", "work"), ("critic", "comment-1"), ("author", "revise-1")):
+            extra = {} if step == "work" else {"step": step}
+            for number in (1, 2):  # the first try of each fails
+                book.append(
+                    "persona_started",
+                    phase="design",
+                    attempt=1,
+                    persona=persona,
+                    data={"attempt_try": number, **extra},
+                )
+                book.append(
+                    "persona_finished", phase="design", attempt=1, persona=persona, data={"ok": number == 2}
+                )
+    fold = JournalFold()
+    fold.update(path)
+    (attempt,) = fold.summaries(frozenset())
+    spans = [(one.persona, one.status, one.started_at, one.finished_at) for one in attempt.personas]
+    assert spans == [
+        ("author", "completed", 101.0, 104.0),
+        ("critic comment-1", "completed", 105.0, 108.0),
+        ("author revise-1", "completed", 109.0, 112.0),
+    ]

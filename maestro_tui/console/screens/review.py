@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import methodcaller
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,9 +15,10 @@ from textual.widgets import Button, Input
 
 from maestro_tui.console import plan_words
 from maestro_tui.console.fleet import short_id
-from maestro_tui.console.lines import fit_right
+from maestro_tui.console.lines import Line, fit_right
+from maestro_tui.console.quality_lines import contract_lines, quality_lines, usage_words
 from maestro_tui.console.screens.about_session import AboutSession
-from maestro_tui.console.screens.plan_sheet import ask_for_trust
+from maestro_tui.console.screens.plan_sheet import as_text, ask_for_trust
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.structural_diff import brief
 from maestro_tui.console.widgets.palette import palette
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from maestro_tui.console.ports import Host
     from maestro_tui.model.context import PhaseResult
     from maestro_tui.model.plan import Plan
+    from maestro_tui.model.workflow import Phase
 
 _MOST = 12
 
@@ -98,8 +100,14 @@ class ReviewSheet(AboutSession):
             self.query_one("#left", Block).show("")
             self.tell(clean(error, 600))
             return
+        try:
+            phase: Phase | None = await self.console.ask_host(
+                methodcaller("definition", self.session.session_id, self.phase)
+            )
+        except MaestroError:
+            phase = None  # its file is gone or wrong: what the radius says of that is enough
         radius = await self._radius()
-        self.query_one("#left", Block).show(self._words(result))
+        self.query_one("#left", Block).show(self._words(result, phase))
         self.query_one("#radius", Block).show(radius)
         self.read = True
 
@@ -119,27 +127,31 @@ class ReviewSheet(AboutSession):
         text.append("x rejects: fails the phase, nothing runs\ne edits its outputs in your editor first\n")
         return text.append(plan_words.holder_words(self.session.owner, self.console.clock()))
 
-    def _words(self, result: PhaseResult) -> Text:
+    def _words(self, result: PhaseResult, phase: Phase | None) -> Text:
         styles = palette(self)
         text = Text(clean_lines(result.summary, 2_000, 6) or f"attempt {result.attempt}, no summary")
 
         def head(words: str) -> None:
             text.append("\n\n" + words, styles.style("muted"))
 
-        if result.quality:
+        def rows(lines: Sequence[Line]) -> None:
+            for one in lines:
+                text.append("\n").append_text(as_text(one, styles.style))
+
+        width = max(40, self.query_one("#left", Block).size.width)
+        quality = quality_lines(result, phase, width)
+        if quality:
             head("quality")
-            for name, value in list(result.quality.items())[:_MOST]:
-                shown = "not measured" if value is None else f"{value:.2f}"
-                text.append(f"\n  {clean(name, 60)}: {shown}")
+            rows(quality)
         gate = result.gate
-        if gate is not None and gate.threshold is not None:
-            text.append(f"\n  wanted: {clean(gate.threshold, 80)}", styles.style("muted"))
+        for reason in gate.failures[:_MOST] if gate is not None else ():
+            text.append(f"\n  {clean(reason, 400)}", styles.style("phase-failed"))
         contract = result.contract
-        if contract is not None and contract.deliverables:
-            head("deliverables")
-            for name in contract.deliverables[:_MOST]:
-                missing = name in contract.missing
-                text.append(f"\n  {clean(name, 120)}: {'missing' if missing else 'there'}")
+        if contract is not None and (contract.deliverables or contract.violations):
+            head("contract")
+            rows(contract_lines(contract, width))
+        head("usage")
+        text.append(f"\n  {usage_words(result.usage)}")
         if result.outputs:
             head(f"outputs ({len(result.outputs)})")
             for name, value in list(result.outputs.items())[:_MOST]:
@@ -149,6 +161,8 @@ class ReviewSheet(AboutSession):
             for artifact in result.artifacts[:_MOST]:
                 size = fit_right(format_bytes(artifact.size), 8)
                 text.append(f"\n  {artifact.change:<8} {size}  {clean(artifact.path, 160)}")
+                if artifact.persona:
+                    text.append(f"  by {clean(artifact.persona, 60)}", styles.style("muted"))
             if len(result.artifacts) > _MOST:
                 text.append(f"\n  and {len(result.artifacts) - _MOST} more", styles.style("muted"))
         if result.decisions:

@@ -314,7 +314,12 @@ class SessionPane(Widget):
             self.set_timer(BREATH, self._read)
 
     def _show_detail(self, detail: SessionDetail) -> None:
-        from maestro_tui.console.detail_parts import judgements, log_choices, missing_deliverables
+        from maestro_tui.console.detail_parts import (
+            judgements,
+            log_choices,
+            measured,
+            missing_deliverables,
+        )
         from maestro_tui.console.widgets.decisions_view import DecisionsView
         from maestro_tui.console.widgets.events_view import EventsView
 
@@ -329,7 +334,7 @@ class SessionPane(Widget):
         checkpoint: CheckpointView = self.query_one("#checkpoint")  # type: ignore[assignment]
         checkpoint.show(session, detail.head_json, detail.history, summary.damage)
         decisions = judgements(detail)
-        self.query_one(DecisionsView).show(decisions)
+        self.query_one(DecisionsView).show(decisions, measured(detail))
         self.query_one(EventsView).show(detail.events)
         diff: DiffView = self.query_one("#diff")  # type: ignore[assignment]
         diff.show(self._session_dir(), summary.workspace, detail.history, detail.attempts)
