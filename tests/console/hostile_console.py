@@ -54,6 +54,8 @@ SCENES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "choose": (("j", "p"), "Which phase"),
     "rerun": (("j", "R", "enter"), "Rerun"),
     "skip": (("j", "K", "enter", "c", *"why", "enter", "y"), "Skip"),
+    "raise": (("j", "b", "m", *"$2", "enter", *"why", "enter", "enter"), "Raise a budget"),
+    "blueprint": (("j", "B", "enter", "space", "c", *"why", "enter", "enter"), "Who works"),
     "fork": (("j", "F"), "Fork"),
     "doctor": (("j", "D"), "Doctor"),
     "prune": (("asterisk", "P", "y"), "Remove"),
@@ -83,6 +85,13 @@ class HostileHost(FakeHost):
         self.commits[1] = replace(self.commits[1], phase=HOSTILE, status=HOSTILE)
         held = {"pid": 5_220, "host": HOSTILE, "user": HOSTILE, "here": False, "alive": None}
         held |= {"heartbeat_seconds_ago": 900.0, "phases": [HOSTILE]}
+        self.standing = (replace(self.standing[0], phase=NICE, over=NICE), self.standing[1])
+        candidates = tuple(
+            one.model_copy(update={"name": f"{PLAIN}{number}", "description": PLAIN, "shell": PLAIN})
+            for number, one in enumerate(self.phase_team.candidates)
+        )
+        decision = Decision(about=PLAIN, choice=PLAIN, rationale=PLAIN, decided_by=PLAIN)
+        self.phase_team = replace(self.phase_team, candidates=candidates, decision=decision)
         self.found |= {"owner": held, "damage": [HOSTILE], "problem": HOSTILE, "status": HOSTILE}
 
     def _hostile_plan(self, session_id: str, kind: str, phase: str | None) -> Plan:
@@ -106,9 +115,9 @@ def hostile_result(session_id: str, phase: str) -> PhaseResult:
         summary=PLAIN,
         outputs={PLAIN: PLAIN},
         quality={PLAIN: 0.5},
-        gate=Gate(verdict="waiting", threshold=0.9),
-        contract=ContractCheck(deliverables=(PLAIN,), missing=(PLAIN,)),
-        artifacts=(Artifact(path=PLAIN, size=1, sha256="a" * 64, phase="design"),),
+        gate=Gate(verdict="waiting", threshold={PLAIN: 0.9}, failures=(PLAIN,)),
+        contract=ContractCheck(deliverables=(PLAIN,), missing=(PLAIN,), violations=(PLAIN,)),
+        artifacts=(Artifact(path=PLAIN, size=1, sha256="a" * 64, phase="design", persona=PLAIN),),
         decisions=(Decision(about=PLAIN, choice=PLAIN, decided_by=PLAIN),),
     )
 
@@ -130,7 +139,10 @@ def hostile_app(folder: Path, *, untrusted: bool = False, theme: str = "maestro-
     told = hostile_session(folder)
     main.make_pane = lambda root, clock: SessionPane(told.root, clock, told.source)  # type: ignore[assignment]
     memory = Memory(None)
-    memory.put("launch", {"requirement": PLAIN, "workflow": PLAIN, "workspace": str(folder)})
+    memory.put(
+        "launch",
+        {"requirement": PLAIN, "workflow": PLAIN, "workspace": str(folder), "team": PLAIN, "limits": PLAIN},
+    )
     return MaestroApp(
         told.root,
         source=FakeSource(hostile_fleet(told.summary)),

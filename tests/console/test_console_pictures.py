@@ -9,6 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from maestro_tui.console.app import MaestroApp
+from maestro_tui.console.screens.edit_file import EditFileSheet
+from maestro_tui.model.context import Artifact
 from maestro_tui.model.summary import FleetSnapshot
 from tests.console.fakes import (
     FakeHost,
@@ -225,3 +227,53 @@ def test_kill(snap_compare: Compare, size: tuple[int, int]) -> None:
     """Which process is stopped, what else it runs, and that the session stays resumable."""
     app = console(busy_fleet())
     assert snap_compare(app, terminal_size=size, run_before=keys("j", "j", "j", "j", "x"))
+
+
+@SIZES
+def test_raise_sheet(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """What is spent of the session's two limits and of the design's; the mark stands at the one that is spent."""
+    one = session("tax-rates", "paused", at=1)
+    assert snap_compare(own(fleet(one)), terminal_size=size, run_before=keys("b"))
+
+
+@SIZES
+def test_blueprint_sheet(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Who works now and why; the critic is the second of the team; parallel stands out among the modes."""
+    pressed = ("j", "B", "enter", "j", "space", "m")
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys(*pressed))
+
+
+@SIZES
+def test_edited_file_sheet(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The file with its size before and after, what recording it means, and the line for the reason."""
+    one = session("wishlist", "paused", at=2)
+    file = Artifact(path="docs/[/red].md", size=812, sha256="a" * 64, phase="design", attempt=1)
+
+    async def edited(pilot: Pilot[Any]) -> None:
+        await keys()(pilot)
+        pilot.app.push_screen(EditFileSheet(one, file, 4_100))
+        await keys()(pilot)
+
+    assert snap_compare(own(fleet(one)), terminal_size=size, run_before=edited)
+
+
+@SIZES
+def test_launch_sheet_with_a_team(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The team that is being written, the agents that are here, how the named one is installed, and the limits."""
+    app = own(busy_fleet())
+    app.memory.put(
+        "launch", {"requirement": "Make refunds idempotent", "team": "codex", "limits": "30m/phase $5"}
+    )
+
+    async def at_team(pilot: Pilot[Any]) -> None:
+        await keys("n")(pilot)
+        pilot.app.screen.query_one("#team").focus()
+        await keys()(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=at_team)
+
+
+@SIZES
+def test_raise_and_blueprint_over_hostile_names(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Names with markup stand as they are, on the sheet that asks which phase gets another team."""
+    assert snap_compare(own(strange_fleet()), terminal_size=size, run_before=keys("g", "B"))

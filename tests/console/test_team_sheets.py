@@ -160,7 +160,7 @@ async def test_a_team_is_chosen_in_order_and_recorded_with_its_mode() -> None:
     async with app.run_test(size=SIZE) as pilot:
         sheet = await to_blueprint(pilot)
         assert "now sequential: solution_architect, decided by rules" in said(app, "#now")
-        assert "its committed result goes stale and is kept; R runs it again" in said(app, "#means")
+        assert "its committed result goes stale, is kept; R runs it again" in said(app, "#means")
         await pilot.press("y")
         assert "This is how it is already" in said(app, "#sentence")
         await pilot.press("j", "space", "k", "space", "space", "m", "m")

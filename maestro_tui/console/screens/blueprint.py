@@ -7,7 +7,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import OptionList
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 MODES: tuple[Mode, ...] = ("sequential", "parallel", "collaborative")
 _HOW = {
     "sequential": "one after the other",
-    "parallel": "side by side, each in a folder of its own",
-    "collaborative": "the first drafts, the others comment, the first revises",
+    "parallel": "side by side",
+    "collaborative": "draft, comments, revision",
 }
 
 
@@ -79,6 +79,11 @@ class BlueprintSheet(AboutSession, ActSheet):
         """Read the team."""
         self._load("")
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay the rows out for the width."""
+        if self.team is not None:
+            self.call_after_refresh(self._show)
+
     def session_changed(self) -> None:
         """Who works on it may be decided otherwise by now."""
         self._load(CHANGED)
@@ -114,8 +119,10 @@ class BlueprintSheet(AboutSession, ActSheet):
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f"{place:>2} " if place is not None else " · ", styles.style("accent-text"))
         text.append(fit(clean(one.name, 60), names) + "  ", styles.style("bold" if place is not None else ""))
-        text.append(fit(short(one.starts or "toolbox", 30), 30) + "  ", styles.style("muted"))
+        text.append(fit(short(one.starts or "toolbox", 24), 24) + "  ", styles.style("muted"))
         text.append(clean(one.description, 200), styles.style("muted"))
+        # A list of options wraps what is longer than its row.
+        text.truncate(max(20, self.query_one(OptionList).size.width - 2), overflow="ellipsis")
         return text
 
     def _show(self) -> None:
@@ -145,12 +152,12 @@ class BlueprintSheet(AboutSession, ActSheet):
         self.query_one("#means", Block).show(self._means(team))
 
     def _means(self, team: PhaseTeam) -> str:
-        parts = ["space in or out, in the order of choosing   u lets the team decide again"]
+        parts = ["space in or out, in this order   u lets the team decide again"]
         if self.automatic:
             parts.append("your word is taken back: the team decides when the phase begins")
         elif team.by_advisor:
-            parts.append("the workflow's advisor is asked as the phase begins, unless you decide")
-        stale = "its committed result goes stale and is kept; R runs it again"
+            parts.append("the workflow's advisor is asked as it begins, unless you decide")
+        stale = "its committed result goes stale, is kept; R runs it again"
         parts.append(f"nothing runs; {stale}" if team.committed else "nothing runs; r goes on with this team")
         return "\n".join(parts)
 
