@@ -35,7 +35,12 @@ def offered_teams(agents: Sequence[FoundAgent] | None = None) -> tuple[Offered, 
     return (
         Offered(TOOLBOX, True, "tools, no AI, no key; works where nothing else is said"),
         *(_agent(one) for one in found),
-        _extra("llm:MODEL[@BASE_URL]", "llm", "pydantic_ai", "a language model of your own or a provider's"),
+        _extra(
+            "llm:MODEL[@BASE_URL]",
+            "llm",
+            ("pydantic_ai", "openai"),
+            "a language model of your own or a provider's",
+        ),
         Offered("hive:MODULE:CLASS", True, "your Maestro Hive engine, in a process of its own"),
     )
 
@@ -44,7 +49,7 @@ def offered_performers() -> tuple[Offered, ...]:
     """What a workflow may name beyond the teams: agents that ask (`acp`), and performers of installed packages."""
     found = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     return (
-        _extra("acp", "acp", "acp", "agents of the Agent Client Protocol, which ask before they act"),
+        _extra("acp", "acp", ("acp",), "agents of the Agent Client Protocol, which ask before they act"),
         *(
             Offered(
                 clean(point.name, 80),
@@ -84,6 +89,6 @@ def _agent(found: FoundAgent) -> Offered:
     )
 
 
-def _extra(name: str, extra: str, module: str, about: str) -> Offered:
-    ready = importlib.util.find_spec(module) is not None
+def _extra(name: str, extra: str, modules: Sequence[str], about: str) -> Offered:
+    ready = all(importlib.util.find_spec(module) is not None for module in modules)
     return Offered(name, ready, about, install=None if ready else f"pip install 'maestro-tui[{extra}]'")

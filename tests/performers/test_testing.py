@@ -94,6 +94,16 @@ async def test_pytest_runs_in_the_interpreter_that_has_it_when_nothing_can_be_in
     assert result.metrics == {"tests": 5 / 7} and result.failure is not None
 
 
+async def test_a_checkpoint_directory_by_a_roundabout_path_is_no_hindrance(tmp_path: Path) -> None:
+    # A pytest of version 9 writes nothing into a cache whose path has `..` in it, and breaks.
+    space = write_files(tmp_path / "workspace", {"test_one.py": "def test_one():\n    pass\n"})
+    (tmp_path / "aside").mkdir()
+    port = RememberingPort()
+    result = await use_tool(tmp_path / "aside" / "..", "test_engineer", port, workspace=space)
+    assert result.metrics == {"tests": 1.0}
+    assert f"cachedir: {tmp_path.resolve()}/scratch/" in port.text
+
+
 async def test_settings_of_a_project_above_the_workspace_do_not_count(tmp_path: Path) -> None:
     write_files(tmp_path, {"pytest.ini": "[pytest]\naddopts = --no-such-option\n"})
     space = write_files(tmp_path / "workspace", {"test_one.py": "def test_one():\n    pass\n"})

@@ -99,7 +99,10 @@ def _importable(settings: ToolSettings, layout: Layout, files: FileList) -> list
 
 def _read_ruff(text: str) -> list[Finding]:
     try:
-        return [_of_ruff(one) for one in json.loads(text)]
+        found = json.loads(text)
+        if not isinstance(found, list):
+            raise TypeError("no list")
+        return [_of_ruff(one) for one in found]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise UnreadableFindings(f"its report is not what it writes ({clean(error, 120)})") from error
 

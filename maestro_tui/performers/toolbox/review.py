@@ -116,6 +116,8 @@ async def _look(
         findings = await bench.off_loop(linter.read, text)
     except UnreadableFindings as error:
         return without(str(error))
+    if outcome.exit_code and not findings:
+        return without("it ended with findings, and none of them could be read")
     within = tuple(sorted(map(_inside(bench.workspace), findings), key=lambda one: (one.path, one.line)))
     words = METRICS[linter.metric]
     bench.say(f"{linter.name} ({where}): {count(len(within), *words)}.")

@@ -217,7 +217,8 @@ async def _start(
         "--continue-on-collection-errors",
         f"--junitxml={report}",
         "-o",
-        f"cache_dir={bench.scratch / 'pytest-cache'}",
+        # pytest refuses a cache whose path is not the real one.
+        f"cache_dir={(bench.scratch / 'pytest-cache').resolve()}",
         *config,
         *(measuring.options(own_options=own_options) if measuring is not None else []),
         *([] if own_options else ["-o", "addopts="]),
