@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -42,8 +41,12 @@ TEST = (
 DECIDED = {
     "summary": "One function in a module of its own.",
     "outputs": {"module": NEW_MODULE},
-    "documents": [{"path": "maestro-out/design/decided.md", "content": "# Decided\nWhole units, no floats.\n"}],
-    "decisions": [{"about": "rounding", "choice": "first payers pay more", "alternatives": ["the last pays"]}],
+    "documents": [
+        {"path": "maestro-out/design/decided.md", "content": "# Decided\nWhole units, no floats.\n"}
+    ],
+    "decisions": [
+        {"about": "rounding", "choice": "first payers pay more", "alternatives": ["the last pays"]}
+    ],
 }
 WORKFLOW = """
 name = "mixed"
@@ -117,10 +120,22 @@ class Mixed(Project):
         events = read_events(self.session / "journal.jsonl").events
         return [one for one in events if one.type == type and phase in (None, one.phase)]
 
+    def history(self) -> set[tuple[str, int]]:
+        """Phase and attempt of every commit beside those that only record what was spent."""
+        commits = [json.loads(file.read_text()) for file in (self.session / "history").iterdir()]
+        return {(one["phase"], one["attempt"]) for one in commits if one["phase"] != "init"}
+
     def committed(self) -> dict[str, Any]:
         """The newest commit's context."""
         newest = max((self.session / "history").iterdir())
         return dict(json.loads(newest.read_text())["context"])
+
+    def told_once(self, type: str) -> dict[str | None, int | None]:
+        """Phase → attempt of that event, which must be there once for each phase."""
+        told = self.told(type)
+        found = {one.phase: one.attempt for one in told}
+        assert len(found) == len(told), told
+        return found
 
     def kill_while(self, phase: str, working: Callable[[], object], *words: str) -> None:
         """`maestro-tui` with these words, killed with SIGKILL as soon as `working` holds in that phase."""
@@ -169,12 +184,14 @@ def test_a_mixed_team_killed_in_every_phase_commits_each_once_and_pays_no_finish
         CallTool("Edit", {**path, "old_string": DRAFT.partition("\n")[2], "new_string": MENDED}),
         Say("The shares add up now."),
     ]
-    thinks = [chat.Says({"nothing": "of use"}, tokens=(900, 200)), chat.Hangs(), chat.Says(DECIDED, (700, 60))]
+    thinks = [
+        chat.Says({"nothing": "of use"}, tokens=(900, 200)),
+        chat.Hangs(),
+        chat.Says(DECIDED, (700, 60)),
+    ]
     with chat.model_server(*thinks) as model, serving("claude", turns) as claude:
         project = Mixed(tmp_path / "shop", model, claude)
-        project.kill_in_tool(
-            "requirements", "probe.py", "run", REQUIREMENT, "--session-id", "s", "--trust"
-        )
+        project.kill_in_tool("requirements", "probe.py", "run", REQUIREMENT, "--session-id", "s", "--trust")
         project.kill_while("design", model.hanging.is_set, "resume", "s")
         project.kill_while(
             "implementation",
@@ -190,6 +207,31 @@ def test_a_mixed_team_killed_in_every_phase_commits_each_once_and_pays_no_finish
         assert approved.returncode == 0, approved.stderr
         assert project.json("resume", "s", code=0)["status"] == "completed"
         asked = len(model.requests), claude.turns_served
-    print(json.dumps(project.committed(), indent=1)[:20000])
-    print(project.call("report", "s").stdout)
-    assert asked == (3, 5)
+    assert asked == (3, 5), "nobody was asked again for what was finished"
+    assert file.read_text() == DRAFT.partition("\n")[0] + "\n" + MENDED
+    assert project.told_once("phase_committed") == {
+        "requirements": 2,
+        "design": 2,
+        "implementation": 3,
+        "testing": 2,
+        "deployment": 2,
+    }
+    assert project.history() == set(project.told_once("phase_committed").items())
+    begun = Counter(one.phase for one in project.told("phase_started"))
+    assert begun == project.told_once("phase_committed"), "no phase began again after its commit"
+    results = project.committed()["phase_results"]
+    assert {result["status"] for result in results.values()} == {"completed"}
+    reused = [(one.persona, one.data["from_attempt"]) for one in project.told("persona_reused")]
+    assert reused == [("requirement_analyst", 1), ("developer", 2)]
+    made = {one["path"]: one["persona"] for one in results["implementation"]["artifacts"]}
+    assert made[NEW_MODULE] == "developer" and len(made) == 5
+    assert results["testing"]["outputs"]["passed"] == results["testing"]["outputs"]["total"] == 3
+    gate = results["deployment"]["gate"]
+    assert (gate["verdict"], gate["by"], gate["reason"]) == ("approved", "Ann", "tests are green")
+    # Both answers of the model; of the killed claude what it had told by then, of the other all three turns.
+    spent = project.committed()["usage"]
+    assert (spent["input_tokens"], spent["output_tokens"]) == (900 + 700 + 4 * 11, 200 + 60 + 3 * 7)
+    assert spent["cost_usd"] == project.told("usage_reported", "implementation")[-1].data["cost_usd"] > 0
+    verified = project.call("verify", "s")
+    assert verified.returncode == 0, verified.stdout
+    assert project.left_over() == []
