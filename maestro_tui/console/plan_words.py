@@ -15,7 +15,7 @@ from maestro_tui.console.fleet import ago
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import Line, column_width, fit, line, short, wrap_words
 from maestro_tui.model.summary import Owner
-from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.text import clean, format_dollars, format_duration
 
 if TYPE_CHECKING:
     from maestro_tui.model.plan import Estimate, Plan, PlannedPhase
@@ -80,7 +80,7 @@ def _usual(one: PlannedPhase) -> str:
 def usual_words(estimate: Estimate) -> str:
     """`usual 2m $0.12`; empty where nothing was measured."""
     seconds = f"usual {ago(estimate.seconds)}" if estimate.seconds is not None else ""
-    cost = f" ${estimate.cost_usd:.2f}" if estimate.cost_usd is not None else ""
+    cost = f" {format_dollars(estimate.cost_usd)}" if estimate.cost_usd is not None else ""
     return seconds + cost
 
 
@@ -98,7 +98,7 @@ def estimate_words(estimates: Sequence[Estimate]) -> str:
     parts = [f"about {ago(sum(seconds))}"]
     costs = [one.cost_usd for one in estimates if one.cost_usd is not None]
     if costs:
-        parts.append(f"about ${sum(costs):.2f}")
+        parts.append(f"about {format_dollars(sum(costs))}")
     unknown = len(estimates) - len(seconds)
     if unknown:
         parts.append(f"{unknown} of {len(estimates)} phases never measured")
@@ -112,7 +112,7 @@ def limit_words(seconds: float | None, budget: Budget | None) -> str:
     if budget is not None:
         parts += [f"{format_duration(budget.seconds)} in all"] if budget.seconds is not None else []
         parts += [f"{budget.tokens:,} tokens"] if budget.tokens is not None else []
-        parts += [f"${budget.cost_usd:.2f}"] if budget.cost_usd is not None else []
+        parts += [format_dollars(budget.cost_usd)] if budget.cost_usd is not None else []
     return "at most " + ", ".join(parts) if parts else ""
 
 

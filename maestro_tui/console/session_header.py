@@ -10,7 +10,7 @@ from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import Line, fit, line, short, shorten_middle
 from maestro_tui.model.summary import Owner, SessionSummary
-from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.text import clean, format_dollars, format_duration
 
 
 def header_lines(summary: SessionSummary, now: float, width: int) -> list[Line]:
@@ -62,7 +62,7 @@ def facts(summary: SessionSummary, now: float, width: int) -> list[str]:
     if tokens or summary.cost_usd is not None:
         # Where one of them is known, the other is not nothing but unknown.
         found.append(f"{_thousands(sum(tokens)) if tokens else '–'} tokens")
-        found.append("$–" if summary.cost_usd is None else f"${summary.cost_usd:.2f}")
+        found.append("$–" if summary.cost_usd is None else format_dollars(summary.cost_usd))
     return found
 
 

@@ -23,7 +23,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Task
 from maestro_tui.performers.toolbox.catalogue import OUT_FOLDER
-from maestro_tui.store.workspace import Tree
+from maestro_tui.store.workspace import FileChange, Tree
 
 CLAIMING = frozenset(["agent_cli", "acp", "llm", "hive"])
 """Performers that judge themselves: of their metrics only an opinion is taken, the rest is a claim. What the
@@ -44,6 +44,8 @@ class Gathered:
     usage: Usage = field(default_factory=Usage)
     authors: dict[str, str] = field(default_factory=dict)
     """Path → persona that left it."""
+    reused: dict[str, FileChange] = field(default_factory=dict)
+    """Path → what a reused step had left there, before this attempt began."""
     error: PhaseError | None = None
     bad_outcome: bool = False
     """True when the error is the measured outcome of work that was done, such as a red test suite."""
@@ -149,7 +151,8 @@ class Performing:
             if self._receipts.kept(persona):
                 found = await asyncio.to_thread(self._receipts.find, persona, step, context)
             if found is not None:
-                self._own(persona, found.left)
+                self._gathered.reused.update({one.path: one for one in found.left})
+                self._own(persona, [one.path for one in found.left])
                 return found.result
             result = await self._tries(persona, role, step, context, folder)
         except BudgetSpent as error:

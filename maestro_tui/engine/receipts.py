@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import PerformerResult
 from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt
-from maestro_tui.store.workspace import Tree
+from maestro_tui.store.workspace import FileChange, Tree
 
 PAID = frozenset(["agent_cli", "acp", "llm", "hive"])
 """Performers that cost money or much time: their work is kept even when they work alone."""
@@ -27,10 +27,10 @@ REDONE_KINDS = frozenset(["gate", "contract", "rejected"])
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """A result that need not be done again, and the paths of the files that it left."""
+    """A result that need not be done again, and what it left in the workspace."""
 
     result: PerformerResult
-    left: tuple[str, ...]
+    left: tuple[FileChange, ...]
 
 
 class Receipts:
@@ -95,12 +95,12 @@ class Receipts:
         ]
         if folder is None:
             self._tree = after
-        left = {one.path: None if one.change == "deleted" else one.sha256 for one in changes}
+        touched = {one.path for one in changes}
         shared = f"{folder.rpartition('/')[0]}/" if folder is not None else None
         untouched = {
             path: state.sha256
             for path, state in before.files.items()
-            if path not in left and (shared is None or not path.startswith(shared))
+            if path not in touched and (shared is None or not path.startswith(shared))
         }
         if len(untouched) <= FILES_LIMIT and result.failure is None:
             save_receipt(
@@ -112,11 +112,11 @@ class Receipts:
                     step=step,
                     given=self._given(persona, step, context),
                     untouched=untouched,
-                    left=left,
+                    left=changes,
                     result=_as_json(result),
                 ),
             )
-        return tuple(left)
+        return tuple(one.path for one in changes)
 
     def kept(self, persona: Persona) -> bool:
         """True when its steps get receipts: several work on the phase, or its work costs money."""
@@ -141,14 +141,26 @@ class Receipts:
         if receipt.given != given:
             return "what it is given is not what it was given then"
         files = self._tree.files
-        for path, sha256 in receipt.left.items():
-            now = files[path].sha256 if path in files else None
-            if now != sha256:
-                return f"its file {clean(path, 120)} is not as it left it"
+        for one in receipt.left:
+            now = files[one.path].sha256 if one.path in files else None
+            if now != (None if one.change == "deleted" else one.sha256):
+                return f"its file {clean(one.path, 120)} is not as it left it"
         for path, sha256 in receipt.untouched.items():
             if path not in files or files[path].sha256 != sha256:
                 return f"the file {clean(path, 120)} is not as it found it"
         return None
+
+
+def with_reused(changes: Sequence[FileChange], reused: Mapping[str, FileChange]) -> list[FileChange]:
+    """An attempt's changes by path, with those of work that was reused: it was there before the attempt began."""
+    found = {**reused, **{one.path: one for one in changes}}
+    for path in [one.path for one in changes if one.path in reused]:
+        earlier, now = reused[path].change, found[path]
+        if earlier == "new" and now.change == "deleted":
+            del found[path]
+        elif earlier == "new" or now.change == "new":
+            found[path] = replace(now, change="new" if earlier == "new" else "changed")
+    return [found[path] for path in sorted(found)]
 
 
 def _as_json(result: PerformerResult) -> dict[str, Any]:

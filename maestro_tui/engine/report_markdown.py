@@ -14,7 +14,7 @@ from maestro_tui.engine.markdown import block, code, table, words
 from maestro_tui.model.context import DONE, Artifact, Decision, Gate, PhaseResult, Usage
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.summary import AttemptSummary
-from maestro_tui.model.text import clean, encodable, format_bytes, format_duration
+from maestro_tui.model.text import clean, encodable, format_bytes, format_dollars, format_duration
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import SessionDetail, read_detail
 from maestro_tui.store.hive_folder import find_hive
@@ -320,7 +320,7 @@ def _usage(detail: SessionDetail) -> Iterator[str]:
                 format_duration(usage.seconds),
                 _number(usage.input_tokens),
                 _number(usage.output_tokens),
-                "–" if usage.cost_usd is None else f"\\${usage.cost_usd:.2f}",
+                "–" if usage.cost_usd is None else f"\\{format_dollars(usage.cost_usd)}",
             )
             for name, usage in known
         ),

@@ -19,6 +19,7 @@ from maestro_tui.engine.handover import handed_over
 from maestro_tui.engine.ledger import BudgetSpent, budget_sentence
 from maestro_tui.engine.performing import Gathered, Performing
 from maestro_tui.engine.persona_port import PhaseSink
+from maestro_tui.engine.receipts import with_reused
 from maestro_tui.model.context import (
     Artifact,
     ContractCheck,
@@ -120,7 +121,7 @@ class TeamExecutionEngineV2:
             if not scope.expired() or limit is None:
                 raise
             work.error = _out_of_time(attempt, limit)
-        changes, problems = await _changes_since(before, attempt)
+        changes, problems = await _changes_since(before, attempt, work.reused)
         for problem in problems:
             sink.line("engine", "engine", problem)
         only = blueprint.personas[0].name if len(blueprint.personas) == 1 else None
@@ -262,15 +263,17 @@ async def _snapshot(attempt: Attempt, moment: Literal["before", "after"]) -> Tre
     return quick if quick is not None else await asyncio.to_thread(attempt.workspace.snapshot, name)
 
 
-async def _changes_since(before: Tree, attempt: Attempt) -> tuple[list[FileChange], tuple[str, ...]]:
+async def _changes_since(
+    before: Tree, attempt: Attempt, reused: Mapping[str, FileChange]
+) -> tuple[list[FileChange], tuple[str, ...]]:
     """What the attempt changed, safe on the disk with both trees; and what could not be read or kept, a line each."""
     workspace = attempt.workspace
     after = await _snapshot(attempt, "after")
-    if after.files == before.files:
+    if after.files == before.files and not reused:
         return [], after.problems
 
     def kept() -> tuple[list[FileChange], str | None]:
-        changes = workspace.changes(before, after)
+        changes = with_reused(workspace.changes(before, after), reused)
         return changes, workspace.keep(before, after) if changes else None
 
     changes, problem = await asyncio.to_thread(kept)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from maestro_tui.model.facts import UtcTime
-from maestro_tui.model.text import format_duration
+from maestro_tui.model.text import format_dollars, format_duration
 
 if TYPE_CHECKING:
     from maestro_tui.model.context import Usage
@@ -58,7 +58,7 @@ class Limits(_Noun):
         budget = self.session or Budget()
         parts += [f"{format_duration(budget.seconds)} in all"] if budget.seconds else []
         parts += [f"{budget.tokens:,} tokens in all"] if budget.tokens else []
-        parts += [f"${budget.cost_usd:.2f} in all"] if budget.cost_usd else []
+        parts += [f"{format_dollars(budget.cost_usd)} in all"] if budget.cost_usd else []
         return " · ".join(parts)
 
 
@@ -112,7 +112,7 @@ def spent_of(budget: Budget | None, spent: Usage) -> str | None:
     if budget is None:
         return None
     if budget.cost_usd is not None and (spent.cost_usd or 0) >= budget.cost_usd:
-        return f"${spent.cost_usd:.2f} of ${budget.cost_usd:.2f}"
+        return f"{format_dollars(spent.cost_usd or 0)} of {format_dollars(budget.cost_usd)}"
     tokens = (spent.input_tokens or 0) + (spent.output_tokens or 0)
     if budget.tokens is not None and tokens >= budget.tokens:
         return f"{tokens:,} of {budget.tokens:,} tokens"

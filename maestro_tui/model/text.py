@@ -6,6 +6,7 @@ Printable characters stay; all others are shown as visible signs, so that nothin
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import unicodedata
@@ -127,6 +128,12 @@ def format_duration(seconds: float | None) -> str:
     if whole < 86_400:
         return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
     return f"{whole // 86_400}d{whole % 86_400 // 3600}h"
+
+
+def format_dollars(amount: float) -> str:
+    """Money for people: `$2.50`; of less than a cent the first digit, so that it is never shown as nothing."""
+    small = 0 < amount < 0.01
+    return f"${amount:.{-math.floor(math.log10(amount)) if small else 2}f}"
 
 
 def format_bytes(size: int | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.store import durable
+from maestro_tui.store.workspace import CHANGES, FileChange
 
 RECEIPTS = "receipts"
 RECEIPT_LIMIT = 64_000_000
@@ -30,8 +31,8 @@ class Receipt:
     """SHA-256 over everything that it was given."""
     untouched: Mapping[str, str] = field(default_factory=dict)
     """Path → SHA-256 of the workspace's files that it found and left as they were."""
-    left: Mapping[str, str | None] = field(default_factory=dict)
-    """Path → SHA-256 of each file that it left new or changed; None for one that it deleted."""
+    left: Sequence[FileChange] = ()
+    """What it left new, changed or deleted."""
     result: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -53,7 +54,7 @@ def load_receipt(session_dir: Path, phase: str, attempt: int, persona: str, step
         data = json.loads(durable.read_regular(path, RECEIPT_LIMIT))
         if data.pop("format") != FORMAT:
             return None
-        receipt = Receipt(**data)
+        receipt = Receipt(**{**data, "left": [FileChange(**one) for one in data["left"]]})
     except (
         FileNotFoundError,
         DamagedFile,
@@ -86,5 +87,7 @@ def _is_sound(receipt: Receipt, phase: str, attempt: int, persona: str, step: st
     return (
         (receipt.phase, receipt.attempt, receipt.persona, receipt.step) == (phase, attempt, persona, step)
         and isinstance(receipt.given, str)
-        and all(isinstance(one, dict) for one in (receipt.untouched, receipt.left, receipt.result))
+        and all(isinstance(one, dict) for one in (receipt.untouched, receipt.result))
+        and all(isinstance(one.path, str) and isinstance(one.sha256, str) for one in receipt.left)
+        and all(type(one.size) is int and one.change in CHANGES for one in receipt.left)
     )

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.model.text import clean
@@ -50,12 +50,16 @@ class Tree:
     """What could not be read, one line each."""
 
 
+Change = Literal["new", "changed", "deleted"]
+CHANGES: tuple[Change, ...] = get_args(Change)
+
+
 @dataclass(frozen=True, slots=True)
 class FileChange:
     """A difference between two trees. Size and hash of a deleted file are those that it had."""
 
     path: str
-    change: Literal["new", "changed", "deleted"]
+    change: Change
     size: int
     sha256: str
 
@@ -159,7 +163,7 @@ class Workspace:
             if new is None and old is not None:
                 found.append(FileChange(shown_path(path), "deleted", old.size, old.sha256))
             elif new is not None and (old is None or not old.same_as(new)):
-                kind: Literal["new", "changed"] = "new" if old is None else "changed"
+                kind: Change = "new" if old is None else "changed"
                 found.append(FileChange(shown_path(path), kind, new.size, new.sha256))
         paths = [path for path, new in after.files.items() if _differs(before.files.get(path), new)]
         gone = [path for path in before.files if path not in after.files]

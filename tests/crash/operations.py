@@ -20,7 +20,7 @@ from maestro_tui.store.prune import prune_sessions
 from maestro_tui.store.questions import Answer, answer_question, ask_question
 from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt
 from maestro_tui.store.unbundle import unpack_bundle
-from maestro_tui.store.workspace import Workspace
+from maestro_tui.store.workspace import FileChange, Workspace
 from tests.crash.disk import Disk, Op, replayed
 from tests.crash.facts import Committed, Dropped, Pruned, Written, promises_noted
 from tests.crash.recording import Recording
@@ -166,9 +166,8 @@ def _receipts(scene: Scene) -> None:
     )
     with hold_session(scene.folder(), clock=clock) as hold:
         for phase, attempt, persona in finished:
-            one = Receipt(
-                phase, attempt, persona, "work", "a" * 64, {"old.txt": "b" * 64}, {"made.txt": None}
-            )
+            left = [FileChange("made.txt", "deleted", 9, "c" * 64)]
+            one = Receipt(phase, attempt, persona, "work", "a" * 64, {"old.txt": "b" * 64}, left)
             save_receipt(scene.folder(), one)
             name = f"{phase}~{attempt}~{persona}~work.json"
             scene.told(Written(SESSION, f"receipts/{name}", (folder / name).read_bytes()))

@@ -50,6 +50,11 @@ async def test_finished_work_of_a_failed_attempt_is_reused_with_its_outputs_and_
     result = context.phase_results["design"]
     assert result.outputs == {"first": "done", "second": "done"}
     assert bench.told("persona_reused")[0]["from_attempt"] == 1
+    [artifact] = result.artifacts
+    assert (artifact.path, artifact.change, artifact.persona) == ("first.md", "new", "first")
+    assert (artifact.size, artifact.attempt) == ((bench.folder / "first.md").stat().st_size, 2)
+    trees = bench.root / "s" / "workspace.git" / "refs" / "maestro" / "design" / "2"
+    assert (trees / "after").exists(), "a tree with the reused work is kept"
     assert not any((bench.root / "s" / RECEIPTS).iterdir()), "what is committed needs no receipt"
 
 
@@ -63,6 +68,17 @@ async def test_a_file_that_was_changed_since_has_its_author_work_again_with_the_
     assert bench.team.who == ["first", "second", "first", "second"]
     reasons = [told["reason"] for told in bench.told("persona_started") if "reason" in told]
     assert reasons == ["its work of attempt 1 is not reused: its file first.md is not as it left it"]
+
+
+async def test_reused_work_that_a_later_persona_goes_on_with_is_one_change_of_the_phase(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra=""), failing_once(PerformerFailed("network")))
+    await bench.engine.execute_batch("x", session_id="s")
+    bench.team.work["second"] = writing("first.md", "second.md")
+    context = await bench.engine.resume("s")
+    made = [(one.path, one.change, one.persona) for one in context.phase_results["design"].artifacts]
+    assert made == [("first.md", "new", "second"), ("second.md", "new", "second")]
 
 
 async def test_a_mended_workspace_has_everybody_work_again(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from maestro_tui.model.text import (
     clean,
     clean_lines,
     format_bytes,
+    format_dollars,
     format_duration,
     new_session_id,
     session_id_problem,
@@ -63,6 +64,8 @@ def test_numbers_for_people() -> None:
         "2d4h",
     ]
     assert [format_bytes(n) for n in (None, 812, 4_100, 12_000_000)] == ["–", "812 B", "4.1 kB", "12 MB"]
+    assert [format_dollars(n) for n in (0, 2.5, 0.01, 0.0006)] == ["$0.00", "$2.50", "$0.01", "$0.0006"]
+    assert format_dollars(0.00096) == "$0.0010", "what is rounded keeps its places"
 
 
 def test_what_goes_into_a_field_keeps_letters_and_lines_and_loses_what_no_key_types() -> None:
