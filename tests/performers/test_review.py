@@ -76,7 +76,7 @@ async def test_a_tidy_project_has_a_measured_count_of_nothing(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"ruff.toml": "no-such-setting = 1\n"}, "ended with exit code 2"),
+        ({"ruff.toml": "no-such-setting = 1\n", "sample.py": ""}, "ended with exit code 2"),
         ({"mypy.ini": "[mypy]\n", "sample.py": "def (\n"}, "ended with exit code 2"),
         (
             {
@@ -108,6 +108,23 @@ async def test_a_linter_that_is_not_here_is_not_measured_and_not_installed(
     result = await use_tool(tmp_path, "code_reviewer", workspace=space)
     assert result.metrics == {"lint_findings": None}
     assert "nor on PATH, and nothing is installed for it" in reported(space)["linters"][0]["told"]
+
+
+async def test_names_that_others_chose_can_neither_steer_a_linter_nor_the_report(tmp_path: Path) -> None:
+    space = write_files(
+        tmp_path / "workspace",
+        {".flake8": "[flake8]\n", "ruff.toml": "", "--version.py": UNTIDY, "a\x1b]52;c;AA\x07.py": UNTIDY},
+    )
+    result = await use_tool(tmp_path, "code_reviewer", workspace=space)
+    assert result.metrics == {"lint_findings": 8}
+    report = (space / "maestro-out/testing/lint.md").read_text()
+    assert "--version.py:1" in report and not set(report) & {"\x1b", "\x07"}
+
+
+async def test_a_linter_with_nothing_to_look_at_has_measured_nothing(tmp_path: Path) -> None:
+    space = write_files(tmp_path / "workspace", {"ruff.toml": "", "notes.md": "x\n"})
+    result = await use_tool(tmp_path, "code_reviewer", workspace=space)
+    assert result.metrics == {"lint_findings": None}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"filename": "x"}]', "[" * 100_000])

@@ -82,7 +82,8 @@ def _here(settings: ToolSettings, layout: Layout, files: FileList) -> list[str]:
 
 def _top_level(settings: ToolSettings, layout: Layout, files: FileList) -> list[str]:
     # Beside them may lie environments full of other people's code, which flake8 would look at.
-    return sorted({file.path.partition("/")[0] for file in files.ending(".py")})
+    names = {file.path.partition("/")[0] for file in files.ending(".py")}
+    return sorted(f"./{name}" if name.startswith("-") else name for name in names)
 
 
 def _importable(settings: ToolSettings, layout: Layout, files: FileList) -> list[str]:

@@ -88,6 +88,8 @@ async def _look(
         bench.say(f"{linter.name}: {NOT_MEASURED}, because {reason}.")
         return Looked(linter, settings, None, f"{NOT_MEASURED}: {reason}.")
 
+    if not files.ending(".py", ".pyi", ".ipynb"):
+        return without("there is no Python file")
     program, where = _program(linter, project, here)
     if program is None:
         return without(where)
@@ -118,7 +120,10 @@ async def _look(
         return without(str(error))
     if outcome.exit_code and not findings:
         return without("it ended with findings, and none of them could be read")
-    within = tuple(sorted(map(_inside(bench.workspace), findings), key=lambda one: (one.path, one.line)))
+    roots = (bench.workspace, bench.workspace.resolve())
+    within = tuple(
+        sorted((_shown(one, roots) for one in findings), key=lambda one: (one.path, one.line, one.column))
+    )
     words = METRICS[linter.metric]
     bench.say(f"{linter.name} ({where}): {count(len(within), *words)}.")
     return Looked(linter, settings, within, f"Ran from {where}.")
@@ -150,24 +155,19 @@ def _program(
     return None, f"it is neither in {', '.join(places)} nor on PATH, and nothing is installed for it"
 
 
-class _inside:
-    """Makes a finding's path relative to the workspace, and its text fit to be shown."""
-
-    def __init__(self, workspace: Path) -> None:
-        self._roots = (workspace, workspace.resolve())
-
-    def __call__(self, finding: Finding) -> Finding:
-        path = Path(finding.path)
-        for root in self._roots:
-            if path.is_relative_to(root):
-                path = path.relative_to(root)
-        return Finding(
-            clean(path.as_posix(), 300),
-            finding.line,
-            finding.column,
-            clean(finding.rule, 60),
-            clean(finding.message, 300),
-        )
+def _shown(finding: Finding, roots: Sequence[Path]) -> Finding:
+    """The finding with its path relative to the workspace, and its text fit to be shown."""
+    path = Path(finding.path)
+    for root in roots:
+        if path.is_relative_to(root):
+            path = path.relative_to(root)
+    return Finding(
+        clean(path.as_posix(), 300),
+        finding.line,
+        finding.column,
+        clean(finding.rule, 60),
+        clean(finding.message, 300),
+    )
 
 
 def _result(bench: Bench, looked: Sequence[Looked]) -> PerformerResult:
@@ -179,7 +179,9 @@ def _result(bench: Bench, looked: Sequence[Looked]) -> PerformerResult:
             None if known is None or one.findings is None else known + len(one.findings)
         )
     told = [
-        f"{plain_metric(name)}: {NOT_MEASURED}" if value is None else f"{count(int(value), *METRICS[name])}"
+        f"{name.replace('_', ' ')}: {NOT_MEASURED}"
+        if value is None
+        else f"{count(int(value), *METRICS[name])}"
         for name, value in metrics.items()
     ]
     summary = f"{', '.join(one.linter.name for one in looked)}: {'; '.join(told)}."
@@ -218,11 +220,6 @@ def _result(bench: Bench, looked: Sequence[Looked]) -> PerformerResult:
         metrics=metrics,
         summary=summary,
     )
-
-
-def plain_metric(name: str) -> str:
-    """A metric's name in words."""
-    return name.replace("_", " ")
 
 
 def _by_rule(looked: Looked) -> list[tuple[str, int]]:
