@@ -55,12 +55,12 @@ class Drive:
         team: TeamExecutionEngineV2,
         session_id: str,
         hold: Hold,
-        situation: Callable[[], Situation],
+        situation: Callable[[Checkpoint | None], Situation],
         listeners: tuple[Listener, ...] = (),
     ) -> None:
         self._store, self._team, self._hold = store, team, hold
         self._session_id = session_id
-        self._situation = situation
+        self._situation_at = situation
         self._dir = store.session_dir(session_id)
         self._journal = SessionJournal(Journal(self._dir / JOURNAL, session_id, seal=True), listeners)
         self._redactor = Redactor()
@@ -102,6 +102,10 @@ class Drive:
         finally:
             beat.cancel()
             self._journal.close()
+
+    def _situation(self) -> Situation:
+        """Where the session stands now; what this run committed itself is not read again."""
+        return self._situation_at(self._store.own_head(self._session_id))
 
     async def _end_survivors(self) -> None:
         """End what a dead runner's guard could not: it would go on working beside the new attempt."""
@@ -205,6 +209,7 @@ class Drive:
                 self._start_ready(made, situation)
             if not self._running:
                 self._close(situation, made, stopping)
+                self._store.forget(self._session_id)
                 return situation.head.context
             self._hold.beat(tuple(self._running))
             done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
@@ -215,7 +220,7 @@ class Drive:
                     self._paused_at.add(name)
             if self._lost is not None:
                 raise self._lost
-            # Here and not in a thread: it is one file and the journal's newest lines, and the commit was here as well.
+            # Here and not in a thread: it is the journal's newest lines, and the commit was here as well.
             situation = self._situation()
 
     def _start_ready(self, made: Plan, situation: Situation) -> None:

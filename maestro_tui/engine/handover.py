@@ -15,7 +15,7 @@ def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:
     context = attempt.context
     before = [name for name, result in context.results() if name != attempt.phase.name and result.done]
     outputs = {
-        name: context.outputs_of(name)
+        name: _copied(context.outputs_of(name))
         for name in before
         if context.phase_results[name].status != PhaseStatus.SKIPPED
     }
@@ -50,8 +50,17 @@ def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:
         ],
     }
     if attempt.feedback:
-        data["feedback"] = dict(attempt.feedback)
+        data["feedback"] = _copied(dict(attempt.feedback))
     return data
+
+
+def _copied(value: Any) -> Any:
+    """JSON values with containers of their own: what a performer does to them changes no later phase's."""
+    if isinstance(value, dict):
+        return {key: _copied(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_copied(one) if isinstance(one, dict | list) else one for one in value]
+    return value
 
 
 def contracts_of(phase: Phase) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from maestro_tui.engine.sinks import Listener
 from maestro_tui.engine.situation import Situation, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
+from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
     GateVerdict,
     TeamExecutionContext,
@@ -379,10 +380,16 @@ class TeamExecutionEngineV2SplitMode:
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             return edit(self, session_id, edits, hold, by, reason, files or {})
 
-    def situation(self, session_id: str, *, need_workspace: bool = True) -> Situation:
-        """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone."""
-        self._require(session_id)
-        head = self.store.head(session_id)
+    def situation(
+        self, session_id: str, *, need_workspace: bool = True, head: Checkpoint | None = None
+    ) -> Situation:
+        """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone.
+
+        `head` is its newest commit when that is known already.
+        """
+        if head is None:
+            self._require(session_id)
+            head = self.store.head(session_id)
         context = head.context
         workspace = self._workspace or (Path(context.workspace) if context.workspace else Path.cwd())
         if need_workspace and not durable.leads_to_folder(workspace):
@@ -429,9 +436,10 @@ class TeamExecutionEngineV2SplitMode:
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _drive(self, session_id: str, hold: Hold) -> Drive:
-        return Drive(
-            self.store, self.team, session_id, hold, lambda: self.situation(session_id), self.listeners
-        )
+        def situation(head: Checkpoint | None) -> Situation:
+            return self.situation(session_id, head=head)
+
+        return Drive(self.store, self.team, session_id, hold, situation, self.listeners)
 
     def _find(self, named: str | None, workspace: Path) -> tuple[Workflow, Path | None]:
         if isinstance(self._workflow, Workflow):

@@ -54,6 +54,9 @@ class Written:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[PhaseResult, bytes]] = {}
+        self._read: dict[str, PhaseResult] = {}
+        self.rest = b""
+        """The context without workflow and results, as JSON."""
 
     def pieces_of(self, results: Mapping[str, PhaseResult]) -> list[bytes]:
         """The object of all results in pieces, indented as it stands within a checkpoint."""
@@ -75,6 +78,24 @@ class Written:
             pieces[-1] = b"\n    "
         return [*pieces, b"}"]
 
+    def read_back(self, checkpoint: Checkpoint) -> Checkpoint:
+        """What `decode` would read from the bytes of the commit that was encoded last, reading only what is new.
+
+        Its parts are shared from commit to commit: nobody may change them. Raises `ValueError` when they
+        cannot be read.
+        """
+        results: dict[str, PhaseResult] = {}
+        for name, (result, text) in self._known.items():
+            if self._read.get(name) is not result:
+                value = _object(b"{" + text + b"}")[name]
+                result = PhaseResult.model_validate(value)
+                self._known[name] = (result, text)
+            results[name] = result
+        self._read = results
+        value = {**_object(self.rest), "workflow": checkpoint.workflow}
+        context = TeamExecutionContext.model_validate(value).model_copy(update={"phase_results": results})
+        return checkpoint.model_copy(update={"context": context})
+
 
 def encode(checkpoint: Checkpoint, written: Written | None = None) -> tuple[bytes, str]:
     """The file's bytes and their digest; what this writes, `decode` reads. `written` only makes it quicker.
@@ -93,7 +114,9 @@ def encode(checkpoint: Checkpoint, written: Written | None = None) -> tuple[byte
     name = b'    "workflow": ' + _quoted(checkpoint.workflow.name) + b",\n"
     pieces = [raw[:start], ZEROS, raw[start + 64 : first], name, raw[first:second]]
     pieces.append(b'\n    "phase_results": ')
-    pieces += (written or Written()).pieces_of(checkpoint.context.phase_results)
+    written = written or Written()
+    pieces += written.pieces_of(checkpoint.context.phase_results)
+    written.rest = b"{" + raw[first : raw.rindex(b"}")]
     pieces += (b",", raw[second:], b"\n")
     size = sum(map(len, pieces))
     if size > SIZE_LIMIT:
@@ -144,6 +167,13 @@ def _check_readable(raw: bytes) -> None:
         start = end + 1
 
 
+def _object(data: bytes) -> Any:
+    # The one stops at 200 levels and at surrogates, the other at what is there twice.
+    value = pydantic_core.from_json(data, allow_inf_nan=False)
+    parse(data)
+    return value
+
+
 def _check_written(workflow: Any, context: Any) -> None:
     """Raise `KeyError` for parts that have a standard value elsewhere and that every checkpoint writes out.
 
@@ -165,9 +195,7 @@ def decode(data: bytes, source: str) -> Checkpoint:
     if problem is not None:
         raise DamagedFile(f"{source}: {problem}")
     try:
-        # The one stops at 200 levels and at surrogates, the other at what is there twice.
-        value: Any = pydantic_core.from_json(data, allow_inf_nan=False)
-        parse(data)
+        value = _object(data)
     except ValueError as error:
         raise DamagedFile(f"{source}: it is not readable as JSON ({clean(error, 120)})") from error
     told = value.get("format") if isinstance(value, dict) else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from maestro_tui.model.facts import UtcTime
+from maestro_tui.model.facts import Deriving, UtcTime, digest
 from maestro_tui.model.policy import BreakerState, Budget, BudgetRaise, Limits
 from maestro_tui.model.workflow import Mode, Workflow
 
@@ -138,7 +139,7 @@ class PhaseError(_Fact):
     log: str | None = None
 
 
-class PhaseResult(_Fact):
+class PhaseResult(Deriving):
     """One attempt of one phase and its outcome; a later attempt replaces it in the context, not in history."""
 
     status: PhaseStatus
@@ -165,6 +166,22 @@ class PhaseResult(_Fact):
     def done(self) -> bool:
         """True when resume takes this result as it is: committed and not waiting, rejected or pushed back."""
         return self.status in DONE and (self.gate is None or self.gate.verdict in ("passed", "approved"))
+
+    @cached_property
+    def input_hash(self) -> str:
+        """SHA-256 (hex) over what later phases receive of this result."""
+        return self.input_hash_with(self.outputs, self.artifacts)
+
+    def input_hash_with(self, outputs: Mapping[str, Any], artifacts: Iterable[Artifact]) -> str:
+        """The same with outputs and artifacts as they are after edits."""
+        return digest(
+            {
+                "attempt": self.attempt,
+                "status": self.status,
+                "outputs": outputs,
+                "artifacts": sorted([one.path, one.sha256] for one in artifacts),
+            }
+        )
 
     @property
     def duration_seconds(self) -> float | None:

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 
 from maestro_tui.model.context import TeamExecutionContext
+from maestro_tui.model.facts import digest
 from maestro_tui.model.workflow import Workflow
-
-
-def _hash(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def inputs_of(workflow: Workflow, context: TeamExecutionContext, name: str) -> dict[str, str]:
     """Component → SHA-256 (hex): `requirement`, `definition`, and `needs:<phase>` for each direct need."""
     phase = workflow.phase(name)
-    inputs = {"requirement": _hash(context.requirement), "definition": phase.definition_hash()}
+    inputs = {"requirement": digest(context.requirement), "definition": phase.definition_hash()}
     choice = context.blueprints.get(name)
     if choice is not None:
-        inputs["blueprint"] = _hash([choice.personas, choice.mode])
+        inputs["blueprint"] = digest([choice.personas, choice.mode])
     for need in phase.needs:
         result = context.phase_results.get(need)
         if result is None:
             continue
-        inputs[f"needs:{need}"] = _hash(
-            {
-                "attempt": result.attempt,
-                "status": result.status,
-                "outputs": context.outputs_of(need),
-                "artifacts": sorted([one.path, one.sha256] for one in context.artifacts_of(need)),
-            }
+        edited = any(edit.phase == need for edit in context.edits)
+        inputs[f"needs:{need}"] = (
+            result.input_hash_with(context.outputs_of(need), context.artifacts_of(need))
+            if edited
+            else result.input_hash
         )
     return inputs
 
 
 def fingerprint(inputs: Mapping[str, str]) -> str:
     """One SHA-256 (hex) over all components."""
-    return _hash(dict(inputs))
+    return digest(dict(inputs))
 
 
 def stale_reasons(workflow: Workflow, context: TeamExecutionContext) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import heapq
 import json
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, fiel
 
 from maestro_tui.model.contract import Contract, inside_the_workspace, plain_json
 from maestro_tui.model.errors import WorkflowError
+from maestro_tui.model.facts import Deriving, digest
 from maestro_tui.model.policy import RETRY_DELAY_SECONDS, Breaker, Budget, Limits
 from maestro_tui.model.text import clean, name_problem
 
@@ -108,7 +109,7 @@ class Persona(_Noun):
         return clean(" ".join(words), 400)
 
 
-class Phase(_Noun):
+class Phase(Deriving):
     """A node of the workflow: objective, what it needs, who works on it, what it must deliver, its gate."""
 
     name: str
@@ -189,12 +190,16 @@ class Phase(_Noun):
 
     def definition_hash(self) -> str:
         """SHA-256 (hex) over what this phase is; a change makes its committed result stale."""
+        return self._definition_hash
+
+    @cached_property
+    def _definition_hash(self) -> str:
         data = self.model_dump(mode="json", exclude_defaults=True)
         data["needs"] = sorted(self.needs)
-        return _digest(data)
+        return digest(data)
 
 
-class Workflow(_Noun):
+class Workflow(Deriving):
     """A named, checked, acyclic graph of phases. Raises `WorkflowError` (by `load`, `parse`) on bad input."""
 
     name: str
@@ -260,12 +265,12 @@ class Workflow(_Noun):
             raise ValueError(f"phase {phase!r} needs itself")
         return resolved
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The phases' names in the order in which they are defined."""
         return tuple(phase.name for phase in self.phases)
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """The phases' names, each after everything it needs; ties keep the order of definition."""
         names = self.names
@@ -355,8 +360,12 @@ class Workflow(_Noun):
 
     def content_hash(self) -> str:
         """SHA-256 (hex) over the whole definition: what an operator trusts."""
+        return self._content_hash
+
+    @cached_property
+    def _content_hash(self) -> str:
         others = self.model_dump(mode="json", exclude_defaults=True, exclude={"description", "phases"})
-        return _digest(
+        return digest(
             {
                 **others,
                 "phases": [
@@ -421,8 +430,3 @@ def _find_cycle(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(names), 1)
     return f"; did you mean {close[0]!r}?" if close else "."
-
-
-def _digest(data: object) -> str:
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()

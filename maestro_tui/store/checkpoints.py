@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +60,8 @@ class _Last:
     commit: Checkpoint
     signature: tuple[int, int, int]
     written: Written
+    read_back: bool = False
+    """True when `commit` is what its file says, not what was given for it."""
 
 
 class CheckpointStore:
@@ -128,6 +130,27 @@ class CheckpointStore:
     def head(self, session_id: str) -> Checkpoint:
         """The newest intact commit. Raises `InputError` (no such session), `DamagedFile` (none intact)."""
         return self.head_with_damage(session_id)[0]
+
+    def own_head(self, session_id: str) -> Checkpoint | None:
+        """What `head` would read, without reading it: this store's own last commit while it is the newest.
+
+        None when another was made since or its file was touched. Its parts are shared with later ones: nobody
+        may change them.
+        """
+        last = self._last_if_newest(session_id, self.session_dir(session_id))
+        if last is None:
+            return None
+        if not last.read_back:
+            try:
+                commit = last.written.read_back(last.commit)
+            except ValueError:
+                return None
+            last = self._last[session_id] = replace(last, commit=commit, read_back=True)
+        return last.commit
+
+    def forget(self, session_id: str) -> None:
+        """Let go of the last commit: what was given away of it may be changed from now on."""
+        self._last.pop(session_id, None)
 
     def head_with_damage(self, session_id: str) -> tuple[Checkpoint, tuple[str, ...]]:
         """The newest intact commit, and a line for each newer one that is damaged and each gap."""
@@ -207,7 +230,7 @@ class CheckpointStore:
             phase="init",
             attempt=0,
             epoch=hold.epoch if hold is not None else 0,
-            created_at=context.created_at,
+            created_at=_written_as(context.created_at),
             workflow=context.workflow,
             context=context,
         )
@@ -280,12 +303,14 @@ class CheckpointStore:
                 phase=phase,
                 attempt=attempt,
                 epoch=hold.epoch,
-                created_at=_now(),
+                created_at=_written_as(datetime.now(UTC)),
                 workflow=flow,
                 context=context
                 if context.workflow is flow
                 else context.model_copy(update={"workflow": flow}),
             )
+            # From here on it is what was written of this commit, which may fail.
+            self._last.pop(session_id, None)
             written = last.written if last is not None else Written()
             data, digest = _bytes(commit, written)
             path = commit_path(folder, seq)
@@ -323,7 +348,6 @@ class CheckpointStore:
 
     def _remember(self, commit: Checkpoint, path: Path, written: Written) -> None:
         signature = _signature(path)
-        self._last.pop(commit.session_id, None)
         if signature is not None:
             self._last[commit.session_id] = _Last(commit, signature, written)
         while len(self._last) > _MOST_REMEMBERED:
@@ -366,10 +390,10 @@ def _chain_problem(commit: Checkpoint, before: list[CommitInfo]) -> str | None:
     return None
 
 
-def _now() -> datetime:
+def _written_as(at: datetime) -> datetime:
     """The moment as it is written, so that what a commit returns is what is on disk."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _signature(path: Path) -> tuple[int, int, int] | None:

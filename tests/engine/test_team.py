@@ -29,6 +29,21 @@ options = {{ model = "m" }}
 """
 
 
+THREE = 'name = "w"\n' + "".join(
+    f"""
+[[phases]]
+name = "{name}"
+needs = {needs}
+personas = [{{ name = "{who}", performer = "command", argv = ["x"] }}]
+"""
+    for name, who, needs in (
+        ("one", "first", []),
+        ("two", "spoils", ["one"]),
+        ("three", "looks", ["one", "two"]),
+    )
+)
+
+
 def two(mode: str, rounds: int = 1) -> str:
     return TWO.format(mode=mode, rounds=rounds)
 
@@ -84,6 +99,36 @@ async def test_personas_side_by_side_have_folders_of_their_own_and_overwrite_not
         ("maestro-out/design/author/part.md", "author"),
         ("maestro-out/design/peer/part.md", "peer"),
     ]
+
+
+async def test_what_a_performer_does_to_what_it_was_handed_reaches_nobody_else(tmp_path: Path) -> None:
+    def first(task: Task, port: Port) -> PerformerResult:
+        return PerformerResult(outputs={"deep": {"list": [{"n": 1}]}, "pair": (1, 2)})
+
+    def spoils(task: Task, port: Port) -> PerformerResult:
+        deep = task.context["outputs"]["one"]["deep"]
+        deep["list"][0]["n"] = deep["more"] = 2
+        deep["list"].append(3)
+        return PerformerResult()
+
+    seen: list[object] = []
+
+    def looks(task: Task, port: Port) -> PerformerResult:
+        seen.append(task.context["outputs"]["one"])
+        return PerformerResult()
+
+    bench = Bench(tmp_path, THREE, Team(first=first, spoils=spoils, looks=looks))
+    engine = bench.engine
+    context = await engine.execute_batch("Build it", session_id="s")
+    # As it is on the disk, where a pair is a list.
+    as_written = {"deep": {"list": [{"n": 1}]}, "pair": [1, 2]}
+    assert seen == [as_written]
+    assert context.phase_results["one"].outputs == as_written
+    context.phase_results["one"].outputs["deep"]["list"].append(4)
+    context = await engine.resume("s", from_phase="three")
+    assert seen == [as_written, as_written]
+    assert context.phase_results["one"].outputs == as_written
+    assert engine.store.verify("s") == []
 
 
 async def test_what_a_model_claims_to_have_measured_is_left_out_and_told(tmp_path: Path) -> None:
