@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from maestro_tui.console.lines import Line, column_width, fit, fit_right, line
-from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.text import clean, format_dollars, format_duration
 
 if TYPE_CHECKING:
     from maestro_tui.model.budgets import Standing
@@ -48,8 +48,8 @@ def _limits(one: Standing) -> list[tuple[str, str]]:
     spent, allowed = one.spent, one.allowed
     rows = []
     if allowed.cost_usd is not None:
-        cost = "–" if spent.cost_usd is None else f"${spent.cost_usd:.2f}"
-        rows.append((cost, f"${allowed.cost_usd:.2f}"))
+        cost = "–" if spent.cost_usd is None else format_dollars(spent.cost_usd)
+        rows.append((cost, format_dollars(allowed.cost_usd)))
     if allowed.tokens is not None:
         known = [count for count in (spent.input_tokens, spent.output_tokens) if count is not None]
         rows.append((f"{sum(known):,}" if known else "–", f"{allowed.tokens:,} tokens"))

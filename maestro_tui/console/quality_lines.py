@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maestro_tui.console.lines import Line, column_width, fit, fit_right, line, wrap_words
-from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.text import clean, format_dollars, format_duration
 
 if TYPE_CHECKING:
     from maestro_tui.model.context import ContractCheck, PhaseResult, Usage
@@ -101,5 +101,5 @@ def usage_words(usage: Usage) -> str:
     """`4m12s · 12,345 tokens in, 2,100 out · $0.41`; what is not known stays `–`."""
     tokens_in = "–" if usage.input_tokens is None else f"{usage.input_tokens:,}"
     tokens_out = "–" if usage.output_tokens is None else f"{usage.output_tokens:,}"
-    cost = "–" if usage.cost_usd is None else f"${usage.cost_usd:.2f}"
+    cost = "–" if usage.cost_usd is None else format_dollars(usage.cost_usd)
     return f"{format_duration(usage.seconds)} · {tokens_in} tokens in, {tokens_out} out · cost {cost}"

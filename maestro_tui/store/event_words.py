@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import clean, format_dollars
 
 WORDS_LIMIT = 200
 _LISTED = 4
@@ -118,7 +118,7 @@ _TOKENS = (("input_tokens", "in"), ("output_tokens", "out"))
 def _more(more: object) -> str:
     if not isinstance(more, Mapping):
         return "some"
-    parts = [f"${more['cost_usd']:.2f}"] if _is_number(more.get("cost_usd")) else []
+    parts = [format_dollars(more["cost_usd"])] if _is_number(more.get("cost_usd")) else []
     parts += [f"{_count(more['tokens']):,} tokens"] if _is_number(more.get("tokens")) else []
     parts += [f"{_count(more['seconds']):,} s"] if _is_number(more.get("seconds")) else []
     return ", ".join(parts) or "some"
