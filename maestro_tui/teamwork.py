@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("session")
 @click.argument("phase", required=False)
 @directory
+@click.option("--persona", metavar="NAME", default=None, help="The budget of this persona of the phase.")
 @click.option(
     "--cost", "cost_usd", type=click.FloatRange(0, min_open=True), metavar="USD", help="Dollars more."
 )
@@ -34,6 +35,7 @@ def raise_budget(
     session: str,
     phase: str | None,
     checkpoint_dir: str | None,
+    persona: str | None,
     cost_usd: float | None,
     tokens: int | None,
     seconds: float | None,
@@ -41,12 +43,12 @@ def raise_budget(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Allow more for a session, or one phase of it, whose budget is spent; 'resume' goes on."""
+    """Allow more for a session, a phase or a persona whose budget is spent; 'resume' goes on."""
     from maestro_tui.model.policy import Budget
 
     engine = engine_of(root_of(ctx, checkpoint_dir))
     more = Budget(seconds=seconds, tokens=tokens, cost_usd=cost_usd)
-    engine.raise_budget(session, more, phase=phase, by=by, reason=reason)
+    engine.raise_budget(session, more, phase=phase, persona=persona, by=by, reason=reason)
     recorded(engine, session, as_json)
 
 

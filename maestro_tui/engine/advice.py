@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel
 
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint, blueprint_of, candidates_of
-from maestro_tui.engine.classification import ABOUT
+from maestro_tui.engine.classification import ABOUT, classify
 from maestro_tui.engine.ledger import BudgetSpent
 from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.model.context import Artifact, Decision, TeamExecutionContext, Usage
 from maestro_tui.model.contract import Contract
-from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.policy import spent_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Question, Workflow
-from maestro_tui.performers.port import Port, Task
+from maestro_tui.performers.port import PerformerFailed, Port, Task
+from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt
 
 if TYPE_CHECKING:
     from maestro_tui.performers.advisor import Advice, Advisor
 
 A = TypeVar("A", bound=BaseModel)
+CLASSIFYING_LIMIT = 300.0
+"""Seconds, where the advisor names no limit of its own."""
 MakeAdvisor = Callable[[Persona], "Advisor"]
 
 
@@ -39,20 +43,41 @@ def asks(workflow: Workflow, question: Question) -> Persona | None:
     return workflow.advisor if question in workflow.advice else None
 
 
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The classification to record, what asking for it took, and why it is the rules' where the advisor failed."""
+
+    decision: Decision
+    usage: Usage
+    problem: str | None = None
+
+
 async def classified(
     workflow: Workflow, context: TeamExecutionContext, make: MakeAdvisor
-) -> tuple[Decision, Usage] | None:
-    """The model's classification of the requirement and what it took; None when it need not be asked.
+) -> Classified | None:
+    """The model's classification of the requirement; None when it need not be asked, or may not cost any more.
 
-    Raises `MaestroError` when it fails: then the rules' classification stays.
+    It is asked once per session: where it fails that is recorded, and the rules' classification stays.
     """
     persona = asks(workflow, "classification")
     known = [one for one in context.session_decisions if one.about == ABOUT]
-    if persona is None or (known and known[-1].decided_by != "rules"):
+    if persona is None or (known and (known[-1].decided_by != "rules" or "advisor" in known[-1].details)):
         return None
-    advice = await make(persona).classify(context.requirement)
+    if spent_of(context.budget_of(None, workflow.budget), context.usage) is not None:
+        return None
+    try:
+        async with asyncio.timeout(persona.timeout_seconds or CLASSIFYING_LIMIT):
+            advice = await make(persona).classify(context.requirement)
+    except Exception as error:
+        # Whatever a model or its library does wrong: the rules' word is there.
+        said = "it took too long" if isinstance(error, TimeoutError) else clean(error, 400)
+        problem = f"The advisor could not classify the requirement: {said} The rules' word stands."
+        usage = error.usage if isinstance(error, PerformerFailed) else Usage()
+        rules = known[-1] if known else classify(context.requirement, context.created_at)
+        details = {**rules.details, "advisor": "failed"}
+        return Classified(rules.model_copy(update={"rationale": problem, "details": details}), usage, problem)
     answer = advice.answer
-    return Decision(
+    decision = Decision(
         about=ABOUT,
         choice=f"{answer.type}, {answer.complexity}, {answer.parallelizability}",
         rationale=answer.rationale,
@@ -60,7 +85,8 @@ async def classified(
         score=answer.confidence,
         decided_by=advice.decided_by,
         details=answer.model_dump(mode="json", exclude={"rationale"}),
-    ), advice.usage
+    )
+    return Classified(decision, advice.usage)
 
 
 class AttemptAdvisor:
@@ -77,7 +103,7 @@ class AttemptAdvisor:
         if persona is None or by_rules.decision.decided_by != "rules":
             return by_rules
         candidates = candidates_of(phase, attempt.workflow.personas)
-        advice = await self._ask(
+        advice = await self._once(
             persona,
             "choose a blueprint",
             lambda advisor, port: advisor.choose_blueprint(
@@ -103,7 +129,7 @@ class AttemptAdvisor:
         persona = asks(self._attempt.workflow, "contracts")
         if persona is None or phase.globs:
             return (), None
-        advice = await self._ask(
+        advice = await self._once(
             persona,
             "propose a contract",
             lambda advisor, port: advisor.propose_contract(phase, self._attempt.context.requirement, port),
@@ -134,6 +160,50 @@ class AttemptAdvisor:
             return {}
         return {**advice.answer.model_dump(mode="json"), "by": advice.decided_by}
 
+    async def _once(
+        self,
+        persona: Persona,
+        what: str,
+        question: Callable[[Advisor, Port], Awaitable[Advice[A]]],
+    ) -> Advice[A] | None:
+        """Like `_ask`; an attempt that was broken off is not asked anew, so that its finished work still stands."""
+        from maestro_tui.performers import advice as answers
+        from maestro_tui.performers.advisor import Advice as Given
+
+        attempt, phase = self._attempt, self._attempt.phase
+        kind: Mapping[str, type[BaseModel]] = {
+            "choose a blueprint": answers.BlueprintAdvice,
+            "propose a contract": answers.ContractProposal,
+        }
+        step = what.replace(" ", "-")
+        given = phase.definition_hash()
+        if attempt.reusable is not None:
+            kept = await asyncio.to_thread(
+                load_receipt, attempt.session_dir, phase.name, attempt.reusable, persona.name, step
+            )
+            if kept is not None and kept.given == given:
+                try:
+                    answer = kind[what].model_validate(kept.result["answer"])
+                except (ValueError, LookupError, TypeError):
+                    answer = None
+                if answer is not None:
+                    await asyncio.to_thread(
+                        save_receipt, attempt.session_dir, replace(kept, attempt=attempt.number)
+                    )
+                    return cast("Advice[A]", Given(answer, Usage(), str(kept.result.get("decided_by"))))
+        advice = await self._ask(persona, what, question)
+        if advice is not None:
+            receipt = Receipt(
+                phase=phase.name,
+                attempt=attempt.number,
+                persona=persona.name,
+                step=step,
+                given=given,
+                result={"answer": advice.answer.model_dump(mode="json"), "decided_by": advice.decided_by},
+            )
+            await asyncio.to_thread(save_receipt, attempt.session_dir, receipt)
+        return advice
+
     async def _ask(
         self,
         persona: Persona,
@@ -151,19 +221,19 @@ class AttemptAdvisor:
         try:
             async with scope:
                 advice = await question(self._make(persona), port)
+            port.note(port.spent.covering(advice.usage))
         except TimeoutError as error:
-            self.usage = self.usage.plus(port.spent)
             if port.over is not None:
                 raise BudgetSpent(port.over) from error
             self._failed(persona, f"The advisor had no time left to {what}; it goes on without.")
             return None
-        except MaestroError as error:
-            self.usage = self.usage.plus(port.spent)
+        except Exception as error:
+            if isinstance(error, PerformerFailed):
+                port.note(port.spent.covering(error.usage))
             self._failed(persona, f"The advisor could not {what}: {clean(error, 400)} It goes on without.")
             return None
-        used = port.spent.covering(advice.usage)
-        port.note(used)
-        self.usage = self.usage.plus(used)
+        finally:
+            self.usage = self.usage.plus(port.spent)
         return advice
 
     def _failed(self, persona: Persona, sentence: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from maestro_tui.model.context import Usage
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.journal import read_events
 
 JOURNAL = "journal.jsonl"
@@ -73,33 +74,49 @@ class AttemptReader:
 
 
 def lost_spending(
-    session_dir: Path, unfinished: Mapping[str, int], recovered: Mapping[str, int]
-) -> dict[str, tuple[int, Usage]]:
-    """Phase → the attempt that was broken off and what it had spent, as far as the journal tells.
+    session_dir: Path,
+    unfinished: Mapping[str, int],
+    recovered: Mapping[str, int],
+    workflow: Workflow,
+) -> dict[str, tuple[int, Usage, dict[str, Usage]]]:
+    """Phase → the attempt that was broken off, what it had spent and who, as far as the journal tells.
 
-    `recovered` names the attempts whose spending was added before.
+    `recovered` names the attempts whose spending was added before. Seconds are told where a budget counts them.
     """
     wanted = {name: number for name, number in unfinished.items() if recovered.get(name, 0) < number}
     if not wanted:
         return {}
-    last: dict[str, dict[tuple[str | None, str, int], Usage]] = {}
+    last: dict[str, dict[tuple[str, str, str], Usage]] = {}
+    span: dict[str, tuple[float, float]] = {}
     for event in read_events(session_dir / JOURNAL).events:
-        if event.type != "usage_reported" or event.phase is None or wanted.get(event.phase) != event.attempt:
+        if event.phase is None or wanted.get(event.phase) != event.attempt:
             continue
-        one_try = (event.persona, str(event.data.get("step")), int(event.data.get("attempt_try") or 0))
+        span[event.phase] = (span.get(event.phase, (event.at, event.at))[0], event.at)
+        if event.type != "usage_reported":
+            continue
+        one_try = (event.persona or "", str(event.data.get("step")), str(event.data.get("attempt_try")))
         known = {key: event.data[key] for key in Usage.model_fields if key in event.data}
         try:
             # Each event of one try tells the whole of that try.
             last.setdefault(event.phase, {})[one_try] = Usage.model_validate(known)
         except ValidationError:
             continue
-    found: dict[str, tuple[int, Usage]] = {}
-    for name, tries in last.items():
-        total = Usage()
-        for usage in tries.values():
+    found: dict[str, tuple[int, Usage, dict[str, Usage]]] = {}
+    for name in span:
+        total, by = Usage(), dict[str, Usage]()
+        for (persona, _, _), usage in last.get(name, {}).items():
             total = total.plus(usage)
-        found[name] = (wanted[name], total)
+            by[persona] = by.get(persona, Usage()).plus(usage)
+        if _counts_seconds(workflow, name):
+            total = total.plus(Usage(seconds=max(0.0, span[name][1] - span[name][0])))
+        if total != Usage():
+            found[name] = (wanted[name], total, by)
     return found
+
+
+def _counts_seconds(workflow: Workflow, name: str) -> bool:
+    budgets = [workflow.budget, workflow.phase(name).budget if name in workflow.names else None]
+    return any(budget is not None and budget.seconds is not None for budget in budgets)
 
 
 def _logged(folder: Path) -> dict[str, int]:

@@ -119,13 +119,30 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
 
 
 def raise_budget(
-    engine: Engine, session_id: str, phase: str | None, more: Budget, by: str | None, reason: str
+    engine: Engine,
+    session_id: str,
+    phase: str | None,
+    persona: str | None,
+    more: Budget,
+    by: str | None,
+    reason: str,
 ) -> TeamExecutionContext:
     """Record that more may be spent. Raises `PlanError` when that budget does not exist or nothing is added."""
     situation = engine.situation(session_id, need_workspace=False)
     name = situation.workflow.resolve(phase) if phase is not None else None
-    budget = situation.workflow.phase(name).budget if name is not None else situation.workflow.budget
+    workflow = situation.workflow
+    budget = workflow.phase(name).budget if name is not None else workflow.budget
     whose = f"phase {name!r}" if name is not None else "the session"
+    if persona is not None:
+        if name is None:
+            raise PlanError("Name the phase whose persona may spend more. Nothing was changed.")
+        people = {one.name: one for one in (*workflow.personas, *workflow.phase(name).personas)}
+        if persona not in people:
+            raise PlanError(
+                f"Phase {name!r} has no persona {clean(persona, 80)!r}; there are {', '.join(people) or 'none'}. "
+                "Nothing was changed."
+            )
+        budget, whose = people[persona].budget, f"persona {persona!r} of phase {name!r}"
     asked = [key for key in Budget.model_fields if getattr(more, key) is not None]
     if not asked:
         raise PlanError("Say what to add: seconds, tokens or cost. Nothing was changed.")
@@ -137,7 +154,7 @@ def raise_budget(
     if not reason.strip():
         raise PlanError("Say why: a raise is recorded with your name, the time and the reason.")
     author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
-    word = BudgetRaise(phase=name, more=more, by=author, at=now, reason=why)
+    word = BudgetRaise(phase=name, persona=persona, more=more, by=author, at=now, reason=why)
 
     def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         return head.context.model_copy(update={"raises": (*head.context.raises, word)}), None
@@ -146,6 +163,7 @@ def raise_budget(
         commit = engine.store.commit(session_id, "init", 0, add, hold=hold)
         data = {
             "more": more.model_dump(exclude_none=True),
+            **({"persona": persona} if persona is not None else {}),
             "by": author,
             "reason": why,
             "seq": commit.seq,
@@ -197,7 +215,11 @@ def descend(
     """Begin a session from a checkpoint of another one, lineage recorded; the old one stays as it is."""
     name = session_id or new_session_id(commit.context.requirement, engine.team.now())
     lineage = Lineage(session_id=commit.session_id, seq=commit.seq, sha256=commit.sha256, how=how)
-    begin(engine, commit.context.model_copy(update={"session_id": name, "lineage": lineage}), lineage)
+    begin(
+        engine,
+        commit.context.model_copy(update={"session_id": name, "lineage": lineage, "recovered": {}}),
+        lineage,
+    )
     return name
 
 

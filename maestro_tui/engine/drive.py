@@ -28,7 +28,7 @@ from maestro_tui.model.context import (
 )
 from maestro_tui.model.errors import FencedError, HeldError, MaestroError, PlanError, StoreError
 from maestro_tui.model.events import Event
-from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request
+from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, spent_words
 from maestro_tui.model.policy import BreakerState
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
@@ -83,7 +83,9 @@ class Drive:
             situation = self._situation()
             if started:
                 self._journal.event("session_started", data={"workflow": situation.workflow.name})
-            if self._recover_spending(situation):
+            # Beside others only one's own phase may be dead: theirs are alive, and report for themselves.
+            own = request.phase if self._hold.mode == "shared" else None
+            if self._recover_spending(situation, own):
                 situation = self._situation()
             if await self._classify(situation):
                 situation = self._situation()
@@ -138,7 +140,7 @@ class Drive:
             )
             if context.scope is not None:
                 update["scope"] = tuple(dict.fromkeys((*context.scope, *done)))
-            request = Request(kind="resume", pause_after=request.pause_after)
+            request = Request(kind="resume", pause_after=request.pause_after, excused=target)
         elif request.kind == "resume" and context.scope is not None:
             made = situation.plan(request)
             if any(name not in context.scope for name in made.runs):
@@ -149,19 +151,21 @@ class Drive:
             self._commit_context(lambda head: head.model_copy(update=update))
         return request, bool(update)
 
-    def _recover_spending(self, situation: Situation) -> bool:
+    def _recover_spending(self, situation: Situation, own: str | None) -> bool:
         """What an attempt had spent when its runner died is in the journal only: it counts for the budgets.
 
-        True when there was something to record.
+        With `own` only that phase is looked at. True when there was something to record.
         """
         context = situation.head.context
-        lost = lost_spending(self._dir, situation.open_attempts, context.recovered)
+        mine = situation.workflow.resolve(own) if own is not None else None
+        dead = {n: number for n, number in situation.open_attempts.items() if mine in (None, n)}
+        lost = lost_spending(self._dir, dead, context.recovered, situation.workflow)
         if not lost:
             return False
 
         def change(head: TeamExecutionContext) -> TeamExecutionContext:
-            for name, (number, usage) in lost.items():
-                head = head.with_spent(name, usage)
+            for name, (number, usage, by) in lost.items():
+                head = head.with_spent(name, usage, by)
                 head = head.model_copy(update={"recovered": {**head.recovered, name: number}})
             return head
 
@@ -170,22 +174,17 @@ class Drive:
 
     async def _classify(self, situation: Situation) -> bool:
         """Let the workflow's advisor classify the requirement, once per session; True when it did."""
-        context = situation.head.context
-        try:
-            found = await classified(situation.workflow, context, self._team.advisors)
-        except MaestroError as error:
-            reason = (
-                f"The advisor could not classify the requirement: {clean(error, 400)} The rules' word stands."
-            )
-            self._journal.event("advice_failed", data={"reason": reason})
-            return False
+        found = await classified(situation.workflow, situation.head.context, self._team.advisors)
         if found is None:
             return False
-        decision, usage = found
+        if found.problem is not None:
+            self._journal.event("advice_failed", data={"reason": found.problem})
 
         def change(head: TeamExecutionContext) -> TeamExecutionContext:
-            decisions = (*head.session_decisions, decision.model_copy(update={"at": self._team.now()}))
-            return head.model_copy(update={"session_decisions": decisions, "usage": head.usage.plus(usage)})
+            decisions = (*head.session_decisions, found.decision.model_copy(update={"at": self._team.now()}))
+            return head.model_copy(
+                update={"session_decisions": decisions, "usage": head.usage.plus(found.usage)}
+            )
 
         self._commit_context(change)
         return True
@@ -276,6 +275,7 @@ class Drive:
                 usage=self._ledger.of_attempt(name).model_copy(
                     update={"seconds": round((now - started).total_seconds(), 3)}
                 ),
+                usage_by=self._ledger.by_persona(name),
                 error=PhaseError(kind="cancelled", message="cancelled by the operator", log=log_path.name),
             )
             self._commit(name, result, situation.workflow, sink.close())
@@ -292,15 +292,21 @@ class Drive:
         started = self._team.now()
         try:
             return await self._team.execute_phase(attempt, sink)
-        except (MaestroError, OSError, RuntimeError, ValueError, TypeError, LookupError) as error:
+        except Exception as error:
+            # Whatever goes wrong in one attempt is its outcome: the others go on, and what it spent counts.
             for line in traceback.format_exc().splitlines():
                 sink.line("engine", "engine", line)
             told = str(error) if isinstance(error, MaestroError) else f"{type(error).__name__}: {error}"
+            now, name = self._team.now(), attempt.phase.name
             return PhaseResult(
                 status=PhaseStatus.FAILED,
                 attempt=attempt.number,
                 started_at=started,
-                finished_at=self._team.now(),
+                finished_at=now,
+                usage=self._ledger.of_attempt(name).model_copy(
+                    update={"seconds": round(max(0.0, (now - started).total_seconds()), 3)}
+                ),
+                usage_by=self._ledger.by_persona(name),
                 error=PhaseError(
                     kind="store" if isinstance(error, StoreError | OSError) else "internal",
                     message=clean(told, 2000),
@@ -323,8 +329,12 @@ class Drive:
         def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
             context = head.context
             before = context.phase_results.get(name)
-            if result.status == PhaseStatus.CANCELLED and before is not None and before.done:
-                return context.with_spent(name, result.usage), workflow
+            stopped = result.status in (PhaseStatus.CANCELLED, PhaseStatus.PENDING)
+            if stopped and before is not None and before.done:
+                # A rerun that was broken off leaves the committed result; what it spent is counted here, once.
+                context = context.with_spent(name, result.usage, result.usage_by)
+                recovered = {**context.recovered, name: result.attempt}
+                return context.model_copy(update={"recovered": recovered}), workflow
             context = _with_breaker(
                 context.with_result(name, result), name, result, workflow, self._team.now()
             )
@@ -340,7 +350,10 @@ class Drive:
         self._ledger.close(name, result.usage)
         if result.done:
             # Nothing of it will be done again; until here a receipt may save a second payment.
-            drop_receipts(self._dir, name)
+            try:
+                drop_receipts(self._dir, name)
+            except StoreError as error:
+                data["receipts_problem"] = clean(error, 400)
         data |= {"seq": commit.seq, "sha256": commit.sha256}
         waiting = result.gate is not None and result.gate.verdict == "waiting"
         kind = {
@@ -370,13 +383,27 @@ class Drive:
             for name, result in results.items()
             if result.gate is not None and result.gate.verdict == "waiting"
         ]
-        spent = [n for n, one in results.items() if one.error is not None and one.error.kind == "budget"]
+        context, workflow = situation.head.context, situation.workflow
+        held = {
+            planned.phase: spent_words(workflow, context, planned.phase)
+            for planned in made.phases
+            if planned.action == Action.BLOCKED
+        }
+        # The first ones of those that cannot go on; what only needs them is held by them.
+        spent = [
+            name
+            for name, words in held.items()
+            if words is not None and not any(need in held for need in workflow.phase(name).needs)
+        ]
+        broken = [one.phase for one in made.phases if "circuit breaker is open" in one.reason]
         if failed:
             self._journal.event("session_failed", data={"phases": failed})
         elif waiting:
             self._journal.event("session_paused", data={"reason": "approval", "phases": waiting})
         elif spent:
             self._journal.event("session_paused", data={"reason": "budget", "phases": spent})
+        elif broken:
+            self._journal.event("session_paused", data={"reason": "circuit breaker", "phases": broken})
         elif self._paused_at:
             self._journal.event(
                 "session_paused", data={"reason": "review", "phases": sorted(self._paused_at)}

@@ -23,6 +23,7 @@ class Ledger:
     def __init__(self, context: TeamExecutionContext) -> None:
         self._session = context.usage
         self._phases = dict(context.spent)
+        self._personas = {phase: dict(by) for phase, by in context.spent_by.items()}
         self._now: dict[str, dict[str, dict[Try, Usage]]] = defaultdict(lambda: defaultdict(dict))
 
     def note(self, phase: str, persona: str, one: Try, usage: Usage) -> None:
@@ -36,8 +37,16 @@ class Ledger:
             total = total.plus(self._of_persona(phase, persona))
         return total
 
+    def by_persona(self, phase: str) -> dict[str, Usage]:
+        """What this run has spent on a phase, for each persona that has spent anything."""
+        spent = {persona: self._of_persona(phase, persona) for persona in self._now[phase]}
+        return {persona: usage for persona, usage in spent.items() if usage != Usage()}
+
     def close(self, phase: str, usage: Usage) -> None:
         """An attempt's outcome is committed: its usage belongs to what was spent before."""
+        before = self._personas.setdefault(phase, {})
+        for persona, one in self.by_persona(phase).items():
+            before[persona] = before.get(persona, Usage()).plus(one)
         self._now.pop(phase, None)
         self._session = self._session.plus(usage)
         self._phases[phase] = self._phases.get(phase, Usage()).plus(usage)
@@ -62,12 +71,13 @@ class Ledger:
         self, workflow: Workflow, context: TeamExecutionContext, phase: str, persona: Persona
     ) -> str | None:
         """The sentence about the first budget that is used up (persona, phase, session); None when none is."""
-        own = spent_of(persona.budget, self._of_persona(phase, persona.name))
+        before = self._personas.get(phase, {}).get(persona.name, Usage())
+        own = spent_of(
+            context.budget_of(phase, persona.budget, persona.name),
+            before.plus(self._of_persona(phase, persona.name)),
+        )
         if own is not None:
-            return (
-                f"Persona {persona.name!r} has used up its budget ({own}). Raise it in the workflow, "
-                "then resume."
-            )
+            return persona_sentence(context.session_id, phase, persona.name, own)
         budget = context.budget_of(phase, workflow.phase(phase).budget)
         words = spent_of(budget, self._phases.get(phase, Usage()).plus(self.of_attempt(phase)))
         if words is not None:
@@ -86,4 +96,12 @@ def budget_sentence(session_id: str, phase: str | None, words: str) -> str:
     return (
         f"{whose} is spent ({words}). What finished is kept; allow more with "
         f"'maestro-tui raise {session_id}{named}', then resume."
+    )
+
+
+def persona_sentence(session_id: str, phase: str, persona: str, words: str) -> str:
+    """That a persona's budget is spent, and the commands that allow more and go on."""
+    return (
+        f"Persona {persona!r} has used up its budget ({words}). What finished is kept; allow more with "
+        f"'maestro-tui raise {session_id} {phase} --persona {persona}', then resume."
     )

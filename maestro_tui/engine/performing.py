@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint
 from maestro_tui.engine.handover import handed_over
-from maestro_tui.engine.ledger import BudgetSpent
+from maestro_tui.engine.ledger import BudgetSpent, persona_sentence
 from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.engine.receipts import Receipts
 from maestro_tui.model.context import Decision, PhaseError, Usage
@@ -68,6 +69,8 @@ class Performing:
         self._performers, self._gathered = performers, gathered
         self._retry_delay = retry_delay_seconds
         self._receipts = Receipts(attempt, blueprint, before, sink)
+        self._seconds: dict[str, float] = {}
+        """Persona → seconds that its tries have taken in this attempt."""
 
     async def run(self) -> None:
         """Let them work as the blueprint says. Raises `asyncio.CancelledError` when all has ended."""
@@ -107,6 +110,8 @@ class Performing:
         if draft is None:
             return
         self._take(author, draft)
+        if self._gathered.error is not None:
+            return
         comments: dict[str, Any] = {}
         for number in range(1, self._attempt.phase.rounds + 1):
             given = {"draft": {"outputs": dict(draft.outputs), "summary": draft.summary, "by": author.name}}
@@ -164,6 +169,17 @@ class Performing:
         if self._receipts.kept(persona):
             left = await asyncio.to_thread(self._receipts.write, persona, step, context, result, folder)
             self._own(persona, left)
+            if role == "comment" and left:
+                named = ", ".join(clean(path, 80) for path in left[:5])
+                self._fail(
+                    PhaseError(
+                        kind="result",
+                        message=f"{persona.name!r} was asked for comments and changed files: {named}. They stay as it "
+                        "left them; look at them before you resume.",
+                        persona=persona.name,
+                    )
+                )
+                return None
         return result
 
     async def _tries(
@@ -198,7 +214,8 @@ class Performing:
                 retry, asked = error.retry, error.retry_after
             except MaestroError as error:
                 problem = PhaseError(kind="performer", message=clean(str(error), 2000), persona=persona.name)
-            except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+            except Exception as error:
+                # Whatever a performer does wrong is its persona's failure, never the session's.
                 problem = PhaseError(
                     kind="internal",
                     message=f"The performer of {persona.name!r} broke: {type(error).__name__}: {clean(error, 500)}",
@@ -275,10 +292,16 @@ class Performing:
             own_folder=folder,
         )
         performer = self._performers(persona)
-        limits = [persona.timeout_seconds, persona.budget.seconds if persona.budget else None]
-        limit = min((one for one in limits if one is not None), default=None)
+        budget = attempt.context.budget_of(phase, persona.budget, persona.name)
+        left = None
+        if budget is not None and budget.seconds is not None:
+            left = budget.seconds - self._seconds.get(persona.name, 0.0)
+            if left <= 0:
+                raise BudgetSpent(self._out_of_seconds(persona, budget.seconds))
+        limit = min((one for one in (persona.timeout_seconds, left) if one is not None), default=None)
         scope = asyncio.timeout(limit)
         port = PersonaPort(persona.name, self._sink, spend, scope, {"step": step, "attempt_try": number})
+        begun = time.monotonic()
         try:
             async with scope:
                 result = await performer.perform(task, port)
@@ -288,11 +311,8 @@ class Performing:
                 raise BudgetSpent(port.over) from error
             if limit is None or not scope.expired():
                 raise
-            if limit != persona.timeout_seconds:
-                raise BudgetSpent(
-                    f"Persona {persona.name!r} has used up its budget of {limit:g} seconds. Raise it in the workflow, "
-                    "then resume."
-                ) from error
+            if limit != persona.timeout_seconds and budget is not None and budget.seconds is not None:
+                raise BudgetSpent(self._out_of_seconds(persona, budget.seconds)) from error
             raise PerformerFailed(
                 f"{persona.name!r} was stopped after its limit of {limit:g} s.", kind="timeout"
             ) from error
@@ -304,10 +324,18 @@ class Performing:
         except BaseException:
             self._spent(port.spent)
             raise
+        finally:
+            self._seconds[persona.name] = self._seconds.get(persona.name, 0.0) + time.monotonic() - begun
         used = port.spent.covering(result.usage)
         port.note(used)
         self._spent(used)
         return result
+
+    def _out_of_seconds(self, persona: Persona, seconds: float) -> str:
+        words = f"{seconds:g} seconds for each attempt"
+        return persona_sentence(
+            self._attempt.context.session_id, self._attempt.phase.name, persona.name, words
+        )
 
     def _spent(self, usage: Usage) -> None:
         self._gathered.usage = self._gathered.usage.plus(usage)
@@ -328,6 +356,10 @@ class Performing:
                 f"{persona.name!r} left outputs that are not JSON ({clean(error, 200)}).",
                 kind="result",
             ) from error
+        if not all(isinstance(one, Decision) for one in result.decisions):
+            raise PerformerFailed(
+                f"{persona.name!r} left decisions that are none (they must be `Decision`s).", kind="result"
+            )
 
     def _take(self, persona: Persona, result: PerformerResult, *, comment: bool = False) -> None:
         """Add a persona's result to what the phase has so far; comments on a draft are kept apart."""

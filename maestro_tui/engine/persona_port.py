@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, Protocol
 
 from maestro_tui.model.context import Usage
@@ -38,6 +39,7 @@ class PersonaPort(Port):
     ) -> None:
         self._persona, self._sink, self._on_spend, self._scope = persona, sink, on_spend, scope
         self._one_try = one_try
+        self._task = asyncio.current_task()
         self.spent = Usage()
         self.over: str | None = None
         """Why the try was ended: the sentence about a budget."""
@@ -55,7 +57,10 @@ class PersonaPort(Port):
         over = self.note(usage)
         if over is not None and self.over is None:
             self.over = over
-            self._scope.reschedule(asyncio.get_running_loop().time())
+            if self._task is None or not self._task.cancelling():
+                # A scope that is ending already, or a task that is being cancelled, needs no second push.
+                with suppress(RuntimeError):
+                    self._scope.reschedule(asyncio.get_running_loop().time())
 
     def note(self, usage: Usage) -> str | None:
         """Note what was spent and let the try be: it is over. Returns why a budget is used up."""

@@ -143,7 +143,9 @@ class TeamExecutionEngineV2SplitMode:
     async def drive_new(self, session_id: str) -> TeamExecutionContext:
         """Run a session that was just created."""
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
-            return await self._drive(session_id, hold).run(Request(), started=True)
+            return await self._drive(session_id, hold, self.store.head(session_id).context.workflow).run(
+                Request(), started=True
+            )
 
     # ── Sessions that exist ───────────────────────────────────────────────────────────────────────────────
 
@@ -193,7 +195,7 @@ class TeamExecutionEngineV2SplitMode:
         self._same_plan(situation, request, plan_hash)
         with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
             self.store.repair_views(session_id)
-            return await self._drive(session_id, hold).run(request, started=fresh)
+            return await self._drive(session_id, hold, situation.workflow).run(request, started=fresh)
 
     async def resume(
         self,
@@ -223,12 +225,12 @@ class TeamExecutionEngineV2SplitMode:
             made = situation.plan(request)
             if not edits:
                 self._same_plan(situation, request, plan_hash)
-            self.allow_session(session_id)
+            self._allow_of(situation)
             self.team.check(situation.workflow, made.runs, situation.head.context)
             if on_plan is not None:
                 # Without estimates: they are read from up to a hundred sessions, and the work should not wait for them.
                 on_plan(made)
-            return await self._drive(session_id, hold).run(request)
+            return await self._drive(session_id, hold, situation.workflow).run(request)
 
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
         """Go on from one checkpoint file, wherever it lies.
@@ -315,12 +317,13 @@ class TeamExecutionEngineV2SplitMode:
         more: Budget,
         *,
         phase: str | None = None,
+        persona: str | None = None,
         by: str | None = None,
         reason: str = "",
     ) -> TeamExecutionContext:
-        """Record that more may be spent, on the session or one phase; `resume` goes on. Raises `PlanError` when
-        there is no such budget."""
-        return decisions.raise_budget(self, session_id, phase, more, by, reason)
+        """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on. Raises
+        `PlanError` when there is no such budget."""
+        return decisions.raise_budget(self, session_id, phase, persona, more, by, reason)
 
     def choose_blueprint(
         self,
@@ -381,11 +384,16 @@ class TeamExecutionEngineV2SplitMode:
             return edit(self, session_id, edits, hold, by, reason, files or {})
 
     def situation(
-        self, session_id: str, *, need_workspace: bool = True, head: Checkpoint | None = None
+        self,
+        session_id: str,
+        *,
+        need_workspace: bool = True,
+        head: Checkpoint | None = None,
+        workflow: Workflow | None = None,
     ) -> Situation:
         """Where a session stands. Raises `InputError` when it does not exist or its workspace is gone.
 
-        `head` is its newest commit when that is known already.
+        `head` is its newest commit when that is known already; `workflow` stands for the one of now.
         """
         if head is None:
             self._require(session_id)
@@ -406,7 +414,7 @@ class TeamExecutionEngineV2SplitMode:
         }
         return Situation(
             head=head,
-            workflow=self._workflow_now(context),
+            workflow=workflow or self._workflow_now(context),
             workspace=workspace,
             open_attempts=unfinished,
             highest_attempts=begun.highest,
@@ -422,8 +430,11 @@ class TeamExecutionEngineV2SplitMode:
 
     def allow_session(self, session_id: str) -> None:
         """Ask for approval of the workflow that a session would go on with. Raises to refuse."""
-        situation = self.situation(session_id)
-        self._allow(situation.workflow, situation.head.context.workflow_path or f"session {session_id}")
+        self._allow_of(self.situation(session_id))
+
+    def _allow_of(self, situation: Situation) -> None:
+        head = situation.head
+        self._allow(situation.workflow, head.context.workflow_path or f"session {head.session_id}")
 
     def _require(self, session_id: str) -> None:
         if not self.store.exists(session_id):
@@ -435,9 +446,10 @@ class TeamExecutionEngineV2SplitMode:
 
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _drive(self, session_id: str, hold: Hold) -> Drive:
+    def _drive(self, session_id: str, hold: Hold, workflow: Workflow) -> Drive:
+        # The workflow that was approved, to the end of this run: a phase may write the file that it came from.
         def situation(head: Checkpoint | None) -> Situation:
-            return self.situation(session_id, head=head)
+            return self.situation(session_id, head=head, workflow=workflow)
 
         return Drive(self.store, self.team, session_id, hold, situation, self.listeners)
 
@@ -469,7 +481,7 @@ class TeamExecutionEngineV2SplitMode:
                 f"Phase {name!r} of session {situation.head.session_id} cannot run: {planned.reason}. "
                 "Nothing was run."
             )
-        self.allow_session(situation.head.session_id)
+        self._allow_of(situation)
         self.team.check(situation.workflow, [name], situation.head.context)
 
     def _same_plan(self, situation: Situation, request: Request, plan_hash: str | None) -> None:

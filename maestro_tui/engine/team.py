@@ -203,6 +203,7 @@ class TeamExecutionEngineV2:
             quality=quality,
             gate=gate,
             usage=work.usage.model_copy(update={"seconds": round(seconds, 3)}),
+            usage_by=attempt.ledger.by_persona(phase.name),
             error=error,
             personas=tuple(persona.name for persona in blueprint.personas),
         )

@@ -67,10 +67,10 @@ class Decision(_Fact):
 class Usage(_Fact):
     """What was spent; None means not known, never nothing."""
 
-    seconds: float | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
+    seconds: float | None = Field(default=None, ge=0)
+    input_tokens: int | None = Field(default=None, ge=0)
+    output_tokens: int | None = Field(default=None, ge=0)
+    cost_usd: float | None = Field(default=None, ge=0)
 
     def plus(self, other: Usage) -> Usage:
         """The sum, where a known number plus an unknown one stays the known one."""
@@ -157,6 +157,8 @@ class PhaseResult(Deriving):
     quality: dict[str, float | None] = Field(default_factory=dict)
     gate: Gate | None = None
     usage: Usage = Usage()
+    usage_by: dict[str, Usage] = Field(default_factory=dict)
+    """Persona → what it has spent, where that is known."""
     error: PhaseError | None = None
     personas: tuple[str, ...] = ()
     source: str | None = None
@@ -251,6 +253,8 @@ class TeamExecutionContext(_Fact):
     usage: Usage = Usage()
     spent: dict[str, Usage] = Field(default_factory=dict)
     """Phase → what all its attempts have spent, for budgets."""
+    spent_by: dict[str, dict[str, Usage]] = Field(default_factory=dict)
+    """Phase → persona → the same."""
     recovered: dict[str, int] = Field(default_factory=dict)
     """Phase → newest interrupted attempt whose spending was read from the journal and added."""
     raises: tuple[BudgetRaise, ...] = ()
@@ -298,24 +302,32 @@ class TeamExecutionContext(_Fact):
                 artifacts.update({artifact.path: artifact for artifact in edit.artifacts})
         return tuple(artifacts.values())
 
-    def budget_of(self, phase: str | None, budget: Budget | None) -> Budget | None:
-        """A phase's budget (None: the session's) with what was added to it by recorded raises."""
+    def budget_of(
+        self, phase: str | None, budget: Budget | None, persona: str | None = None
+    ) -> Budget | None:
+        """A phase's budget (None: the session's), or that of a persona in it, with what recorded raises added."""
         if budget is None:
             return None
-        return budget.plus(one.more for one in self.raises if one.phase == phase)
+        return budget.plus(one.more for one in self.raises if one.phase == phase and one.persona == persona)
 
-    def with_spent(self, name: str, usage: Usage) -> TeamExecutionContext:
-        """The context with usage added to the phase's and to the total."""
-        return self.model_copy(
-            update={
-                "usage": self.usage.plus(usage),
-                "spent": {**self.spent, name: self.spent.get(name, Usage()).plus(usage)},
-            }
-        )
+    def with_spent(
+        self, name: str, usage: Usage, by: Mapping[str, Usage] | None = None
+    ) -> TeamExecutionContext:
+        """The context with usage added to the phase's, to its personas' (`by`) and to the total."""
+        update: dict[str, Any] = {
+            "usage": self.usage.plus(usage),
+            "spent": {**self.spent, name: self.spent.get(name, Usage()).plus(usage)},
+        }
+        if by:
+            personas = dict(self.spent_by.get(name, {}))
+            for persona, one in by.items():
+                personas[persona] = personas.get(persona, Usage()).plus(one)
+            update["spent_by"] = {**self.spent_by, name: personas}
+        return self.model_copy(update=update)
 
     def with_result(self, name: str, result: PhaseResult) -> TeamExecutionContext:
         """The context with one phase's result put in its place, and its usage added to the total."""
-        return self.with_spent(name, result.usage).model_copy(
+        return self.with_spent(name, result.usage, result.usage_by).model_copy(
             update={
                 "phase_results": {**self.phase_results, name: result},
                 "current_phase": name,

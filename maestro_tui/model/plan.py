@@ -97,6 +97,8 @@ class Request(_Fact):
     """The phase for `phase` (this one alone) and `rerun_from` (this one and what depends on it)."""
     pause_after: tuple[str, ...] | None = None
     """Replaces the session's own stops for review; None keeps them."""
+    excused: str | None = None
+    """The phase that was asked for by name: its circuit breaker does not hold it back."""
     widen: bool = True
     """When all selected phases are done, go on with the rest; False within a run that is under way."""
 
@@ -148,7 +150,9 @@ def plan(
         )
         if action == Action.RUN:
             stop = spent_words(workflow, context, name) or (
-                _breaker_words(workflow, context, name, now) if name != target else None
+                _breaker_words(workflow, context, name, now)
+                if name not in (target, request.excused)
+                else None
             )
             if stop is not None:
                 action, reason = Action.BLOCKED, stop
@@ -275,7 +279,7 @@ def _why_run(
     if result.gate is not None and result.gate.verdict == "rejected":
         return f"rejected by {result.gate.by or 'the operator'}: {clean(result.gate.reason or '', 120)}"
     if result.error is not None and result.error.kind == "budget":
-        return f"attempt {result.attempt} stopped at its budget, which was raised since"
+        return f"attempt {result.attempt} stopped at its budget"
     if result.status == PhaseStatus.FAILED and result.error is not None:
         return f"failed at attempt {result.attempt}: {clean(result.error.message, 160)}"
     if result.status == PhaseStatus.CANCELLED:
@@ -289,6 +293,14 @@ def spent_words(workflow: Workflow, context: TeamExecutionContext, name: str) ->
     words = spent_of(own, context.spent.get(name, Usage()))
     if words is not None:
         return f"its budget is spent ({words}); maestro-tui raise {context.session_id} {name} allows more"
+    by = context.spent_by.get(name, {})
+    for persona in (*workflow.phase(name).personas, *workflow.personas):
+        words = spent_of(context.budget_of(name, persona.budget, persona.name), by.get(persona.name, Usage()))
+        if words is not None:
+            return (
+                f"the budget of persona {persona.name} is spent ({words}); maestro-tui raise "
+                f"{context.session_id} {name} --persona {persona.name} allows more"
+            )
     words = spent_of(context.budget_of(None, workflow.budget), context.usage)
     if words is not None:
         return f"the session's budget is spent ({words}); maestro-tui raise {context.session_id} allows more"

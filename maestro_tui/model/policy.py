@@ -67,6 +67,8 @@ class BudgetRaise(_Noun):
 
     phase: str | None = None
     """None means the session."""
+    persona: str | None = None
+    """Whose budget within the phase; None means the phase's own."""
     more: Budget
     by: str
     at: UtcTime

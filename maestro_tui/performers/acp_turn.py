@@ -272,8 +272,6 @@ class Turn:
         if self._client.problem.done():
             self._client.problem.result()
         usage = _usage(answer).model_copy(update={"cost_usd": self._client.cost_usd})
-        if usage != Usage():
-            self._port.spend(usage)
         if answer.stop_reason != "end_turn":
             self._fail(_STOPPED[answer.stop_reason], retry=answer.stop_reason != "refusal", usage=usage)
         text = self._client.text

@@ -128,19 +128,21 @@ async def _run(
                 raise IncompleteToolCall("the token limit of one answer cut it off")
             if port is None:
                 continue
+            if Agent.is_model_request_node(node) and spent.requests:
+                # Before more is spent, and not when the answer is there: that is paid, and is taken.
+                port.spend(usage_of(spent))
+                await asyncio.sleep(0)
             if Agent.is_model_request_node(node) and options.stream:
                 shown = _Shown(port, escaped=options.output_mode != "tool")
                 async with node.stream(run.ctx) as stream:
                     async for event in stream:
                         shown.take(event)
                 shown.end()
-            elif Agent.is_call_tools_node(node):
-                if not options.stream:
-                    shown = _Shown(port, escaped=options.output_mode != "tool")
-                    for index, part in enumerate(node.model_response.parts):
-                        shown.take(PartStartEvent(index=index, part=part))
-                    shown.end()
-                port.spend(usage_of(spent))
+            elif Agent.is_call_tools_node(node) and not options.stream:
+                shown = _Shown(port, escaped=options.output_mode != "tool")
+                for index, part in enumerate(node.model_response.parts):
+                    shown.take(PartStartEvent(index=index, part=part))
+                shown.end()
         assert run.result is not None
         return Asked(run.result.output, usage_of(spent))
 

@@ -160,7 +160,7 @@ def _check(store: CheckpointStore, path: Path, manifest: Manifest) -> None:
 def _begin_anew(store: CheckpointStore, manifest: Manifest, as_id: str) -> None:
     lineage = Lineage(session_id=manifest.session_id, seq=manifest.seq, sha256=manifest.sha256, how="import")
     context = store.head(manifest.session_id).context
-    store.create(context.model_copy(update={"session_id": as_id, "lineage": lineage}))
+    store.create(context.model_copy(update={"session_id": as_id, "lineage": lineage, "recovered": {}}))
     old, new = store.session_dir(manifest.session_id), store.session_dir(as_id)
     (new / "logs").rmdir()
     for name in ("logs", ARTIFACTS, REPOSITORY):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -98,16 +98,14 @@ class Transcript:
                 cut = f"… ({len(text):,} characters)" if len(text) > _SHOWN_GARBAGE else ""
                 self.line(text[:_SHOWN_GARBAGE] + cut)
                 return
-            for event in self._parser.feed(record):
-                self._take(event)
+            self._take_all(self._parser.feed(record))
 
     def finish(self) -> None:
         """The stream has ended."""
         if self._parser is None:
             self.final = Final("\n".join(self._plain))
         else:
-            for event in self._parser.finish():
-                self._take(event)
+            self._take_all(self._parser.finish())
         self._flush()
 
     def line(self, text: str, stream: Literal["out", "err"] = "out") -> None:
@@ -124,6 +122,11 @@ class Transcript:
         self._plain.append(kept)
         while self._plain_size > TEXT_LIMIT and len(self._plain) > 1:
             self._plain_size -= len(self._plain.pop(0)) + 1
+
+    def _take_all(self, events: Iterable[AgentEvent]) -> None:
+        # The last word first: what is spent with it is paid for, and is no reason to throw it away.
+        for event in sorted(events, key=lambda event: not isinstance(event, Final)):
+            self._take(event)
 
     def _take(self, event: AgentEvent) -> None:
         if not isinstance(event, Text):
@@ -173,7 +176,8 @@ class Transcript:
         known = usage.model_dump(exclude_none=True)
         if known:
             self.usage = self.usage.model_copy(update=known)
-            self._port.spend(self.usage)
+            if self.final is None:
+                self._port.spend(self.usage)
 
     def _bounded(self, final: Final) -> Final:
         text = final.text
