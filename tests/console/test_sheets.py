@@ -276,8 +276,8 @@ async def test_a_review_shows_what_the_phase_left() -> None:
         assert isinstance(sheet, ReviewSheet)
         left = said(app, "#left")
         for words in (
-            "coverage: not measured",
-            "smoke: 1.00",
+            "coverage       not measured",
+            "smoke                     1",
             "manifest.json: missing",
             "41 kB  dist/[/red].whl",
         ):
