@@ -18,13 +18,12 @@ def standing_lines(standings: Sequence[Standing], chosen: int, ascii_only: bool 
     """One line for each limit of each budget; the mark stands before the chosen budget."""
     names = column_width((_whose(one) for one in standings), 8, 32)
     rows = [_limits(one) for one in standings]
-    first = column_width((spent for limits in rows for spent, _ in limits), 4, 20)
-    second = column_width((allowed for limits in rows for _, allowed in limits), 4, 24)
+    first = column_width((spent for limits in rows for spent, _, _ in limits), 4, 20)
+    second = column_width((allowed for limits in rows for _, allowed, _ in limits), 4, 24)
     out = []
     for place, (one, limits) in enumerate(zip(standings, rows, strict=True)):
-        for index, (spent, allowed) in enumerate(limits):
+        for index, (spent, allowed, used_up) in enumerate(limits):
             mark = (">" if ascii_only else "▌") if place == chosen else " "
-            used_up = one.over is not None and one.over.startswith(spent.replace(" spent", ""))
             out.append(
                 line(
                     (place, index),
@@ -33,7 +32,7 @@ def standing_lines(standings: Sequence[Standing], chosen: int, ascii_only: bool 
                     fit_right(spent, first),
                     (" of ", "muted"),
                     fit(allowed, second),
-                    ("  spent", "phase-failed") if used_up else ("", ""),
+                    ("  spent" if used_up else "", "phase-failed"),
                 )
             )
     return out
@@ -43,18 +42,20 @@ def _whose(one: Standing) -> str:
     return "the session" if one.phase is None else clean(one.phase, 64)
 
 
-def _limits(one: Standing) -> list[tuple[str, str]]:
-    """What is spent and what is allowed, for each limit that is set; what is not known stays `–`."""
+def _limits(one: Standing) -> list[tuple[str, str, bool]]:
+    """For each limit that is set: what is spent, what is allowed, whether it is used up. Not known stays `–`."""
     spent, allowed = one.spent, one.allowed
     rows = []
     if allowed.cost_usd is not None:
         cost = "–" if spent.cost_usd is None else format_dollars(spent.cost_usd)
-        rows.append((cost, format_dollars(allowed.cost_usd)))
+        rows.append((cost, format_dollars(allowed.cost_usd), (spent.cost_usd or 0) >= allowed.cost_usd))
     if allowed.tokens is not None:
         known = [count for count in (spent.input_tokens, spent.output_tokens) if count is not None]
-        rows.append((f"{sum(known):,}" if known else "–", f"{allowed.tokens:,} tokens"))
+        tokens = f"{sum(known):,}" if known else "–"
+        rows.append((tokens, f"{allowed.tokens:,} tokens", sum(known) >= allowed.tokens))
     if allowed.seconds is not None:
-        rows.append((format_duration(spent.seconds), format_duration(allowed.seconds)))
+        used_up = (spent.seconds or 0) >= allowed.seconds
+        rows.append((format_duration(spent.seconds), format_duration(allowed.seconds), used_up))
     return rows
 
 

@@ -89,7 +89,8 @@ def event_words(event: Event) -> str:
     who, where = event.persona or _place(event), _place(event)
     sentence = team_words(event.type, who, where, event.data)
     if sentence is not None:
-        return short(clean(" ".join(sentence.split()), 2_000), 2_000)
+        said = sentence.removeprefix(f"{where}: ")  # it stands in its own column
+        return short(clean(" ".join(said.split()), 2_000), 2_000)
     words = [clean(event.persona, 64)] if event.persona else []
     for key, value in list(event.data.items())[:12]:
         if key in ("sha256", "prev") and isinstance(value, str):

@@ -33,7 +33,6 @@ def _words(kind: str, who: str, where: str, data: Mapping[str, Any]) -> str:
     return {
         "session_started": "began",
         "phase_started": f"{where} began",
-        "persona_finished": f"{who} {'failed' if data.get('ok') is False else 'finished'}{_tail(said)}",
         "artifacts_created": f"{where}: {data.get('count', 'some')} files",
         "contract_checked": f"{where}: {_contract(data)}",
         "quality_checked": f"{where}: quality {data.get('verdict') or 'measured'}",
@@ -67,6 +66,9 @@ def team_words(kind: str, who: str, where: str, data: Mapping[str, Any]) -> str 
     if kind == "persona_started":
         again = f", try {data['attempt_try']}" if _count(data.get("attempt_try")) > 1 else ""
         return f"{who} began{during}{again}{reason}"
+    if kind == "persona_finished":
+        ended = "failed" if data.get("ok") is False else "finished"
+        return f"{who} {ended}{_tail(data.get('summary') or data.get('error') or '') or reason}"
     if kind == "usage_reported":
         return f"{who} has used {_usage(data)}{during}"
     if kind == "persona_reused":

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from maestro_tui.console.actions import ACTIONS, Scene, actions_for, keys_for
+from maestro_tui.console.budget_words import standing_lines
 from maestro_tui.console.host import ConsoleHost
 from maestro_tui.console.screens.blueprint import BlueprintSheet
 from maestro_tui.console.screens.edit_file import EditFileSheet
@@ -20,6 +21,7 @@ from maestro_tui.console.screens.raise_budget import RaiseSheet
 from maestro_tui.console.verdict import verdict
 from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
+from maestro_tui.model.budgets import Standing
 from maestro_tui.model.context import Artifact, Usage
 from maestro_tui.model.errors import PlanError
 from maestro_tui.model.plan import Action, Plan
@@ -132,6 +134,14 @@ def test_a_session_that_paused_at_its_budget_says_why_and_which_key_helps() -> N
     keys = [one.id for one in keys_for(ACTIONS, Scene(at_budget()))]
     assert keys[:2] == ["resume", "raise"]
     assert "raise" not in [one.id for one in keys_for(ACTIONS, Scene(session("s", "paused")))]
+
+
+def test_each_limit_says_for_itself_whether_it_is_used_up() -> None:
+    standing = Standing(
+        "slow", Budget(seconds=1, tokens=9, cost_usd=1), Usage(seconds=1.0, cost_usd=None), "1 of 1 seconds"
+    )
+    texts = [" ".join(one.text.split()) for one in standing_lines([standing], 0, True)]
+    assert texts == [">slow – of $1.00", "> – of 9 tokens", "> 1s of 1s spent"]
 
 
 def test_spent_and_allowed_are_read_from_the_session(tmp_path: Path) -> None:

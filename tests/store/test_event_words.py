@@ -25,6 +25,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "critic has used 12,345 tokens in, 200 tokens out, $0.0123 (revise-1)",
     ),
     "persona_started": ({"step": "comment-1", "attempt_try": 2}, "critic began (comment-1), try 2"),
+    "persona_finished": ({"ok": False, "summary": "exit code 2"}, "critic failed: exit code 2"),
     "persona_reused": (
         {"step": "work", "from_attempt": 1, "summary": "drafted"},
         "critic is not run again: its work of attempt 1 stands: drafted",
@@ -63,7 +64,7 @@ def test_each_event_of_team_work_is_a_sentence_in_the_list_and_in_the_events_tab
     record = {"type": kind, "phase": "design", "attempt": 2, "persona": "critic", "data": data}
     assert event_words(record) == words
     event = Event(kind, 0.0, "s", "design", 2, "critic", data)
-    assert row_words(event) == words
+    assert row_words(event) == words.removeprefix("design #2: ")  # which has a column of its own there
 
 
 def test_a_tool_that_was_not_allowed_says_so() -> None:
