@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from maestro_tui.model.context import Usage
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.store import durable
 from maestro_tui.store.journal import read_events
 
 JOURNAL = "journal.jsonl"
 _OUTCOMES = frozenset(["phase_committed", "phase_failed", "phase_cancelled"])
-
+_OF_PHASES = b'"type":"phase_'
 
 _LOG = re.compile(r"(.+)\.(\d{1,6})\.log\Z")
 
@@ -33,7 +34,7 @@ class AttemptReader:
     """Follows one session's journal: what was read once is not read again. Safe to use from several threads."""
 
     def __init__(self, session_dir: Path) -> None:
-        self._dir = session_dir
+        self._journal, self._logs = session_dir / JOURNAL, session_dir / "logs"
         self._lock = threading.Lock()
         self._begin(0)
 
@@ -47,13 +48,13 @@ class AttemptReader:
         with self._lock:
             self._follow()
             # A lost journal must not let a number be used twice: the logs of the attempts are there too.
-            highest = _logged(self._dir / "logs")
+            highest = _logged(self._logs)
             for name, number in self._highest.items():
                 highest[name] = max(highest.get(name, 0), number)
             return BegunAttempts(highest, dict(self._open))
 
     def _follow(self) -> None:
-        path = self._dir / JOURNAL
+        path = self._journal
         try:
             facts = path.stat(follow_symlinks=False)
         except OSError:
@@ -61,7 +62,7 @@ class AttemptReader:
             return
         if facts.st_ino != self._inode or facts.st_size < self._offset:
             self._begin(facts.st_ino)
-        part = read_events(path, self._offset)
+        part = read_events(path, self._offset, holding=_OF_PHASES)
         self._offset = part.next_offset
         for event in part.events:
             if event.phase is None or event.attempt is None:
@@ -122,9 +123,12 @@ def _counts_seconds(workflow: Workflow, name: str) -> bool:
 def _logged(folder: Path) -> dict[str, int]:
     """Phase → highest attempt that has a log."""
     highest: dict[str, int] = {}
-    if folder.is_dir():
-        for entry in folder.iterdir():
-            found = _LOG.match(entry.name)
-            if found is not None:
-                highest[found[1]] = max(highest.get(found[1], 0), int(found[2]))
+    try:
+        names = durable.names_in(folder)
+    except OSError:
+        return highest
+    for name in names:
+        found = _LOG.match(name)
+        if found is not None:
+            highest[found[1]] = max(highest.get(found[1], 0), int(found[2]))
     return highest

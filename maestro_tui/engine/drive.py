@@ -237,8 +237,8 @@ class Drive:
         name, number = planned.phase, planned.attempt or 1
         SESSION_DIR.set(str(self._dir))
         started = self._team.now()
-        log_path = self._dir / "logs" / f"{name}.{number}.log"
-        scratch = self._dir / "tmp" / f"{name}.{number}"
+        log_path = self._dir.joinpath("logs", f"{name}.{number}.log")
+        scratch = self._dir.joinpath("tmp", f"{name}.{number}")
         log = PhaseLog(log_path)
         asking = Asking(self._dir, self._redactor, self._team.clock, self._hold.id)
         sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number, asking)

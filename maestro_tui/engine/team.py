@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from maestro_tui.engine.advice import AttemptAdvisor, MakeAdvisor, advisor_of
+from maestro_tui.engine.advice import AttemptAdvisor, MakeAdvisor, advisor_of, asks
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint, choose
 from maestro_tui.engine.classification import classification_of
@@ -217,6 +217,8 @@ async def _review(
     artifacts: tuple[Artifact, ...],
 ) -> None:
     """Add the advisor's opinion of the work, where it is asked for one: kept with the outputs, never a measure."""
+    if asks(attempt.workflow, "review") is None:
+        return
     task = Task(
         session_id=attempt.context.session_id,
         phase=attempt.phase,

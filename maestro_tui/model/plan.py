@@ -42,6 +42,9 @@ class Estimate(_Fact):
     runs: int = 0
 
 
+_NO_ESTIMATE = Estimate()
+
+
 class PlannedPhase(_Fact):
     """One phase of a plan."""
 
@@ -61,7 +64,7 @@ class PlannedPhase(_Fact):
     approval: bool = False
     pause: bool = False
     """True when the session stops for review after this phase."""
-    estimate: Estimate = Estimate()
+    estimate: Estimate = _NO_ESTIMATE
 
 
 class Plan(_Fact):
@@ -175,7 +178,7 @@ def plan(
             overwrites=tuple(artifact.path for artifact in result.artifacts) if run and result else (),
             approval=run and phase.approval,
             pause=run and name in pauses and request.kind != "phase",
-            estimate=(estimates or {}).get(name, Estimate()),
+            estimate=(estimates or {}).get(name, _NO_ESTIMATE),
         )
     ordered = tuple(decided[name] for name in workflow.order)
     changes = tuple(_changes(context.workflow, workflow))

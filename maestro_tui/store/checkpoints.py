@@ -303,7 +303,7 @@ class CheckpointStore:
                 phase=phase,
                 attempt=attempt,
                 epoch=hold.epoch,
-                created_at=_written_as(datetime.now(UTC)),
+                created_at=_now(),
                 workflow=flow,
                 context=context
                 if context.workflow is flow
@@ -388,6 +388,10 @@ def _chain_problem(commit: Checkpoint, before: list[CommitInfo]) -> str | None:
     if not before or before[-1].seq != commit.seq - 1:
         return f"{place}: commit {commit.seq - 1} before it is missing"
     return None
+
+
+def _now() -> datetime:
+    return _written_as(datetime.now(UTC))
 
 
 def _written_as(at: datetime) -> datetime:

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[0-9]{4,9}\.json\Z")
 
 def commit_path(folder: Path, seq: int) -> Path:
     """The file of one commit."""
-    return folder / HISTORY / f"{seq:04d}.json"
+    return folder.joinpath(HISTORY, f"{seq:04d}.json")
 
 
 def place_of(seq: int) -> str:

@@ -28,6 +28,7 @@ _ZEROS = b"00000000"
 _START = b'{"crc":"'
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | durable.NO_FOLLOW
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
 _CHUNK = 4 << 20
 _MOST_DAMAGE = 100
 
@@ -176,11 +177,11 @@ def _line(record: dict[str, Any]) -> bytes:
 
 def _dump(record: dict[str, Any]) -> bytes:
     try:
-        text = json.dumps(record, separators=(",", ":"), allow_nan=False, default=str)
+        text = _as_json(record)
     except ValueError:
         # NaN and infinities are no JSON: null, as in a checkpoint.
         record["data"] = json.loads(json.dumps(record["data"], default=str), parse_constant=lambda _: None)
-        text = json.dumps(record, separators=(",", ":"), allow_nan=False, default=str)
+        text = _as_json(record)
     return text.encode()
 
 
@@ -197,9 +198,10 @@ class JournalPart:
     torn: list[str] = field(default_factory=list)
 
 
-def read_events(path: Path, offset: int = 0) -> JournalPart:
+def read_events(path: Path, offset: int = 0, *, holding: bytes = b"") -> JournalPart:
     """Events from a byte offset up to the last newline. Never raises; a missing journal is an empty one.
 
+    With `holding` only of the records that hold these bytes anywhere; the others are not looked at.
     A journal that is shorter than `offset` has been replaced: it is read from its beginning, and says so.
     """
     events: list[Event] = []
@@ -218,10 +220,15 @@ def read_events(path: Path, offset: int = 0) -> JournalPart:
         if size < offset:
             damage.append(f"{name}: it is shorter than it was ({size:,} bytes after {offset:,})")
             place = offset = 0
-        while data := os.pread(fd, _CHUNK, place + len(rest)):
+        # Little more than there is: no large buffer is made for a few lines.
+        most = min(_CHUNK, size - place + 4_096)
+        while data := os.pread(fd, most, place + len(rest)):
             lines = (rest + data).split(b"\n")
             rest = lines.pop()
             for line in lines:
+                if holding not in line:
+                    place += len(line) + 1
+                    continue
                 event = _parse(line) if line else None
                 if event is not None:
                     events.append(event)

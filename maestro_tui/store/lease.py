@@ -80,8 +80,9 @@ class Hold:
             self.after_death = any(is_alive(holder) is False for holder in lease.holders)
             """True when a runner before this one died without giving the session back."""
             self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
-            self._seen = write_lease(session_dir, Lease(self.epoch, mode, (*others, own)))
-            """The lease's bytes when it was last found in order."""
+            self._lease = Lease(self.epoch, mode, (*others, own))
+            self._seen = write_lease(session_dir, self._lease)
+            """The lease and its bytes when it was last found in order."""
 
     def _beside(self, lease: Lease) -> tuple[Holder, ...]:
         """The holders that go on beside this one: runners of other phases that have not died."""
@@ -96,13 +97,18 @@ class Hold:
 
     def check(self) -> None:
         """Raise `FencedError` when another runner took over or this hold was given back. Under `CommitLock`."""
+        self._now()
+
+    def _now(self) -> tuple[Lease, Holder]:
+        """The lease as it is and our place in it. Raises `FencedError`."""
         try:
             data = durable.read_regular(self._dir / LEASE, SIZE_LIMIT)
         except (FileNotFoundError, DamagedFile):
             data = b""
-        if data != self._seen or not self._locks:
-            self._own(read_lease(self._dir))
-            self._seen = data
+        lease = self._lease if data == self._seen else read_lease(self._dir)
+        own = self._own(lease)
+        self._lease, self._seen = lease, data
+        return lease, own
 
     def _own(self, lease: Lease) -> Holder:
         own = next((holder for holder in lease.holders if holder.id == self.id), None)
@@ -126,11 +132,13 @@ class Hold:
     def beat(self, phases: tuple[str, ...] = ()) -> None:
         """Say that this runner lives and which phases it runs. Raises `FencedError`, `StoreError`."""
         with CommitLock(self._dir):
-            lease = read_lease(self._dir)
-            own = self._own(lease)
+            lease, own = self._now()
             now = replace(own, heartbeat_at=self._clock(), phases=tuple(phases) or self._phases)
-            holders = tuple(now if holder is own else holder for holder in lease.holders)
-            self._seen = write_lease(self._dir, replace(lease, holders=holders))
+            lease = replace(
+                lease, holders=tuple(now if holder is own else holder for holder in lease.holders)
+            )
+            self._seen = write_lease(self._dir, lease)
+            self._lease = lease
 
     def release(self) -> None:
         """Give the session back; harmless when fenced or released already. The locks are freed in any case."""

@@ -89,7 +89,7 @@ class CommitLock:
     """`locks/commit`, held for the few milliseconds of one commit or one change of the lease."""
 
     def __init__(self, session_dir: Path, wait_seconds: float | None = None) -> None:
-        self._lock = FileLock(session_dir / "locks" / COMMIT)
+        self._lock = FileLock(session_dir.joinpath("locks", COMMIT))
         self._wait = COMMIT_SECONDS if wait_seconds is None else wait_seconds
 
     def __enter__(self) -> CommitLock:

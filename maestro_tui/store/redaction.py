@@ -53,6 +53,7 @@ class Redactor:
             if _is_secret(name, value):
                 for form in _forms(value):
                     self._names.setdefault(form, name)
+        self._signs = (*_HINTS, *self._names)
         longest_first = sorted(self._names, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -73,8 +74,9 @@ class Redactor:
         """JSON data without its secrets, in keys too; what holds none is returned as it is."""
         # Most data holds none: one look at all its text together is enough to see that.
         text = "\0".join(_texts(value))
-        if any(hint in text for hint in _HINTS) or any(form in text for form in self._names):
-            return self._data(value)
+        for sign in self._signs:
+            if sign in text:
+                return self._data(value)
         return value
 
     def _data(self, value: Any) -> Any:

@@ -7,7 +7,7 @@ import math
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,9 @@ class Holder:
     started_at: float
     heartbeat_at: float
     phases: tuple[str, ...] = ()
+
+
+_FIELDS = tuple(one.name for one in fields(Holder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def write_lease(session_dir: Path, lease: Lease) -> bytes:
     Not synced: it speaks of processes that live. A power loss ends them all, and what it leaves of the lease can
     only say that a dead one lived; epochs never go back behind the newest commit's.
     """
-    holders = [asdict(holder) for holder in lease.holders]
+    holders = [{name: getattr(holder, name) for name in _FIELDS} for holder in lease.holders]
     value = {"epoch": lease.epoch, "mode": lease.mode, "holders": holders}
     data = (json.dumps(value) + "\n").encode()
     durable.replace(session_dir / LEASE, data, synced=False)

@@ -251,7 +251,9 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _memory_of(session_dir: Path, path: Path) -> _Memory:
     key = (str(session_dir.absolute()), str(path.absolute()))
     with _memories_lock:
-        memory = _memories.setdefault(key, _Memory(TreeStore(session_dir / REPOSITORY)))
+        memory = _memories.get(key)
+        if memory is None:
+            memory = _memories[key] = _Memory(TreeStore(session_dir / REPOSITORY))
         _memories.move_to_end(key)
         while len(_memories) > _REMEMBERED_WORKSPACES:
             _memories.popitem(last=False)
