@@ -147,18 +147,30 @@ def _segment(part: str) -> str:
     while at < len(part):
         sign = part[at]
         closing = part.find("]", at + 2) if sign == "[" else -1
+        listed = _class(part[at + 1 : closing]) if closing > 0 else None
         if sign == "*":
             out += "[^/]*"
         elif sign == "?":
             out += "[^/]"
-        elif closing > 0:
-            inside = part[at + 1 : closing].replace("\\", "\\\\")
-            out += "[" + ("^" + inside[1:] if inside[0] in "!^" else inside) + "]"
+        elif listed is not None:
+            out += listed
             at = closing
         else:
             out += re.escape(sign)
         at += 1
     return out
+
+
+def _class(inside: str) -> str | None:
+    """The regular expression for `[inside]`; None when that is no class of characters: then it stands for itself."""
+    negated = inside[0] in "!^"
+    signs = re.sub(r"([\\\[&~|])", r"\\\1", inside[1:] if negated else inside)
+    listed = f"[{'^' if negated else ''}{signs}]"
+    try:
+        re.compile(listed)
+    except re.error:
+        return None
+    return listed
 
 
 def _is_delivered(path: Path) -> bool:
