@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maestro_tui.engine import schemas
@@ -38,13 +39,13 @@ def check_contract(
     wanted = tuple(dict.fromkeys((*deliverables, *promised)))
     made = list(changed)
     open_ones = {pattern: _matcher(pattern) for pattern in wanted}
-    fulfilled: list[str] = []
+    fulfilled: dict[str, str] = {}
     seen: list[str] = []
 
     def take(path: str) -> None:
         for pattern in [p for p, match in open_ones.items() if match(path)]:
-            if _is_delivered(workspace / path):
-                fulfilled.append(pattern)
+            if _is_delivered(workspace, path):
+                fulfilled[pattern] = path
                 del open_ones[pattern]
 
     for path in made:
@@ -64,7 +65,7 @@ def check_contract(
     for contract in contracts:
         if contract.json_schema is None:
             continue
-        sentences, fine, count = _check_schema(workspace, contract)
+        sentences, fine, count = _check_schema(workspace, contract, fulfilled)
         violations += sentences
         good, checked = good + fine, checked + count
     return ContractCheck(
@@ -105,12 +106,19 @@ def _whose(contract: Contract) -> str:
     return f"contract {contract.name!r}" + (f", owed by {contract.provider}" if contract.provider else "")
 
 
-def _check_schema(workspace: Path, contract: Contract) -> tuple[list[str], int, int]:
-    """Sentences about files that break the schema, how many satisfy it, and how many there are."""
+def _check_schema(
+    workspace: Path, contract: Contract, fulfilled: Mapping[str, str]
+) -> tuple[list[str], int, int]:
+    """Sentences about files that break the schema, how many satisfy it, and how many there are.
+
+    What fulfilled a deliverable is held against the schema wherever it lies, even where no walk goes.
+    """
     assert contract.json_schema is not None
     whose = _whose(contract)
     matchers = [_matcher(pattern) for pattern in contract.deliverables]
-    files = [path for path in _walk(workspace) if any(match(path) for match in matchers)]
+    found = [path for path in _walk(workspace) if any(match(path) for match in matchers)]
+    delivered = [fulfilled[pattern] for pattern in contract.deliverables if pattern in fulfilled]
+    files = list(dict.fromkeys(PurePosixPath(path).as_posix() for path in (*found, *delivered)))
     try:
         validator = schemas.validator_of(contract.json_schema, workspace)
     except schemas.BadSchema as error:
@@ -173,11 +181,15 @@ def _class(inside: str) -> str | None:
     return listed
 
 
-def _is_delivered(path: Path) -> bool:
+def _is_delivered(workspace: Path, path: str) -> bool:
+    """True for a regular file with content that lies in the workspace itself: no link leads to it."""
+    inside = PurePosixPath(path)
     try:
-        return path.is_file() and not path.is_symlink() and path.stat().st_size > 0
-    except OSError:
+        facts = [(workspace / part).lstat() for part in (inside, *inside.parents[:-1])]
+    except (OSError, ValueError):
         return False
+    folders = all(stat.S_ISDIR(one.st_mode) for one in facts[1:])
+    return folders and stat.S_ISREG(facts[0].st_mode) and facts[0].st_size > 0
 
 
 def measure_quality(

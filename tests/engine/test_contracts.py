@@ -142,6 +142,32 @@ def test_a_schema_that_cannot_be_used_is_a_violation_and_nothing_is_fetched(
     assert any(words in sentence for sentence in check.violations), check.violations
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_file_behind_a_link_fulfils_nothing(tmp_path: Path, outside: bool) -> None:
+    work = tmp_path / "work"
+    real = tmp_path / "real" if outside else work / "real"
+    work.mkdir()
+    real.mkdir()
+    (real / "x.json").write_text("[]")
+    (work / "out").symlink_to(real)
+    contract = Contract(name="x", deliverables=("out/x.json",), json_schema={"type": "array"})
+    check = check_contract(work, ["out/*.json"], ["out/x.json"], [contract])
+    assert (check.fulfilled, check.missing) == ((), ("out/*.json", "out/x.json"))
+    assert any("'out/x.json' is missing" in sentence for sentence in check.violations)
+
+
+@pytest.mark.parametrize("named", ["node_modules/x.json", "./x.json", "a//x.json"])
+def test_what_fulfils_a_contract_is_held_against_its_schema_wherever_it_lies(
+    tmp_path: Path, named: str
+) -> None:
+    (tmp_path / named).parent.mkdir(exist_ok=True)
+    (tmp_path / named).write_text("not json")
+    contract = Contract(name="x", deliverables=(named,), json_schema={"type": "array"})
+    check = check_contract(tmp_path, [], [], [contract])
+    assert check.schemas == (0, 1)
+    assert "breaks its schema" in check.violations[0]
+
+
 def test_a_metric_above_its_limit_fails_the_gate_and_an_unmeasured_one_too() -> None:
     phase = Phase(name="a", limits={"lint_findings": 3})
     assert judge(phase, ContractCheck(), {"lint_findings": 3.0}).verdict == "passed"
