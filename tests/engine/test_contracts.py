@@ -168,6 +168,18 @@ def test_what_fulfils_a_contract_is_held_against_its_schema_wherever_it_lies(
     assert "breaks its schema" in check.violations[0]
 
 
+def test_nothing_in_the_checkpoint_directory_is_a_deliverable_whatever_its_name(tmp_path: Path) -> None:
+    root = tmp_path / "own-checkpoints"
+    (root / "s").mkdir(parents=True)
+    (root / "s" / "checkpoint_design.json").write_text("{}")
+    contract = Contract(name="x", deliverables=("**/*.json",), json_schema={"type": "array"})
+    named = "own-checkpoints/s/checkpoint_design.json"
+    check = check_contract(tmp_path, [named], [], [contract], exclude=root)
+    assert (check.fulfilled, check.missing, check.schemas) == ((), (named, "**/*.json"), None)
+    (tmp_path / "made.json").write_text("[]")
+    assert check_contract(tmp_path, [], [], [contract], exclude=root).schemas == (1, 1)
+
+
 def test_a_metric_above_its_limit_fails_the_gate_and_an_unmeasured_one_too() -> None:
     phase = Phase(name="a", limits={"lint_findings": 3})
     assert judge(phase, ContractCheck(), {"lint_findings": 3.0}).verdict == "passed"
