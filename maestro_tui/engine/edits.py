@@ -49,6 +49,7 @@ def edit(
         made.append(
             Edit(
                 phase=name,
+                attempt=result.attempt,
                 outputs=outputs,
                 artifacts=artifacts,
                 contract=contract,
