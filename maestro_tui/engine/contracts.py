@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maestro_tui.engine import schemas
@@ -27,24 +28,28 @@ def check_contract(
     deliverables: Iterable[str],
     changed: Iterable[str],
     contracts: Sequence[Contract] = (),
+    *,
+    exclude: Path | None = None,
 ) -> ContractCheck:
     """Which deliverables (globs relative to the workspace) match a non-empty regular file that is there, and
     whether what `contracts` ask for beyond that is so.
 
     `changed` are the paths that this attempt left new or changed: they are looked at first, so that a large
-    workspace is walked only for what is not among them.
+    workspace is walked only for what is not among them. `exclude` is the checkpoint directory: wherever it lies,
+    and under whatever name, nothing in it is a deliverable.
     """
     promised = [glob for contract in contracts for glob in contract.deliverables]
     wanted = tuple(dict.fromkeys((*deliverables, *promised)))
     made = list(changed)
+    place = _Place(workspace, exclude)
     open_ones = {pattern: _matcher(pattern) for pattern in wanted}
-    fulfilled: list[str] = []
+    fulfilled: dict[str, str] = {}
     seen: list[str] = []
 
     def take(path: str) -> None:
         for pattern in [p for p, match in open_ones.items() if match(path)]:
-            if _is_delivered(workspace / path):
-                fulfilled.append(pattern)
+            if place.holds(path):
+                fulfilled[pattern] = path
                 del open_ones[pattern]
 
     for path in made:
@@ -53,7 +58,7 @@ def check_contract(
         if not any(sign in pattern for sign in "*?["):
             take(pattern)
     if open_ones:
-        for path in _walk(workspace):
+        for path in place.walk():
             seen.append(path)
             take(path)
             if not open_ones:
@@ -64,7 +69,7 @@ def check_contract(
     for contract in contracts:
         if contract.json_schema is None:
             continue
-        sentences, fine, count = _check_schema(workspace, contract)
+        sentences, fine, count = _check_schema(place, contract, fulfilled)
         violations += sentences
         good, checked = good + fine, checked + count
     return ContractCheck(
@@ -76,12 +81,48 @@ def check_contract(
     )
 
 
-def _walk(workspace: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(workspace):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
-        inside = Path(folder).relative_to(workspace)
-        for name in sorted(files):
-            yield (inside / name).as_posix()
+class _Place:
+    """The workspace without the checkpoint directory, which is known by its identity, not by its name."""
+
+    def __init__(self, workspace: Path, exclude: Path | None) -> None:
+        self.workspace = workspace
+        self._excluded = _identity(exclude.stat()) if exclude is not None and exclude.is_dir() else None
+
+    def walk(self) -> Iterator[str]:
+        """Every file, by path; no link to a folder is followed."""
+        for folder, folders, files in os.walk(self.workspace):
+            here = Path(folder)
+            folders[:] = sorted(
+                name
+                for name in folders
+                if name not in _SKIPPED_FOLDERS and not self._is_excluded(here / name)
+            )
+            inside = here.relative_to(self.workspace)
+            for name in sorted(files):
+                yield (inside / name).as_posix()
+
+    def holds(self, path: str) -> bool:
+        """True for a regular file with content that lies in the workspace itself: no link leads to it."""
+        inside = PurePosixPath(path)
+        try:
+            file, *folders = [(self.workspace / part).lstat() for part in (inside, *inside.parents[:-1])]
+        except (OSError, ValueError):
+            return False
+        return (
+            all(stat.S_ISDIR(one.st_mode) and _identity(one) != self._excluded for one in folders)
+            and stat.S_ISREG(file.st_mode)
+            and file.st_size > 0
+        )
+
+    def _is_excluded(self, folder: Path) -> bool:
+        try:
+            return self._excluded is not None and _identity(folder.lstat()) == self._excluded
+        except OSError:
+            return False
+
+
+def _identity(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
 
 
 def _missing_sentence(pattern: str, contracts: Sequence[Contract], found: Sequence[str]) -> str:
@@ -105,19 +146,26 @@ def _whose(contract: Contract) -> str:
     return f"contract {contract.name!r}" + (f", owed by {contract.provider}" if contract.provider else "")
 
 
-def _check_schema(workspace: Path, contract: Contract) -> tuple[list[str], int, int]:
-    """Sentences about files that break the schema, how many satisfy it, and how many there are."""
+def _check_schema(
+    place: _Place, contract: Contract, fulfilled: Mapping[str, str]
+) -> tuple[list[str], int, int]:
+    """Sentences about files that break the schema, how many satisfy it, and how many there are.
+
+    What fulfilled a deliverable is held against the schema wherever it lies, even where no walk goes.
+    """
     assert contract.json_schema is not None
     whose = _whose(contract)
     matchers = [_matcher(pattern) for pattern in contract.deliverables]
-    files = [path for path in _walk(workspace) if any(match(path) for match in matchers)]
+    found = [path for path in place.walk() if any(match(path) for match in matchers)]
+    delivered = [fulfilled[pattern] for pattern in contract.deliverables if pattern in fulfilled]
+    files = list(dict.fromkeys(PurePosixPath(path).as_posix() for path in (*found, *delivered)))
     try:
-        validator = schemas.validator_of(contract.json_schema, workspace)
+        validator = schemas.validator_of(contract.json_schema, place.workspace)
     except schemas.BadSchema as error:
         return [f"{whose}: {error}"], 0, max(1, len(files))
     sentences = []
     for path in files:
-        problems = schemas.problems_of_file(workspace / path, path, validator)
+        problems = schemas.problems_of_file(place.workspace / path, path, validator)
         if problems:
             more = (
                 f" and {len(problems) - schemas.PROBLEMS_TOLD} more"
@@ -147,13 +195,13 @@ def _segment(part: str) -> str:
     while at < len(part):
         sign = part[at]
         closing = part.find("]", at + 2) if sign == "[" else -1
+        listed = _class(part[at + 1 : closing]) if closing > 0 else None
         if sign == "*":
             out += "[^/]*"
         elif sign == "?":
             out += "[^/]"
-        elif closing > 0:
-            inside = part[at + 1 : closing].replace("\\", "\\\\")
-            out += "[" + ("^" + inside[1:] if inside[0] in "!^" else inside) + "]"
+        elif listed is not None:
+            out += listed
             at = closing
         else:
             out += re.escape(sign)
@@ -161,11 +209,16 @@ def _segment(part: str) -> str:
     return out
 
 
-def _is_delivered(path: Path) -> bool:
+def _class(inside: str) -> str | None:
+    """The regular expression for `[inside]`; None when that is no class of characters: then it stands for itself."""
+    negated = inside[0] in "!^"
+    signs = re.sub(r"([\\\[&~|])", r"\\\1", inside[1:] if negated else inside)
+    listed = f"[{'^' if negated else ''}{signs}]"
     try:
-        return path.is_file() and not path.is_symlink() and path.stat().st_size > 0
-    except OSError:
-        return False
+        re.compile(listed)
+    except re.error:
+        return None
+    return listed
 
 
 def measure_quality(

@@ -45,10 +45,11 @@ def edit(
         artifacts = tuple(
             _artifact(situation, name, result.attempt, path) for path in _of(files, name, situation) or ()
         )
-        contract = _contract(situation, name, outputs, artifacts)
+        contract = _contract(situation, name, outputs, artifacts, engine.store.root)
         made.append(
             Edit(
                 phase=name,
+                attempt=result.attempt,
                 outputs=outputs,
                 artifacts=artifacts,
                 contract=contract,
@@ -120,7 +121,11 @@ def _artifact(situation: Situation, name: str, attempt: int, path: str) -> Artif
 
 
 def _contract(
-    situation: Situation, name: str, outputs: Mapping[str, Any], artifacts: Sequence[Artifact]
+    situation: Situation,
+    name: str,
+    outputs: Mapping[str, Any],
+    artifacts: Sequence[Artifact],
+    root: Path,
 ) -> ContractCheck | None:
     """The phase's contract with the edit in place. Raises `PlanError` when the edit breaks it."""
     if name not in situation.workflow.names:
@@ -133,7 +138,9 @@ def _contract(
     check = None
     if artifacts and phase.globs:
         changed = [one.path for one in artifacts]
-        check = check_contract(Path(situation.workspace), phase.deliverables, changed, phase.contracts)
+        check = check_contract(
+            situation.workspace, phase.deliverables, changed, phase.contracts, exclude=root
+        )
         broken += check.violations
     if broken:
         raise PlanError(

@@ -41,11 +41,20 @@ def validator_of(schema: Mapping[str, Any] | str, workspace: Path) -> Validator:
             raise BadSchema(f"its schema {clean(schema, 120)} {error}") from error
     else:
         loaded = dict(schema)
-    kind = validator_for(loaded, default=Draft202012Validator)
+    if type(loaded) not in (dict, bool):
+        raise BadSchema(
+            f"its schema is no JSON schema: {type(loaded).__name__} instead of an object or a boolean"
+        )
+    if isinstance(loaded, dict) and not isinstance(loaded.get("$schema", ""), str):
+        raise BadSchema("its schema is no JSON schema: its $schema is no text")
     try:
+        kind = validator_for(loaded, default=Draft202012Validator)
         kind.check_schema(loaded)
     except SchemaError as error:
         raise BadSchema(f"its schema is no JSON schema: {clean(error.message, 200)}") from error
+    except Exception as error:
+        # A schema may come from a model; whatever it breaks in the library, it breaks no session.
+        raise BadSchema(f"its schema cannot be used ({_told(error)})") from error
     made: Validator = kind(loaded, registry=Registry())
     return made
 
@@ -61,6 +70,9 @@ def problems_of(value: Any, validator: Validator) -> list[str]:
         return [f"the schema refers to {clean(error.ref, 120)}, which is not in it"]
     except RecursionError:
         return ["it is nested too deeply"]
+    except Exception as error:
+        # A number out of range, a pattern that is no regular expression: the schema's, never the session's end.
+        return [f"the schema cannot be applied to it ({_told(error)})"]
     return [f"{clean(error.json_path, 120)}: {clean(error.message, 200)}" for error in found]
 
 
@@ -71,6 +83,10 @@ def problems_of_file(path: Path, shown: str, validator: Validator) -> list[str]:
     except ValueError as error:
         return [str(error)]
     return problems_of(value, validator)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {clean(error, 200)}"
 
 
 def _document(path: Path, shown: str) -> Any:

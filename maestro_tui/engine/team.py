@@ -153,7 +153,8 @@ class TeamExecutionEngineV2:
 
         def checked() -> tuple[ContractCheck, list[str]]:
             place = attempt.workspace.path
-            contract = check_contract(place, globs, changed, phase.contracts)
+            root = attempt.session_dir.parent
+            contract = check_contract(place, globs, changed, phase.contracts, exclude=root)
             return contract, check_outputs(phase, work.outputs, place)
 
         if globs or phase.contracts or phase.outputs_schema is not None:

@@ -197,6 +197,8 @@ class Edit(_Fact):
     """A person's change of a phase's outputs or artifacts between phases; later phases become stale."""
 
     phase: str
+    attempt: int | None = None
+    """The attempt whose result was edited: what a later one leaves is not changed by it. None: any attempt."""
     outputs: dict[str, Any] = Field(default_factory=dict)
     artifacts: tuple[Artifact, ...] = ()
     """Files as they are after the edit."""
@@ -284,22 +286,26 @@ class TeamExecutionContext(_Fact):
         known += [name for name in self.phase_results if name not in known]
         return [(name, self.phase_results[name]) for name in known]
 
+    def edits_of(self, name: str) -> tuple[Edit, ...]:
+        """The edits of a phase's present result, in the order in which they were made."""
+        result = self.phase_results.get(name)
+        attempts = (None, result.attempt if result else None)
+        return tuple(edit for edit in self.edits if edit.phase == name and edit.attempt in attempts)
+
     def outputs_of(self, name: str) -> dict[str, Any]:
         """A phase's outputs with the operator's edits applied, in the order in which they were made."""
         result = self.phase_results.get(name)
         outputs = dict(result.outputs) if result else {}
-        for edit in self.edits:
-            if edit.phase == name:
-                outputs.update(edit.outputs)
+        for edit in self.edits_of(name):
+            outputs.update(edit.outputs)
         return outputs
 
     def artifacts_of(self, name: str) -> tuple[Artifact, ...]:
         """A phase's artifacts with the operator's edits applied."""
         result = self.phase_results.get(name)
         artifacts = {artifact.path: artifact for artifact in (result.artifacts if result else ())}
-        for edit in self.edits:
-            if edit.phase == name:
-                artifacts.update({artifact.path: artifact for artifact in edit.artifacts})
+        for edit in self.edits_of(name):
+            artifacts.update({artifact.path: artifact for artifact in edit.artifacts})
         return tuple(artifacts.values())
 
     def budget_of(

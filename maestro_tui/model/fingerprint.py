@@ -20,7 +20,7 @@ def inputs_of(workflow: Workflow, context: TeamExecutionContext, name: str) -> d
         result = context.phase_results.get(need)
         if result is None:
             continue
-        edited = any(edit.phase == need for edit in context.edits)
+        edited = bool(context.edits_of(need))
         inputs[f"needs:{need}"] = (
             result.input_hash_with(context.outputs_of(need), context.artifacts_of(need))
             if edited
@@ -65,7 +65,7 @@ def _because(component: str, context: TeamExecutionContext, name: str) -> str:
     need = component.partition(":")[2]
     result = context.phase_results.get(need)
     own = context.phase_results[name]
-    edits = [edit for edit in context.edits if edit.phase == need]
+    edits = context.edits_of(need)
     if result is None:
         return f"{need} has no result any more"
     if edits and (own.finished_at is None or edits[-1].at >= own.finished_at):

@@ -65,7 +65,7 @@ def _inputs_now(
         outputs = dict(result["outputs"])
         files = {artifact["path"]: artifact["sha256"] for artifact in result["artifacts"]}
         for edit in context["edits"]:
-            if edit["phase"] == need:
+            if edit["phase"] == need and edit.get("attempt") in (None, result["attempt"]):
                 outputs.update(edit["outputs"])
                 files.update({one["path"]: one["sha256"] for one in edit.get("artifacts") or ()})
         inputs[f"needs:{need}"] = _hash(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,19 @@ from maestro_tui.model.workflow import Phase
         ("link.md", False),
         ("docs", False),
         ("r?port.md", True),
+        ("docs/[z-a].md", False),
+        ("docs/[!].md", False),
+        ("odd/[z-a].md", True),
+        ("odd/[[].md", True),
     ],
 )
 def test_a_deliverable_is_a_regular_file_with_content_that_matches(
     tmp_path: Path, pattern: str, found: bool
 ) -> None:
     (tmp_path / "docs/x/y").mkdir(parents=True)
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/[z-a].md").write_text("no class of characters: itself")
+    (tmp_path / "odd/[.md").write_text("[")
     (tmp_path / "report.md").write_text("r")
     (tmp_path / "empty.md").write_text("")
     (tmp_path / "docs/a.md").write_text("a")
@@ -111,6 +119,12 @@ def test_every_file_of_a_contract_is_held_against_its_schema(tmp_path: Path) -> 
     [
         ({"type": "nonsense"}, "is no JSON schema"),
         ("gone.json", "its schema gone.json is not there"),
+        ("five.json", "its $schema is no text"),
+        ("list.json", "list instead of an object or a boolean"),
+        ({"$schema": 5}, "its $schema is no text"),
+        ({"$ref": 5}, "is no JSON schema"),
+        ({"pattern": "("}, "is no JSON schema"),
+        ({"properties": {"n": {"multipleOf": 0.5}}}, "the schema cannot be applied to it (OverflowError"),
         (
             {"$ref": "https://example.org/schema.json"},
             "refers to https://example.org/schema.json, which is not in it",
@@ -120,10 +134,50 @@ def test_every_file_of_a_contract_is_held_against_its_schema(tmp_path: Path) -> 
 def test_a_schema_that_cannot_be_used_is_a_violation_and_nothing_is_fetched(
     tmp_path: Path, schema: Any, words: str
 ) -> None:
-    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "a.json").write_text(json.dumps({"n": 10**400}))
+    (tmp_path / "five.json").write_text('{"$schema": 5}')
+    (tmp_path / "list.json").write_text("[]")
     contract = Contract(name="a", deliverables=("a.json",), json_schema=schema)
     check = check_contract(tmp_path, [], [], [contract])
     assert any(words in sentence for sentence in check.violations), check.violations
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_file_behind_a_link_fulfils_nothing(tmp_path: Path, outside: bool) -> None:
+    work = tmp_path / "work"
+    real = tmp_path / "real" if outside else work / "real"
+    work.mkdir()
+    real.mkdir()
+    (real / "x.json").write_text("[]")
+    (work / "out").symlink_to(real)
+    contract = Contract(name="x", deliverables=("out/x.json",), json_schema={"type": "array"})
+    check = check_contract(work, ["out/*.json"], ["out/x.json"], [contract])
+    assert (check.fulfilled, check.missing) == ((), ("out/*.json", "out/x.json"))
+    assert any("'out/x.json' is missing" in sentence for sentence in check.violations)
+
+
+@pytest.mark.parametrize("named", ["node_modules/x.json", "./x.json", "a//x.json"])
+def test_what_fulfils_a_contract_is_held_against_its_schema_wherever_it_lies(
+    tmp_path: Path, named: str
+) -> None:
+    (tmp_path / named).parent.mkdir(exist_ok=True)
+    (tmp_path / named).write_text("not json")
+    contract = Contract(name="x", deliverables=(named,), json_schema={"type": "array"})
+    check = check_contract(tmp_path, [], [], [contract])
+    assert check.schemas == (0, 1)
+    assert "breaks its schema" in check.violations[0]
+
+
+def test_nothing_in_the_checkpoint_directory_is_a_deliverable_whatever_its_name(tmp_path: Path) -> None:
+    root = tmp_path / "own-checkpoints"
+    (root / "s").mkdir(parents=True)
+    (root / "s" / "checkpoint_design.json").write_text("{}")
+    contract = Contract(name="x", deliverables=("**/*.json",), json_schema={"type": "array"})
+    named = "own-checkpoints/s/checkpoint_design.json"
+    check = check_contract(tmp_path, [named], [], [contract], exclude=root)
+    assert (check.fulfilled, check.missing, check.schemas) == ((), (named, "**/*.json"), None)
+    (tmp_path / "made.json").write_text("[]")
+    assert check_contract(tmp_path, [], [], [contract], exclude=root).schemas == (1, 1)
 
 
 def test_a_metric_above_its_limit_fails_the_gate_and_an_unmeasured_one_too() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from maestro_tui import PlanError
+from maestro_tui.model.fingerprint import stale_reasons
+from maestro_tui.store.staleness import stale_phases
 from tests.engine.scripted import Bench, Team, writing
 
 WORKFLOW = """
@@ -52,6 +55,26 @@ async def test_an_artifact_edited_by_hand_is_measured_recorded_and_makes_later_p
     await bench.engine.resume("s", from_phase="build")
     given = {one["path"]: one["sha256"] for one in bench.team.tasks[0].context["artifacts"]}
     assert given["api.json"] == edit.artifacts[0].sha256, "later phases are told of the file as it is now"
+
+
+async def test_an_edit_is_over_when_its_own_phase_runs_again(bench: Bench) -> None:
+    (bench.folder / "api.json").write_text('{"version": 2}')
+    bench.engine.edit("s", {"design": {"size": 1}}, files={"design": ["api.json"]}, reason="a newer one")
+    context = await bench.engine.resume("s", from_phase="design")
+    made = {one.path: one.sha256 for one in context.phase_results["design"].artifacts}
+    assert context.outputs_of("design") == {"architect": "done"}
+    assert {one.path: one.sha256 for one in context.artifacts_of("design")} == made
+    given = bench.team.tasks[-1].context
+    assert given["outputs"]["design"] == {"architect": "done"}
+    assert {one["path"]: one["sha256"] for one in given["artifacts"]} == made
+    head = bench.engine.store.head("s")
+    data = json.loads(head.context.model_dump_json())
+    assert stale_phases(data.pop("workflow"), data) == {} == stale_reasons(context.workflow, context)
+    bench.engine.edit("s", {"design": {"size": 2}}, reason="of the second attempt")
+    context = bench.engine.store.head("s").context
+    assert context.outputs_of("design") == {"architect": "done", "size": 2}
+    data = json.loads(context.model_dump_json())
+    assert "build" in stale_phases(data.pop("workflow"), data)
 
 
 async def test_an_edit_that_breaks_the_contract_is_refused_with_what_it_breaks(bench: Bench) -> None:

@@ -262,3 +262,22 @@ async def test_the_requirement_is_classified_once_per_session(tmp_path: Path) ->
     [decision] = [one for one in context.session_decisions if one.about == "classification"]
     assert decision.details["type"] == "bug_fix" and decision.decided_by == "rules"
     assert "crash" in decision.rationale
+
+
+async def test_a_phase_that_leaves_nothing_is_not_saved_by_the_checkpoints_in_its_workspace(
+    tmp_path: Path,
+) -> None:
+    workflow = """
+name = "w"
+[[phases]]
+name = "design"
+deliverables = ["**/*.json"]
+[[phases.personas]]
+name = "author"
+argv = ["x"]
+"""
+    bench = Bench(tmp_path, workflow, Team())
+    bench.root = bench.folder / ".maestro"
+    context = await bench.engine.execute_batch("x", session_id="s")
+    result = context.phase_results["design"]
+    assert (str(result.status), result.contract and result.contract.missing) == ("failed", ("**/*.json",))
