@@ -13,7 +13,7 @@ import click
 from maestro_tui import __version__
 from maestro_tui.acts import ACTS
 from maestro_tui.drilling import drill
-from maestro_tui.exchange import EXCHANGE
+from maestro_tui.exchange import EXCHANGE, is_history
 from maestro_tui.looking import LOOKING
 from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
 from maestro_tui.model.text import clean
@@ -47,7 +47,7 @@ class _Commands(click.Group):
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             root = Path(ctx.params.get("checkpoint_dir") or default_root())
             session_id = args[0].partition("/")[0]
-            if session_id and (root / session_id / "history").is_dir():
+            if session_id and ((root / session_id / "history").is_dir() or is_history(root, session_id)):
                 return "open", self.commands["open"], args
         return super().resolve_command(ctx, args)
 

@@ -163,6 +163,13 @@ def _write(path: Path, data: bytes) -> None:
         raise InputError(f"{clean(str(path), 200)} is there already; name a new file.") from None
 
 
+def is_history(root: Path, session: str) -> bool:
+    """True for the name of a workflow of Maestro Hive under `root`."""
+    from maestro_tui.store.hive_folder import find_hive
+
+    return root.is_dir() and find_hive(root, session) is not None
+
+
 def foreign_document(root: Path, session: str) -> dict[str, Any] | None:
     """What `show` tells of a workflow of Maestro Hive under `root`; None when there is none of that name."""
     from maestro_tui.engine.report import history_document

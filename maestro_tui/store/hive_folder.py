@@ -111,6 +111,7 @@ class HiveFolder:
             found: dict[Path, tuple[Signature, HiveFile | str | None]] = {}
             shown: dict[Path, HiveFile | str] = {}
             theirs = set()
+            beyond = sum(map(len, places.values())) - FILES_LIMIT
             for folder, paths in places.items():
                 read = {path: self._read(path) for path in paths[: FILES_LIMIT - len(found)]}
                 found |= {path: one for path, one in read.items() if one is not None}
@@ -118,6 +119,10 @@ class HiveFolder:
                 shown |= told
                 if folder is not None and told:
                     theirs.add(folder)
+            if shown and beyond > 0:
+                shown[self.root / "further-files"] = (
+                    f"{beyond:,} further files were not looked at: {FILES_LIMIT:,} of one directory are"
+                )
             self._known, self.folders = found, frozenset(theirs)
             groups = _grouped(shown)
             # A session of ours that was imported under the same name is the one to show.

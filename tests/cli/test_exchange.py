@@ -50,6 +50,7 @@ def test_history_of_maestro_hive_is_listed_shown_and_verified_and_stays_as_it_is
     found = {one["session_id"]: one["ok"] for one in project.json("verify", code=1)}
     assert found == {WORKFLOW: True, "checkpoint_broken": False}
     assert project.call("report", WORKFLOW).stdout.startswith(f"# Session `{WORKFLOW}`: failed")
+    assert "needs a terminal" in project.call(WORKFLOW).stderr, "it would be opened in the console"
     assert picture(hive) == before
 
 

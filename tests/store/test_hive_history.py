@@ -13,6 +13,7 @@ import pytest
 
 from maestro_tui.model.errors import DamagedFile, InputError
 from maestro_tui.model.summary import SessionStatus, SessionSummary
+from maestro_tui.store import hive_folder
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import read_detail
 from maestro_tui.store.hive_format import HIVE, NotHive, read_hive
@@ -284,3 +285,12 @@ def test_a_link_or_pipe_among_their_files_is_not_opened(tmp_path: Path) -> None:
     (root / "link.json").symlink_to(target)
     os.mkfifo(root / "pipe.json")
     assert list(listed(root)) == ["good"]
+
+
+def test_more_files_than_are_looked_at_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hive_folder, "FILES_LIMIT", 2)
+    for number in range(5):
+        put(tmp_path / f"{number}.json", checkpoint("requirements", workflow_id=f"w{number}"))
+    found = listed(tmp_path)
+    assert sorted(found) == ["further-files", "w0", "w1"]
+    assert found["further-files"].damage == ("3 further files were not looked at: 2 of one directory are",)
