@@ -138,7 +138,7 @@ def _outputs_in(file: str) -> dict[str, Any]:
             text = Path(file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                f"Cannot read {clean(file, 200)}: {clean(error, 200)}. Nothing was changed."
+                f"Cannot read {clean(file, 200)}: {clean(getattr(error, 'strerror', None) or error, 200)}. Nothing was changed."
             ) from error
     outputs = parse_json(text, clean(file, 200))
     if not isinstance(outputs, dict):

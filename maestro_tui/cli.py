@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from maestro_tui.options import (
     limits_of,
     root_of,
     trust_option,
+    unknown_session,
     verbose_option,
     workspace_option,
 )
@@ -49,6 +51,12 @@ class _Commands(click.Group):
             session_id = args[0].partition("/")[0]
             if session_id and ((root / session_id / "history").is_dir() or is_history(root, session_id)):
                 return "open", self.commands["open"], args
+            words = unknown_session(root, session_id)
+            close = difflib.get_close_matches(args[0], list(self.commands), n=1)
+            meant = f"; did you mean the command {close[0]!r}?" if close else ""
+            raise InputError(
+                f"There is neither a command nor a session called {clean(args[0], 80)!r}{meant or words}"
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -71,6 +79,13 @@ def commands(
     'maestro-tui SESSION' opens the console there. Exit codes: 0 completed, 1 a phase failed, 2 bad input,
     3 paused or waiting, 4 held by another runner, 130 cancelled.
     """
+    if ctx.invoked_subcommand not in (None, "open"):
+        given = [("--read-only", read_only), ("--ascii", ascii_only), ("--filter", bool(query))]
+        named = [name for name, asked in given if asked]
+        if named:
+            raise InputError(
+                f"{named[0]} belongs to the console, not to '{ctx.invoked_subcommand}'. Nothing was run."
+            )
     if ctx.invoked_subcommand is None:
         _open_console(
             root_of(ctx, checkpoint_dir), query=query, read_only=read_only, ascii_only=ascii_only or None
@@ -92,15 +107,19 @@ def _open_console(root: Path, *, query: str = "", session: str | None = None, **
 @commands.command(name="open", hidden=True)
 @click.argument("session")
 @directory
+@click.option("--read-only", is_flag=True)
+@click.option("--ascii", "ascii_only", is_flag=True)
 @click.pass_context
-def open_session(ctx: click.Context, session: str, checkpoint_dir: str | None) -> None:
+def open_session(
+    ctx: click.Context, session: str, checkpoint_dir: str | None, read_only: bool, ascii_only: bool
+) -> None:
     """Open the console at SESSION[/PHASE]."""
     params = ctx.find_root().params
     _open_console(
         root_of(ctx, checkpoint_dir),
         session=session,
-        read_only=params["read_only"],
-        ascii_only=params["ascii_only"] or None,
+        read_only=read_only or params["read_only"],
+        ascii_only=ascii_only or params["ascii_only"] or None,
     )
 
 

@@ -84,6 +84,10 @@ def _import_bundle(store: CheckpointStore, file: Path, as_id: str | None, as_jso
     click.echo(
         f"✓ {manifest.session_id} → {session_id}: commit {manifest.seq}, {len(manifest.members)} files checked"
     )
+    if as_id is not None and as_id != manifest.session_id:
+        click.echo(
+            "    It begins at that commit under its new name; earlier commits and the journal stay in the bundle."
+        )
     for line in manifest.left_out:
         click.echo(f"    left out: {line}")
     click.echo(f"    Go on: maestro-tui resume {session_id} --workspace DIR")

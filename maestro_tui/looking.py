@@ -74,6 +74,10 @@ def report(ctx: click.Context, session: str, checkpoint_dir: str | None, output:
             stream.write(text)
     except FileExistsError:
         raise InputError(f"{clean(output, 200)} is there already; name a new file.") from None
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {clean(output, 200)}: {error.strerror}. Nothing was changed."
+        ) from error
     click.echo(f"Written: {clean(output, 200)}", err=True)
 
 
@@ -94,6 +98,10 @@ def verify(
     from maestro_tui.store.checkpoints import CheckpointStore
 
     store = CheckpointStore(root_of(ctx, checkpoint_dir))
+    if checkpoint_dir is not None and not store.root.exists() and not (session and Path(session).is_file()):
+        raise InputError(
+            f"There is no checkpoint directory {clean(str(store.root), 200)}. Nothing was checked."
+        )
     found = verified(store, session, artifacts=artifacts)
     names = list(found)
     bad = {name: problems for name, problems in found.items() if problems}

@@ -55,6 +55,17 @@ def seconds_of(option: str, text: str | None) -> float | None:
     return seconds
 
 
+def unknown_session(root: Path, name: str) -> str:
+    """The end of a sentence about a session that is not there: those that end so, or how to see all."""
+    try:
+        ends = sorted(one.name for one in root.iterdir() if name and one.name.endswith(f"-{name}"))
+    except OSError:
+        ends = []
+    if ends:
+        return f"; did you mean {' or '.join(clean(one, 128) for one in ends[:3])}?"
+    return ". 'maestro-tui list' shows the sessions, 'maestro-tui --help' the commands."
+
+
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a new session may take at most."""
     for option in (

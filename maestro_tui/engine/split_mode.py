@@ -440,9 +440,15 @@ class TeamExecutionEngineV2SplitMode:
         if not self.store.exists(session_id):
             raise InputError(
                 why_not_run(self.store.root, session_id)
-                or f"There is no session {clean(session_id, 80)!r} in {self.store.root}; "
-                "'maestro-tui list' shows those that are there."
+                or f"There is no session {clean(session_id, 80)!r} in {self.store.root}{self._meant(session_id)}"
             )
+
+    def _meant(self, name: str) -> str:
+        """The end of a sentence about a session that is not there: the console shows ids without their date."""
+        ends = [one for one in self.store.session_ids() if name and one.endswith(f"-{name}")]
+        if ends:
+            return f"; did you mean {' or '.join(clean(one, 128) for one in ends[:3])}?"
+        return "; 'maestro-tui list' shows those that are there."
 
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -254,7 +254,7 @@ def _out_of_time(attempt: Attempt, limit: float) -> PhaseError:
             kind="timeout", message=f"Phase {phase.name!r} was stopped after its limit of {limit:g} s."
         )
     own = phase.budget is not None and phase.budget.seconds is not None
-    words = f"{limit:.0f} seconds were left of it"
+    words = f"all of its seconds; this attempt had the last {limit:.0f}"
     return PhaseError(
         kind="budget",
         message=budget_sentence(attempt.context.session_id, phase.name if own else None, words),

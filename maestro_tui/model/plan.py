@@ -249,7 +249,11 @@ def _decide(
         planned = decided[need]
         if request.kind == "phase":
             if planned.action not in (Action.REUSE, Action.PROVIDED) and not _recorded_skip(planned):
-                return Action.BLOCKED, f"needs {need}, which is not completed"
+                waits = planned.reason == "waits for approval"
+                return (
+                    Action.BLOCKED,
+                    f"needs {need}, which {planned.reason if waits else 'is not completed'}",
+                )
         elif planned.action == Action.BLOCKED:
             return Action.BLOCKED, f"needs {need}, which {_blocked_words(planned)}"
         elif planned.action == Action.RUN and planned.pause:

@@ -59,7 +59,7 @@ CASES = {
     "verify unknown": (["verify", "nobody"], "no session 'nobody'"),
     "phase of unknown session": (["phase", "nobody", "design"], "no session 'nobody'"),
     "unknown option": (["run", "x", "--fast"], "No such option"),
-    "unknown command": (["launch"], "No such command"),
+    "unknown command": (["launch"], "There is neither a command nor a session called"),
     "console without a terminal": ([], "needs a terminal"),
 }
 

@@ -240,3 +240,29 @@ def test_a_session_that_runs_is_not_planned_as_if_it_were_interrupted(project: P
         assert "interrupted" not in refused.stdout + refused.stderr
     (project.folder / "go").touch()
     assert process.wait(60) == 0
+
+
+def test_what_belongs_to_the_console_is_refused_before_a_command_runs(project: Project) -> None:
+    for words in (["--read-only"], ["--ascii"], ["-f", "x"]):
+        done = project.call(*words, "run", "x", "--trust")
+        assert done.returncode == 2 and "belongs to the console, not to 'run'" in done.stderr
+    assert not project.root.exists()
+
+
+def test_an_id_without_its_date_is_told_with_the_whole_one(project: Project) -> None:
+    run = project.call("run", "Build it", "--session-id", "20261126-101112-build-it-7f3a", "--trust")
+    assert run.returncode == 0
+    for words in (["show", "build-it-7f3a"], ["resume", "build-it-7f3a"], ["build-it-7f3a"]):
+        done = project.call(*words)
+        assert done.returncode == 2
+        assert "did you mean 20261126-101112-build-it-7f3a?" in done.stderr, done.stderr
+
+
+def test_a_checkpoint_directory_that_is_not_there_is_never_called_undamaged(project: Project) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "maestro_tui", "verify", "--checkpoint-dir", str(project.folder / "gone")],
+        capture_output=True,
+        text=True,
+        cwd=project.folder,
+    )
+    assert done.returncode == 2 and "There is no checkpoint directory" in done.stderr

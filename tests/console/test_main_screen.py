@@ -171,6 +171,21 @@ async def test_the_list_is_narrowed_with_the_key_not_by_a_message_after_it() -> 
         assert [row.session_id for row in app.main.view.rows] == ["payments-refactor"]
 
 
+async def test_the_session_that_a_filter_found_stays_under_the_cursor_when_the_filter_goes() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        first = selected(app)
+        await pilot.press("slash", *"docs-site", "enter")
+        await pilot.pause()
+        found = selected(app)
+        assert found is not None and "docs-site" in found and found != first
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.main.query_one(FilterInput).value == ""
+        assert selected(app) == found
+
+
 async def test_neither_keys_of_the_filter_nor_snapshots_lay_the_screen_out_anew() -> None:
     snapshot = many(1_200)
     app = console(snapshot)

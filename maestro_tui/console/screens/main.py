@@ -355,6 +355,9 @@ class MainScreen(Screen[None]):
     def _filter_left(self, message: FilterInput.Left) -> None:
         if message.clear_it:
             self.query_one(FilterInput).value = ""
+        else:
+            # Whoever takes the filter over means the session that the cursor is on.
+            self.table.choose_here()
         self.set_focus(self.table)
 
     # ── Actions ───────────────────────────────────────────────────────────────────────────────────────────

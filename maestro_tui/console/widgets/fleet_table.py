@@ -156,6 +156,11 @@ class FleetTable(ScrollView, can_focus=True):
             if self.view.rows[index] is not old.rows[index]:
                 self.refresh_line(index)
 
+    def choose_here(self) -> None:
+        """The session under the cursor counts as chosen, as if a key had gone there."""
+        if self.cursor < len(self.view.rows):
+            self.chosen = self.view.rows[self.cursor].session_id
+
     # ── Cursor and scroll ─────────────────────────────────────────────────────────────────────────────────
 
     def _move_to(self, place: int) -> None:
