@@ -99,6 +99,45 @@ async def test_work_that_missed_its_contract_is_all_done_again(tmp_path: Path) -
     assert str(context.phase_results["design"].status) == "completed"
 
 
+async def test_a_phase_is_given_what_it_needs_and_nothing_that_runs_beside_it(tmp_path: Path) -> None:
+    workflow = (
+        WORKFLOW.format(extra='needs = ["plan"]')
+        + """
+[[phases]]
+name = "plan"
+needs = ["ask"]
+[[phases.personas]]
+name = "planner"
+argv = ["x"]
+[[phases]]
+name = "ask"
+needs = []
+[[phases.personas]]
+name = "asker"
+argv = ["x"]
+[[phases]]
+name = "beside"
+needs = []
+deliverables = ["beside.md"]
+[[phases.personas]]
+name = "neighbour"
+argv = ["x"]
+"""
+    )
+    bench = Bench(tmp_path, workflow, failing_once(PerformerFailed("network")))
+    bench.team.work |= {"asker": writing("ask.md"), "neighbour": writing("beside.md")}
+    await bench.engine.execute_batch("x", session_id="s", phases=["ask", "plan", "design"])
+    await bench.engine.execute_phase("beside", session_id="s")
+    context = await bench.engine.resume("s")
+    assert bench.team.who == ["asker", "planner", "first", "second", "neighbour", "second"]
+    assert str(context.phase_results["design"].status) == "completed"
+    given = bench.team.tasks[-1].context
+    assert sorted(given["outputs"]) == ["ask", "design", "plan"]
+    assert [one["path"] for one in given["artifacts"]] == ["ask.md"]
+    assert {one.get("phase") for one in given["decisions"]} <= {None, "ask", "plan"}
+    assert {one["phase"] for one in given["contracts"]} == set()
+
+
 @pytest.mark.parametrize("damage", ["torn", "foreign", "other"])
 async def test_a_receipt_that_cannot_be_used_costs_a_repetition_and_nothing_else(
     tmp_path: Path, damage: str
