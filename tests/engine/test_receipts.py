@@ -99,6 +99,33 @@ async def test_work_that_missed_its_contract_is_all_done_again(tmp_path: Path) -
     assert str(context.phase_results["design"].status) == "completed"
 
 
+SIDE_BY_SIDE = WORKFLOW.format(extra='mode = "parallel"')
+
+
+async def test_work_in_a_folder_of_its_own_is_reused_when_a_neighbour_failed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, SIDE_BY_SIDE, failing_once(PerformerFailed("network")))
+    bench.team.work["first"] = writing("maestro-out/design/first/part.md")
+    await bench.engine.execute_batch("x", session_id="s")
+    await bench.engine.resume("s")
+    assert sorted(bench.team.who) == ["first", "second", "second"]
+
+
+@pytest.mark.parametrize("stray", ["notes.md", "there.md", "maestro-out/design/notes.md"])
+async def test_work_beside_others_that_left_files_outside_the_own_folders_is_not_reused_and_told(
+    tmp_path: Path, stray: str
+) -> None:
+    bench = Bench(tmp_path, SIDE_BY_SIDE, failing_once(PerformerFailed("network")))
+    bench.team.work["first"] = writing("maestro-out/design/first/part.md", stray)
+    (bench.folder / "there.md").write_text("before")
+    await bench.engine.execute_batch("x", session_id="s")
+    (bench.folder / stray).unlink()
+    await bench.engine.resume("s")
+    assert sorted(bench.team.who) == ["first", "first", "second", "second"]
+    assert (bench.folder / stray).is_file()
+    logs = "".join(one.read_text() for one in (bench.root / "s").rglob("*.log"))
+    assert f"{stray} changed outside the folders of those who work side by side" in logs
+
+
 async def test_a_phase_is_given_what_it_needs_and_nothing_that_runs_beside_it(tmp_path: Path) -> None:
     workflow = (
         WORKFLOW.format(extra='needs = ["plan"]')
