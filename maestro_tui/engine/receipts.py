@@ -26,6 +26,20 @@ FILES_LIMIT = 50_000
 REDONE_KINDS = frozenset(["gate", "contract", "rejected"])
 """Errors after which every persona works again: the work itself was not good enough."""
 
+_POLICY = {
+    "budget",
+    "timeout_seconds",
+    "retries",
+    "retry_delay_seconds",
+    "breaker",
+    "max_iterations",
+    "limits",
+    "approval",
+    "personas",
+}
+"""What says how much a phase may take, how it is judged, and who else works on it: not what there is to do. The
+threshold is not among them: performers are told of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reused:
@@ -157,8 +171,8 @@ class Receipts:
             # That the attempt was broken off or the network failed does not change what there was to do.
             del shown["feedback"]
         data = {
-            "persona": persona.model_dump(mode="json", exclude_defaults=True),
-            "phase": self._attempt.phase.definition_hash(),
+            "persona": persona.model_dump(mode="json", exclude_defaults=True, exclude=_POLICY),
+            "phase": self._attempt.phase.model_dump(mode="json", exclude_defaults=True, exclude=_POLICY),
             "step": step,
             "context": shown,
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from maestro_tui import Workflow
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.store.receipts import RECEIPTS
 from tests.engine.scripted import Bench, Team, said, writing
@@ -97,6 +98,27 @@ async def test_work_that_missed_its_contract_is_all_done_again(tmp_path: Path) -
     context = await bench.engine.resume("s")
     assert bench.team.who == ["first", "second", "first", "second"]
     assert str(context.phase_results["design"].status) == "completed"
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("retries = 2\nbudget = { seconds = 900 }\ntimeout_seconds = 800", ["second"]),
+        ("limits = { todos = 9 }\nmax_iterations = 3", ["second"]),
+        ("", ["second"]),
+        ("threshold = 0.5", ["first", "second"]),
+        ('objective = "Design something else"', ["first", "second"]),
+    ],
+)
+async def test_more_time_or_money_for_a_phase_does_not_make_finished_work_be_done_again(
+    tmp_path: Path, change: str, again: list[str]
+) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra="retries = 0"), failing_once(PerformerFailed("network")))
+    await bench.engine.execute_batch("x", session_id="s")
+    mended = WORKFLOW.format(extra=change).replace('argv = ["x"]', 'argv = ["x"]\ntimeout_seconds = 700')
+    bench.workflow = Workflow.parse(mended.replace('"second"', '"second"\ndescription = "the other"'))
+    await bench.engine.resume("s")
+    assert bench.team.who[2:] == again
 
 
 SIDE_BY_SIDE = WORKFLOW.format(extra='mode = "parallel"')
