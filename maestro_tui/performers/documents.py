@@ -114,7 +114,8 @@ def make_folder(workspace: Path, path: str) -> None:
             return
     except OSError as error:
         raise DocumentRefused(
-            f"The folder {clean(path, 200)!r} cannot be made in the workspace ({_reason(error)}). Remove what is in its place, then resume."
+            f"The folder {clean(path, 200)!r} cannot be made in the workspace ({_reason(error)}). "
+            "Remove what is in its place, then resume."
         ) from error
 
 
