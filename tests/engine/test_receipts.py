@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from maestro_tui import Workflow
+from maestro_tui.model.errors import StoreError
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.store.receipts import RECEIPTS
 from tests.engine.scripted import Bench, Team, said, writing
@@ -119,6 +120,27 @@ async def test_more_time_or_money_for_a_phase_does_not_make_finished_work_be_don
     bench.workflow = Workflow.parse(mended.replace('"second"', '"second"\ndescription = "the other"'))
     await bench.engine.resume("s")
     assert bench.team.who[2:] == again
+
+
+async def test_an_approval_lets_go_of_the_receipts_and_is_told_when_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra="approval = true"), Team())
+    receipts = bench.root / "s" / RECEIPTS
+    await bench.engine.execute_batch("x", session_id="s")
+    assert len(list(receipts.iterdir())) == 2, "until somebody decides the work may be wanted again"
+    bench.engine.decide("s", "design", "approved", by="ada")
+    assert not any(receipts.iterdir())
+    assert "problem" not in bench.told("gate_decided")[-1]
+
+    def refused(session_dir: Path, phase: str) -> None:
+        raise StoreError("Cannot remove receipts: read-only")
+
+    monkeypatch.setattr("maestro_tui.engine.decisions.drop_receipts", refused)
+    await bench.engine.execute_batch("x", session_id="t")
+    context = bench.engine.decide("t", "design", "approved", by="ada")
+    assert context.phase_results["design"].done
+    assert bench.told("gate_decided")[-1]["problem"] == "Cannot remove receipts: read-only"
 
 
 SIDE_BY_SIDE = WORKFLOW.format(extra='mode = "parallel"')
