@@ -298,3 +298,36 @@ argv = ["x"]
     context = await bench.engine.execute_batch("x", session_id="s")
     result = context.phase_results["design"]
     assert (str(result.status), result.contract and result.contract.missing) == ("failed", ("**/*.json",))
+
+
+BESIDE = """
+name = "w"
+[[phases]]
+name = "docs"
+needs = []
+deliverables = ["docs/**/*.md"]
+[[phases.personas]]
+name = "writer"
+argv = ["x"]
+[[phases]]
+name = "notes"
+needs = []
+deliverables = ["*.txt"]
+[[phases.personas]]
+name = "scribe"
+argv = ["x"]
+"""
+
+
+async def test_what_belongs_to_a_phase_beside_is_decided_by_the_rules_for_deliverables(
+    tmp_path: Path,
+) -> None:
+    made = ("docs/a.md", "docs/deep/er/b.md", "sub/own.txt", "top.txt")
+    bench = Bench(tmp_path, BESIDE, Team(scribe=writing(*made), writer=writing(*made)))
+    await bench.engine.execute_batch("x", session_id="s", phases=["notes"])
+    [notes] = bench.engine.store.head("s").context.phase_results.values()
+    assert [one.path for one in notes.artifacts] == ["sub/own.txt", "top.txt"]
+    (bench.folder / "sub/own.txt").unlink()
+    context = await bench.engine.resume("s")
+    docs = context.phase_results["docs"]
+    assert "sub/own.txt" in [one.path for one in docs.artifacts], "`*.txt` claims the top folder alone"
