@@ -155,8 +155,8 @@ def _check_schema(
     """
     assert contract.json_schema is not None
     whose = _whose(contract)
-    matchers = [_matcher(pattern) for pattern in contract.deliverables]
-    found = [path for path in place.walk() if any(match(path) for match in matchers)]
+    matches = matching(contract.deliverables)
+    found = [path for path in place.walk() if matches(path)]
     delivered = [fulfilled[pattern] for pattern in contract.deliverables if pattern in fulfilled]
     files = list(dict.fromkeys(PurePosixPath(path).as_posix() for path in (*found, *delivered)))
     try:
@@ -175,6 +175,12 @@ def _check_schema(
             told = "; ".join(problems[: schemas.PROBLEMS_TOLD])
             sentences.append(f"{whose}: {clean(path, 120)} breaks its schema: {told}{more}")
     return sentences, len(files) - len(sentences), len(files)
+
+
+def matching(globs: Iterable[str]) -> Callable[[str], bool]:
+    """A test whether a path matches any of the globs, by the rules by which deliverables are looked for."""
+    matchers = [_matcher(glob) for glob in globs]
+    return lambda path: any(match(path) for match in matchers)
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:

@@ -19,12 +19,13 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import PlanError
+from maestro_tui.model.errors import PlanError, StoreError
 from maestro_tui.model.policy import Budget, BudgetRaise
 from maestro_tui.model.text import clean, new_session_id
 from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
+from maestro_tui.store.receipts import drop_receipts
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
@@ -78,6 +79,12 @@ def decide(
     with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
         data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
+        if verdict == "approved":
+            try:
+                drop_receipts(engine.store.session_dir(session_id), name)
+            except StoreError as error:
+                # The approval is committed: receipts that stay cost only their place.
+                data["problem"] = str(error)
         tell(engine, session_id, "gate_decided", name, attempt, data)
     return commit.context
 

@@ -42,9 +42,9 @@ def edit(
         if result is None or result.status not in (PhaseStatus.COMPLETED, PhaseStatus.PROVIDED):
             raise PlanError(f"Phase {name!r} of session {session_id} has no committed outputs to edit.")
         outputs = _outputs(name, _of(edits, name, situation))
-        artifacts = tuple(
-            _artifact(situation, name, result.attempt, path) for path in _of(files, name, situation) or ()
-        )
+        # `./d.md` is `d.md`: one file has one name, as the phase recorded it.
+        paths = dict.fromkeys(PurePosixPath(path).as_posix() for path in _of(files, name, situation) or ())
+        artifacts = tuple(_artifact(situation, name, result.attempt, path) for path in paths)
         contract = _contract(situation, name, outputs, artifacts, engine.store.root)
         made.append(
             Edit(

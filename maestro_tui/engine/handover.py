@@ -1,4 +1,4 @@
-"""What a performer gets: everything that earlier phases left, whole, and what this phase has so far."""
+"""What a performer gets: all that the phases it needs left, near and far, whole, and what this phase has so far."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from maestro_tui.model.workflow import Phase
 
 def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:
     """The context for one persona as JSON values, see `Task.context`."""
-    context = attempt.context
-    before = [name for name, result in context.results() if name != attempt.phase.name and result.done]
+    context, own = attempt.context, attempt.phase.name
+    # What runs beside this phase is not handed over: it could be another thing in every attempt.
+    needs = attempt.workflow.needs_of(own)
+    earlier = [(name, result) for name, result in context.results() if name in needs]
+    before = [name for name, result in earlier if result.done]
     outputs = {
         name: _copied(context.outputs_of(name))
         for name in before
         if context.phase_results[name].status != PhaseStatus.SKIPPED
     }
     if so_far:
-        outputs[attempt.phase.name] = dict(so_far)
-    others = [(name, result) for name, result in context.results() if name != attempt.phase.name]
+        outputs[own] = dict(so_far)
     decisions = [
-        *context.session_decisions,
-        *(one for _, result in others for one in result.decisions),
+        *(one for one in context.session_decisions if one.phase is None or one.phase in {own, *needs}),
+        *(one for _, result in earlier for one in result.decisions),
     ]
     data: dict[str, Any] = {
         "session_id": context.session_id,
-        "phase": attempt.phase.name,
+        "phase": own,
         "objective": attempt.phase.objective,
         "attempt": attempt.number,
         "requirement": context.requirement,
@@ -36,17 +38,12 @@ def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:
         "decisions": [one.model_dump(mode="json", exclude_defaults=True) for one in decisions],
         "artifacts": [
             one.model_dump(mode="json", exclude_none=True)
-            for name, _ in others
+            for name, _ in earlier
             for one in context.artifacts_of(name)
         ],
         "contracts": [
             *contracts_of(attempt.phase),
-            *(
-                one
-                for name in before
-                if name in attempt.workflow.names
-                for one in contracts_of(attempt.workflow.phase(name))
-            ),
+            *(one for name in before for one in contracts_of(attempt.workflow.phase(name))),
         ],
     }
     if attempt.feedback:

@@ -22,6 +22,7 @@ from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.policy import RETRY_AFTER_LIMIT, retry_delay
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
+from maestro_tui.performers.documents import DocumentRefused, make_folder
 from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Task
 from maestro_tui.performers.toolbox.catalogue import OUT_FOLDER
 from maestro_tui.store.workspace import FileChange, Tree
@@ -149,7 +150,11 @@ class Performing:
         attempt = self._attempt
         folder = f"{OUT_FOLDER}/{attempt.phase.name}/{persona.name}" if own_folder else None
         if folder is not None and persona.performer != "toolbox":
-            (attempt.workspace.path / folder).mkdir(parents=True, exist_ok=True)
+            try:
+                make_folder(attempt.workspace.path, folder)
+            except DocumentRefused as error:
+                self._fail(PhaseError(kind="performer", message=str(error), persona=persona.name))
+                return None
         context = {**handed_over(attempt, self._gathered.outputs), **(extra or {}), "role": role}
         try:
             found = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from maestro_tui.model.context import Decision, Usage
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import PerformerResult
+from maestro_tui.performers.toolbox.catalogue import CATALOGUE
 from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt
 from maestro_tui.store.workspace import FileChange, Tree
 
@@ -23,6 +25,20 @@ PAID = frozenset(["agent_cli", "acp", "llm", "hive"])
 FILES_LIMIT = 50_000
 REDONE_KINDS = frozenset(["gate", "contract", "rejected"])
 """Errors after which every persona works again: the work itself was not good enough."""
+
+_POLICY = {
+    "budget",
+    "timeout_seconds",
+    "retries",
+    "retry_delay_seconds",
+    "breaker",
+    "max_iterations",
+    "limits",
+    "approval",
+    "personas",
+}
+"""What says how much a phase may take, how it is judged, and who else works on it: not what there is to do. The
+threshold is not among them: performers are told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +104,31 @@ class Receipts:
         attempt = self._attempt
         before = self._tree
         after = attempt.workspace.snapshot(f"{attempt.phase.name}/{attempt.number}/by/{persona.name}/{step}")
-        changes = [
-            change
-            for change in attempt.workspace.changes(before, after)
-            if folder is None or change.path.startswith(f"{folder}/")
-        ]
+        changes = attempt.workspace.changes(before, after)
+        areas: tuple[str, ...] = ()
+        stray: list[str] = []
         if folder is None:
             self._tree = after
+        else:
+            areas = self._areas(folder.rpartition("/")[0])
+            stray = [one.path for one in changes if not one.path.startswith(areas)]
+            changes = [one for one in changes if one.path.startswith(f"{folder}/")]
+        if stray:
+            # Which of those who work side by side wrote it cannot be measured, so nobody's work can be said to stand.
+            more = f" and {len(stray) - 1} more" if len(stray) > 1 else ""
+            self._sink.line(
+                persona.name,
+                "engine",
+                f"{clean(stray[0], 200)}{more} changed outside the folders of those who work side by side, by this "
+                "persona or another one; its work will not be reused",
+            )
         touched = {one.path for one in changes}
-        shared = f"{folder.rpartition('/')[0]}/" if folder is not None else None
         untouched = {
             path: state.sha256
             for path, state in before.files.items()
-            if path not in touched and (shared is None or not path.startswith(shared))
+            if path not in touched and not path.startswith(areas)
         }
-        if len(untouched) <= FILES_LIMIT and result.failure is None:
+        if len(untouched) <= FILES_LIMIT and result.failure is None and not stray:
             save_receipt(
                 attempt.session_dir,
                 Receipt(
@@ -119,8 +145,24 @@ class Receipts:
         return tuple(one.path for one in changes)
 
     def kept(self, persona: Persona) -> bool:
-        """True when its steps get receipts: several work on the phase, or its work costs money."""
+        """True when its steps get receipts: several work on the phase, or its work costs money.
+
+        Not for a tool beside others: it costs nothing, and has its folder by what it does, not by its persona.
+        """
+        if self._blueprint.mode == "parallel" and persona.performer == "toolbox":
+            return False
         return len(self._blueprint.personas) > 1 or persona.performer in PAID
+
+    def _areas(self, shared: str) -> tuple[str, ...]:
+        """The beginnings of paths where those who work side by side may write."""
+        folders = {
+            posixpath.dirname(path)
+            for tool in CATALOGUE
+            for path in tool.deliverables
+            if any(one.performer == "toolbox" and one.name == tool.name for one in self._blueprint.personas)
+        }
+        folders |= {f"{shared}/{one.name}" for one in self._blueprint.personas}
+        return tuple(f"{folder}/" for folder in folders)
 
     def _given(self, persona: Persona, step: str, context: Mapping[str, Any]) -> str:
         shown = {key: value for key, value in context.items() if key != "attempt"}
@@ -129,8 +171,8 @@ class Receipts:
             # That the attempt was broken off or the network failed does not change what there was to do.
             del shown["feedback"]
         data = {
-            "persona": persona.model_dump(mode="json", exclude_defaults=True),
-            "phase": self._attempt.phase.definition_hash(),
+            "persona": persona.model_dump(mode="json", exclude_defaults=True, exclude=_POLICY),
+            "phase": self._attempt.phase.model_dump(mode="json", exclude_defaults=True, exclude=_POLICY),
             "step": step,
             "context": shown,
         }

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from maestro_tui.engine.advice import AttemptAdvisor, MakeAdvisor, advisor_of, asks
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint, choose
 from maestro_tui.engine.classification import classification_of
-from maestro_tui.engine.contracts import check_contract, check_outputs, judge, measure_quality
+from maestro_tui.engine.contracts import check_contract, check_outputs, judge, matching, measure_quality
 from maestro_tui.engine.handover import handed_over
 from maestro_tui.engine.ledger import BudgetSpent, budget_sentence
 from maestro_tui.engine.performing import Gathered, Performing
@@ -125,7 +124,9 @@ class TeamExecutionEngineV2:
         for problem in problems:
             sink.line("engine", "engine", problem)
         only = blueprint.personas[0].name if len(blueprint.personas) == 1 else None
-        artifacts = _own_artifacts(changes, attempt, work.authors, only)
+        artifacts = (
+            await asyncio.to_thread(_own_artifacts, changes, attempt, work.authors, only) if changes else ()
+        )
         if artifacts:
             sink.event(
                 "artifacts_created",
@@ -293,9 +294,9 @@ def _own_artifacts(
     wrote it cannot be measured, and leaving it out would hide it.
     """
     own = []
+    is_mine, is_foreign = matching(attempt.phase.globs), matching(attempt.foreign_globs)
     for change in changes:
-        mine = any(Path(change.path).match(glob) for glob in attempt.phase.globs)
-        if not mine and any(Path(change.path).match(glob) for glob in attempt.foreign_globs):
+        if is_foreign(change.path) and not is_mine(change.path):
             continue
         facts: dict[str, Any] = {"persona": author} if (author := authors.get(change.path, only)) else {}
         own.append(

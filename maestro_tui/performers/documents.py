@@ -107,6 +107,18 @@ def write_documents(
     return tuple(written)
 
 
+def make_folder(workspace: Path, path: str) -> None:
+    """Make a folder of the workspace, with those above it; no link is followed. Raises `DocumentRefused`."""
+    try:
+        with _opened(workspace, path.split("/"), frozenset()):
+            return
+    except OSError as error:
+        raise DocumentRefused(
+            f"The folder {clean(path, 200)!r} cannot be made in the workspace ({_reason(error)}). "
+            "Remove what is in its place, then resume."
+        ) from error
+
+
 def _write(workspace: Path, path: str, content: bytes, closed: frozenset[tuple[int, int]]) -> None:
     *folders, name = path.split("/")
     with _opened(workspace, folders, closed) as folder:

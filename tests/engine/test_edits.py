@@ -57,6 +57,15 @@ async def test_an_artifact_edited_by_hand_is_measured_recorded_and_makes_later_p
     assert given["api.json"] == edit.artifacts[0].sha256, "later phases are told of the file as it is now"
 
 
+async def test_a_file_is_one_artifact_however_its_path_is_written(bench: Bench) -> None:
+    (bench.folder / "api.json").write_text('{"version": 2}')
+    context = bench.engine.edit(
+        "s", {}, files={"design": ["./api.json", "api.json", ".//api.json"]}, reason="a newer one"
+    )
+    assert [(one.path, one.change) for one in context.edits[0].artifacts] == [("api.json", "changed")]
+    assert [one.path for one in context.artifacts_of("design")] == ["api.json"]
+
+
 async def test_an_edit_is_over_when_its_own_phase_runs_again(bench: Bench) -> None:
     (bench.folder / "api.json").write_text('{"version": 2}')
     bench.engine.edit("s", {"design": {"size": 1}}, files={"design": ["api.json"]}, reason="a newer one")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from maestro_tui import Workflow
+from maestro_tui.model.errors import StoreError
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.store.receipts import RECEIPTS
 from tests.engine.scripted import Bench, Team, said, writing
@@ -97,6 +99,114 @@ async def test_work_that_missed_its_contract_is_all_done_again(tmp_path: Path) -
     context = await bench.engine.resume("s")
     assert bench.team.who == ["first", "second", "first", "second"]
     assert str(context.phase_results["design"].status) == "completed"
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("retries = 2\nbudget = { seconds = 900 }\ntimeout_seconds = 800", ["second"]),
+        ("limits = { todos = 9 }\nmax_iterations = 3", ["second"]),
+        ("", ["second"]),
+        ("threshold = 0.5", ["first", "second"]),
+        ('objective = "Design something else"', ["first", "second"]),
+    ],
+)
+async def test_more_time_or_money_for_a_phase_does_not_make_finished_work_be_done_again(
+    tmp_path: Path, change: str, again: list[str]
+) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra="retries = 0"), failing_once(PerformerFailed("network")))
+    await bench.engine.execute_batch("x", session_id="s")
+    mended = WORKFLOW.format(extra=change).replace('argv = ["x"]', 'argv = ["x"]\ntimeout_seconds = 700')
+    bench.workflow = Workflow.parse(mended.replace('"second"', '"second"\ndescription = "the other"'))
+    await bench.engine.resume("s")
+    assert bench.team.who[2:] == again
+
+
+async def test_an_approval_lets_go_of_the_receipts_and_is_told_when_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, WORKFLOW.format(extra="approval = true"), Team())
+    receipts = bench.root / "s" / RECEIPTS
+    await bench.engine.execute_batch("x", session_id="s")
+    assert len(list(receipts.iterdir())) == 2, "until somebody decides the work may be wanted again"
+    bench.engine.decide("s", "design", "approved", by="ada")
+    assert not any(receipts.iterdir())
+    assert "problem" not in bench.told("gate_decided")[-1]
+
+    def refused(session_dir: Path, phase: str) -> None:
+        raise StoreError("Cannot remove receipts: read-only")
+
+    monkeypatch.setattr("maestro_tui.engine.decisions.drop_receipts", refused)
+    await bench.engine.execute_batch("x", session_id="t")
+    context = bench.engine.decide("t", "design", "approved", by="ada")
+    assert context.phase_results["design"].done
+    assert bench.told("gate_decided")[-1]["problem"] == "Cannot remove receipts: read-only"
+
+
+SIDE_BY_SIDE = WORKFLOW.format(extra='mode = "parallel"')
+
+
+async def test_work_in_a_folder_of_its_own_is_reused_when_a_neighbour_failed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, SIDE_BY_SIDE, failing_once(PerformerFailed("network")))
+    bench.team.work["first"] = writing("maestro-out/design/first/part.md")
+    await bench.engine.execute_batch("x", session_id="s")
+    await bench.engine.resume("s")
+    assert sorted(bench.team.who) == ["first", "second", "second"]
+
+
+@pytest.mark.parametrize("stray", ["notes.md", "there.md", "maestro-out/design/notes.md"])
+async def test_work_beside_others_that_left_files_outside_the_own_folders_is_not_reused_and_told(
+    tmp_path: Path, stray: str
+) -> None:
+    bench = Bench(tmp_path, SIDE_BY_SIDE, failing_once(PerformerFailed("network")))
+    bench.team.work["first"] = writing("maestro-out/design/first/part.md", stray)
+    (bench.folder / "there.md").write_text("before")
+    await bench.engine.execute_batch("x", session_id="s")
+    (bench.folder / stray).unlink()
+    await bench.engine.resume("s")
+    assert sorted(bench.team.who) == ["first", "first", "second", "second"]
+    assert (bench.folder / stray).is_file()
+    logs = "".join(one.read_text() for one in (bench.root / "s").rglob("*.log"))
+    assert f"{stray} changed outside the folders of those who work side by side" in logs
+
+
+async def test_a_phase_is_given_what_it_needs_and_nothing_that_runs_beside_it(tmp_path: Path) -> None:
+    workflow = (
+        WORKFLOW.format(extra='needs = ["plan"]')
+        + """
+[[phases]]
+name = "plan"
+needs = ["ask"]
+[[phases.personas]]
+name = "planner"
+argv = ["x"]
+[[phases]]
+name = "ask"
+needs = []
+[[phases.personas]]
+name = "asker"
+argv = ["x"]
+[[phases]]
+name = "beside"
+needs = []
+deliverables = ["beside.md"]
+[[phases.personas]]
+name = "neighbour"
+argv = ["x"]
+"""
+    )
+    bench = Bench(tmp_path, workflow, failing_once(PerformerFailed("network")))
+    bench.team.work |= {"asker": writing("ask.md"), "neighbour": writing("beside.md")}
+    await bench.engine.execute_batch("x", session_id="s", phases=["ask", "plan", "design"])
+    await bench.engine.execute_phase("beside", session_id="s")
+    context = await bench.engine.resume("s")
+    assert bench.team.who == ["asker", "planner", "first", "second", "neighbour", "second"]
+    assert str(context.phase_results["design"].status) == "completed"
+    given = bench.team.tasks[-1].context
+    assert sorted(given["outputs"]) == ["ask", "design", "plan"]
+    assert [one["path"] for one in given["artifacts"]] == ["ask.md"]
+    assert {one.get("phase") for one in given["decisions"]} <= {None, "ask", "plan"}
+    assert {one["phase"] for one in given["contracts"]} == set()
 
 
 @pytest.mark.parametrize("damage", ["torn", "foreign", "other"])

@@ -101,6 +101,23 @@ async def test_personas_side_by_side_have_folders_of_their_own_and_overwrite_not
     ]
 
 
+@pytest.mark.parametrize("link", ["maestro-out", "maestro-out/design", "maestro-out/design/peer"])
+async def test_a_link_in_the_place_of_a_folder_of_their_own_fails_the_phase_and_nothing_is_made_behind_it(
+    tmp_path: Path, link: str
+) -> None:
+    bench = Bench(tmp_path, two("parallel"), Team())
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (bench.folder / link).parent.mkdir(parents=True, exist_ok=True)
+    (bench.folder / link).symlink_to(outside)
+    context = await bench.engine.execute_batch("Design it", session_id="s")
+    result = context.phase_results["design"]
+    assert str(result.status) == "failed" and result.error is not None
+    assert "'maestro-out/design/" in result.error.message
+    assert "a link or a file stands in its way" in result.error.message
+    assert list(outside.iterdir()) == []
+
+
 async def test_what_a_performer_does_to_what_it_was_handed_reaches_nobody_else(tmp_path: Path) -> None:
     def first(task: Task, port: Port) -> PerformerResult:
         return PerformerResult(outputs={"deep": {"list": [{"n": 1}]}, "pair": (1, 2)})
@@ -281,3 +298,36 @@ argv = ["x"]
     context = await bench.engine.execute_batch("x", session_id="s")
     result = context.phase_results["design"]
     assert (str(result.status), result.contract and result.contract.missing) == ("failed", ("**/*.json",))
+
+
+BESIDE = """
+name = "w"
+[[phases]]
+name = "docs"
+needs = []
+deliverables = ["docs/**/*.md"]
+[[phases.personas]]
+name = "writer"
+argv = ["x"]
+[[phases]]
+name = "notes"
+needs = []
+deliverables = ["*.txt"]
+[[phases.personas]]
+name = "scribe"
+argv = ["x"]
+"""
+
+
+async def test_what_belongs_to_a_phase_beside_is_decided_by_the_rules_for_deliverables(
+    tmp_path: Path,
+) -> None:
+    made = ("docs/a.md", "docs/deep/er/b.md", "sub/own.txt", "top.txt")
+    bench = Bench(tmp_path, BESIDE, Team(scribe=writing(*made), writer=writing(*made)))
+    await bench.engine.execute_batch("x", session_id="s", phases=["notes"])
+    [notes] = bench.engine.store.head("s").context.phase_results.values()
+    assert [one.path for one in notes.artifacts] == ["sub/own.txt", "top.txt"]
+    (bench.folder / "sub/own.txt").unlink()
+    context = await bench.engine.resume("s")
+    docs = context.phase_results["docs"]
+    assert "sub/own.txt" in [one.path for one in docs.artifacts], "`*.txt` claims the top folder alone"
