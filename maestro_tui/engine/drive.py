@@ -446,9 +446,7 @@ class Drive:
 def _foreign_globs(own: str, workflow: Workflow) -> frozenset[str]:
     """Deliverables of phases that may run at the same time: no path leads between them and this one."""
     related = workflow.needs_of(own) | workflow.dependents_of(own) | {own}
-    return frozenset(
-        glob for phase in workflow.phases if phase.name not in related for glob in phase.deliverables
-    )
+    return frozenset(glob for phase in workflow.phases if phase.name not in related for glob in phase.globs)
 
 
 def _reusable(name: str, situation: Situation) -> int | None:

@@ -91,7 +91,7 @@ def _workflow_context(
 ) -> dict[str, Any]:
     context = commit.context
     edits: dict[str, dict[str, Any]] = {}
-    for edit in context.edits:
+    for edit in (one for name in context.workflow.names for one in context.edits_of(name)):
         edits.setdefault(edit.phase, {"outputs": {}})["outputs"].update(edit.outputs)
     finished = results[last].finished_at
     over = all(name in results and results[name].done for name in context.workflow.order)

@@ -90,7 +90,6 @@ async def test_an_agent_asks_before_it_writes_and_writes_when_it_may(
     assert result.outputs == {"text": SAID} and SAID in port.text.splitlines()
     [tool] = [data for type, data in port.events if type == "tool_called"]
     assert tool["kind"] == "edit" and tool["paths"] == ["made.txt"]
-    assert result.usage == port.spent[-1]
     # opencode tells of its last turn only; an agent may ask its model aside as well.
     assert (result.usage.input_tokens or 0) >= 11 and (result.usage.output_tokens or 0) >= 7
     assert "The list must show 20 rows." in asked

@@ -77,7 +77,7 @@ async def test_an_agents_last_word_and_spending_become_the_result(
     port = RememberingPort()
     result = await perform(tmp_path, persona(agent), port)
     assert result.outputs == {"text": "Done."} and result.summary == "Done."
-    assert result.usage == port.spent[-1] and result.usage.output_tokens
+    assert result.usage.output_tokens
     assert result.metrics == {} and result.decisions == ()
     assert "The list must show 20 rows." in (folder / "prompt").read_text()
 

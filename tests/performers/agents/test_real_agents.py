@@ -54,7 +54,6 @@ async def test_an_agent_writes_a_file_with_its_own_tool_and_tells_text_tool_and_
     tools = [data for type, data in port.events if type == "tool_called"]
     assert len(tools) == 1 and "made.txt" in tools[0]["summary"] and "denied" not in tools[0]
     # Two turns of 11 and 7 tokens; an agent may ask its model aside as well.
-    assert result.usage == port.spent[-1]
     assert (result.usage.input_tokens or 0) >= 22 and (result.usage.output_tokens or 0) >= 14
     assert "The list must show 20 rows." in asked
 
