@@ -323,8 +323,11 @@ class Performing:
             ) from error
         except PerformerFailed as error:
             used = port.spent.covering(error.usage)
-            port.note(used)
+            over = port.note(used) or port.over
             self._spent(used)
+            if over is not None:
+                # The agent may have stopped at the same limit, and calls it a failure of its own.
+                raise BudgetSpent(over) from error
             raise
         except BaseException:
             self._spent(port.spent)

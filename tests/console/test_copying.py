@@ -94,6 +94,8 @@ async def test_the_line_in_focus_of_log_timeline_and_lists(tmp_path: Path) -> No
         pane = await ready(pilot)
         log = pane.log_view.log_lines
         log.refresh_file()
+        assert "refused" in (copying.line_in_focus(log, 0) or ""), "a failed session opens at its first error"
+        log.action_follow()
         last = log.line(log.row_count - 1).text
         assert copying.line_in_focus(log, 0) == last
         log.action_top()

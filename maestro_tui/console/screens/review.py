@@ -81,19 +81,19 @@ class ReviewSheet(AboutSession):
     def session_changed(self) -> None:
         """Say when somebody else has decided meanwhile."""
         if any(phase.waiting and phase.name == self.phase for phase in self.session.phases):
-            self._load()
-            self.tell("The session has changed since; this is the result as of now.", "phase-waiting")
+            self.tell("The session has changed since; its result is read again …", "phase-waiting")
+            self._load("The session has changed since; this is the result as of now.")
         else:
             self.busy = True
             self.tell(
                 f"{self.phase} does not wait any more: somebody has decided meanwhile.", "phase-waiting"
             )
 
-    def _load(self) -> None:
+    def _load(self, note: str = "") -> None:
         self.read = False
-        self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
+        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
 
-    async def _read(self) -> None:
+    async def _read(self, note: str) -> None:
         try:
             result = await self.console.result_of(self.session.session_id, self.phase)
         except MaestroError as error:
@@ -110,6 +110,8 @@ class ReviewSheet(AboutSession):
         self.query_one("#left", Block).show(self._words(result, phase))
         self.query_one("#radius", Block).show(radius)
         self.read = True
+        if note:
+            self.tell(note, "phase-waiting")
 
     async def _radius(self) -> Text:
         """What each decision sets going, and who holds the session."""

@@ -217,6 +217,10 @@ class LogLines(ScrollView, can_focus=True):
         self._jump = 1
         self._start_scans()
 
+    def _leave_error(self) -> None:
+        if not self.query_text:
+            self.at_offset = None
+
     def clear_search(self) -> None:
         """Takes the marks away; the place stays."""
         self.search("")
@@ -336,10 +340,12 @@ class LogLines(ScrollView, can_focus=True):
 
     def action_top(self) -> None:
         """To the first line."""
+        self._leave_error()
         self._scroll(0)
 
     def action_follow(self) -> None:
         """To the end, and stay there."""
+        self._leave_error()
         self.following, self.unseen = True, 0
         self._place()
         self.post_message(self.StateChanged())
