@@ -69,9 +69,11 @@ def test_launch_watch_kill_start_again_resume_completed_quit(
 
     os.kill(terminal.pid, signal.SIGKILL)
     terminal.wait_for(lambda shown: "Killed" in shown)
-    # A killed program leaves the terminal raw, so a line ends with LF until it is set right.
-    terminal.type("stty sane; tput rmcup; tput reset")
+    # A killed program leaves the terminal raw, so a line ends with LF until it is set right; what is
+    # typed before it is, is thrown away.
+    terminal.type("stty sane; tput rmcup; tput reset; echo set-$((6 * 7))")
     terminal.press("C-j")
+    terminal.wait_for("set-42")
 
     terminal.start(project.command())
     terminal.wait_for("interrupted")
