@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 WORKSPACE_LIMIT = 2_000_000_000
 """Bytes; the workspace is copied once for each kill."""
 BOUNDARIES = {
-    "phase_started": "when it had begun",
-    "persona_finished": "when work was done and nothing committed",
-    "phase_committed": "right after its commit",
+    ("phase_started",): "when it had begun",
+    ("persona_finished",): "when work was done and nothing committed",
+    ("phase_committed", "phase_failed"): "right after its commit",
 }
-"""Event → how its moment is called. After the second one work is done twice, as promised: at least once."""
+"""Events → how their moment is called. After the second one work is done twice, as promised: at least once."""
 _DRILLABLE = ("command", "toolbox")
 _MOST_TOLD = 8
 
@@ -60,8 +60,8 @@ def drill(engine: Engine, session_id: str, on_step: Callable[[str], None]) -> di
         varying = frozenset(_differing(first, second))
         ran = bench.ran()
         for phase in ran:
-            for event, words in BOUNDARIES.items():
-                problems = list(bench.killed_at(event, phase, first, varying))
+            for events, words in BOUNDARIES.items():
+                problems = list(bench.killed_at(events, phase, first, varying))
                 trials.append({"phase": phase, "killed": words, "ok": not problems, "problems": problems})
                 said = f"✗ {problems[0]}" if problems else "✓ resumed, ended the same"
                 on_step(f"{phase}, killed {words}: {said}")
@@ -167,10 +167,12 @@ class _Bench:
             raise StoreError(f"The copy did not come to an end, even without a kill: {problem}")
         return self._end()
 
-    def killed_at(self, event: str, phase: str, wanted: Facts, varying: frozenset[str]) -> Iterator[str]:
+    def killed_at(
+        self, events: tuple[str, ...], phase: str, wanted: Facts, varying: frozenset[str]
+    ) -> Iterator[str]:
         """What was not as it should be when a run was killed there and resumed."""
         self._begin()
-        child = self._child(event, phase)
+        child = self._child(phase, *events)
         if child.returncode != -signal.SIGKILL:
             yield f"it did not come there: exit code {child.returncode} {_last_line(child.stderr)}"
             return

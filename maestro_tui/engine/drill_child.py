@@ -1,6 +1,6 @@
-"""Runs a drilled copy of a session in a process of its own, which kills itself at one event, or comes to the end.
+"""Runs a drilled copy of a session in a process of its own, which kills itself at an event, or comes to the end.
 
-python -m maestro_tui.engine.drill_child ROOT SESSION WORKSPACE [EVENT PHASE]
+python -m maestro_tui.engine.drill_child ROOT SESSION WORKSPACE [PHASE EVENT…]
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ TOLD = 3
 def main(words: Sequence[str]) -> int:
     """Resume until nothing is left to do; what waits for a person is approved in the drill's name."""
     root, session, workspace, *kill_at = words
+    phase, kinds = (kill_at[0], kill_at[1:]) if kill_at else (None, [])
 
     def on_event(event: Event) -> None:
-        if [event.type, event.phase] == kill_at:
+        if event.type in kinds and event.phase == phase:
             os.kill(os.getpid(), signal.SIGKILL)
             signal.pause()
 

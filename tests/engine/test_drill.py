@@ -58,6 +58,16 @@ def test_a_drill_kills_at_each_boundary_of_each_phase_and_finds_the_same_end(tmp
     assert project.json("list", code=0)[0]["status"] == "waiting"
 
 
+def test_a_phase_that_fails_is_killed_at_its_boundaries_too(tmp_path: Path) -> None:
+    project = Project(tmp_path / "shop", line("a"))
+    work(project, "sys.exit(1)")
+    project.json("run", "x", "--session-id", "s1", "--trust", code=1)
+    found = project.json("drill", "s1", code=0)
+    assert [(trial["killed"], trial["problems"]) for trial in found["trials"]] == [
+        (killed, []) for killed in BOUNDARIES.values()
+    ]
+
+
 def test_what_does_not_bear_to_be_done_twice_is_found_and_named(tmp_path: Path) -> None:
     project = Project(tmp_path / "shop", line("a"))
     work(project, "with open('counter', 'a') as counter:\n    counter.write('once')")
