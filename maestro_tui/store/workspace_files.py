@@ -123,7 +123,9 @@ class Reading:
     def carry_over(self) -> None:
         """Take what an earlier reading knew of what could not be looked at now: it is not deleted."""
         if self.unseen:
-            self.files |= {path: state for path, state in self._earlier.items() if is_below(path, self.unseen)}
+            self.files |= {
+                path: state for path, state in self._earlier.items() if is_below(path, self.unseen)
+            }
 
     def _was_seen(self, folder: str) -> bool:
         if self._folders is None:
