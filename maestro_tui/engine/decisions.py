@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from maestro_tui.engine.attempts import JOURNAL
@@ -24,13 +25,22 @@ from maestro_tui.model.policy import Budget, BudgetRaise
 from maestro_tui.model.text import clean, new_session_id
 from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.journal import Journal
-from maestro_tui.store.lease import hold_session
+from maestro_tui.store.lease import Hold, hold_session
 from maestro_tui.store.receipts import drop_receipts
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
 
 REASON_LIMIT = 4000
+
+
+@contextmanager
+def acting(engine: Engine, session_id: str) -> Iterator[Hold]:
+    """Hold a session for an act on it, its files mended: nothing may be committed after a damaged commit, or beside
+    one that a view still has, since it would be lost for good. Raises as `hold_session`."""
+    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+        engine.store.repair_views(session_id, alone=True)
+        yield hold
 
 
 def decide(
@@ -76,7 +86,7 @@ def decide(
         return _with(context, name, result.model_copy(update=update)), None
 
     attempt = results[name].attempt
-    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+    with acting(engine, session_id) as hold:
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
         data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
         if verdict == "approved":
@@ -117,7 +127,7 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
             update={"session_decisions": (*context.session_decisions, decision)}
         ), situation.workflow
 
-    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+    with acting(engine, session_id) as hold:
         attempt = situation.highest_attempts.get(name, 0)
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
         data = {"status": "skipped", "by": author, "reason": why, "seq": commit.seq}
@@ -166,7 +176,7 @@ def raise_budget(
     def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         return head.context.model_copy(update={"raises": (*head.context.raises, word)}), None
 
-    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+    with acting(engine, session_id) as hold:
         commit = engine.store.commit(session_id, "init", 0, add, hold=hold)
         data = {
             "more": more.model_dump(exclude_none=True),
@@ -208,7 +218,7 @@ def choose_blueprint(
         )
         return context.model_copy(update={"session_decisions": (*context.session_decisions, decision)}), None
 
-    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+    with acting(engine, session_id) as hold:
         commit = engine.store.commit(session_id, "init", 0, change, hold=hold)
         told = commit.context.session_decisions[-1]
         data = {"choice": told.choice, "decided_by": author, "reason": why, "seq": commit.seq}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from maestro_tui.engine.attempts import JOURNAL
 from maestro_tui.engine.report import plan_document, session_document
 from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.engine.situation import operator_name
-from maestro_tui.model.errors import InputError, MaestroError
+from maestro_tui.model.errors import DamagedFile, InputError, MaestroError
 from maestro_tui.model.text import clean
 from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.holder_life import holder_lines, owner_condition
@@ -94,6 +95,11 @@ def take_over(engine: Engine, session_id: str, *, by: str | None, reason: str) -
         raise InputError(f"There is no session {clean(session_id, 80)!r} in {engine.store.root}.")
     before = read_owner(folder, time.time())
     with take_locks(folder, engine.team.clock) as hold:
+        engine.store.repair_views(session_id, alone=True)
+        with suppress(DamagedFile):
+            # A runner that was stopped within its commit finds its number taken when it goes on. Without any
+            # intact commit there is nothing to follow: then the new epoch alone keeps it off.
+            engine.store.commit(session_id, "init", 0, lambda head: (head.context, None), hold=hold)
         journal = SessionJournal(
             Journal(folder / JOURNAL, session_id, clock=engine.team.clock, seal=True), engine.listeners
         )

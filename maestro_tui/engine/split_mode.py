@@ -189,12 +189,13 @@ class TeamExecutionEngineV2SplitMode:
         else:
             fresh = False
         request = Request(kind="phase", phase=phase)
-        situation = self.situation(session_id)
-        name = situation.workflow.resolve(phase)
-        self._require_runnable(situation, request, name)
-        self._same_plan(situation, request, plan_hash)
+        name = self.situation(session_id).workflow.resolve(phase)
         with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
+            # Mended first: a plan from a damaged history would run again what is committed.
             self.store.repair_views(session_id)
+            situation = self.situation(session_id)
+            self._require_runnable(situation, request, name)
+            self._same_plan(situation, request, plan_hash)
             return await self._drive(session_id, hold, situation.workflow).run(request, started=fresh)
 
     async def resume(
@@ -380,7 +381,8 @@ class TeamExecutionEngineV2SplitMode:
 
         The phase's contract is checked again; `PlanError` says what an edit would break.
         """
-        with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
+        self._require(session_id)
+        with decisions.acting(self, session_id) as hold:
             return edit(self, session_id, edits, hold, by, reason, files or {})
 
     def situation(

@@ -81,7 +81,10 @@ class CheckpointStore:
         return self.root / session_id
 
     def session_ids(self) -> list[str]:
-        """Ids of all folders that hold a history or what is left of one; links are not followed. Raises `StoreError`."""
+        """Ids of all sessions and what is left of them, also of those that cannot be looked at; links are not followed.
+
+        Raises `StoreError` when the root cannot be listed.
+        """
         try:
             with os.scandir(self.root) as entries:
                 found = [
@@ -89,7 +92,6 @@ class CheckpointStore:
                     for entry in entries
                     if entry.is_dir(follow_symlinks=False)
                     and session_id_problem(entry.name) is None
-                    and (durable.is_folder(f"{entry.path}/{HISTORY}") or has_views(Path(entry.path)))
                     and is_begun(Path(entry.path))
                 ]
         except FileNotFoundError:

@@ -85,6 +85,8 @@ def is_begun(folder: Path) -> bool:
         if commit_numbers(folder):
             return True
         names = durable.names_in(folder)
+    except FileNotFoundError:
+        return False  # It was removed while somebody looked.
     except (StoreError, OSError):
         return True  # It cannot be listed: whoever looks closer will say so.
     # A journal without a record is made together with the session.

@@ -26,6 +26,8 @@ def condition_of(holder: Holder) -> str:
         return "on another computer, it cannot be seen from here whether it lives"
     if holder.boot_id != boot_id():
         return "ended with the last boot of this computer at the latest"
+    if is_alive(holder) is None:
+        return "in another container of this computer, it cannot be seen from here whether it lives"
     found = process_state(holder.pid)
     if found is None:
         return ALIVE if is_alive(holder) else "ended without giving it back"

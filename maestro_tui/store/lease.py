@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import re
@@ -17,6 +18,7 @@ from maestro_tui.model.errors import (
     HeldError,
     InputError,
     MaestroError,
+    StoreError,
 )
 from maestro_tui.model.text import clean, format_duration, name_problem
 from maestro_tui.store import durable
@@ -31,6 +33,8 @@ from maestro_tui.store.runner_file import (
     host_name,
     is_alive,
     owner_of,
+    parse_lease,
+    pid_namespace,
     read_lease,
     read_owner,
     start_ticks,
@@ -43,6 +47,11 @@ Clock = Callable[[], float]
 
 STOPPED_SECONDS = 2.0
 """A commit that takes so long belongs to a process that is stopped."""
+
+_PASSING = frozenset(
+    [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EAGAIN, errno.ETIMEDOUT]
+)
+"""Errors that say nothing of the lease itself: nobody has taken the session over because of them."""
 
 _COMMIT_FILE = re.compile(r"\d{4,9}\.json\Z")
 _EPOCH = re.compile(rb'\n  "epoch": (\d{1,15}),\n')
@@ -73,6 +82,7 @@ class Hold:
             started_at=now,
             heartbeat_at=now,
             phases=phases,
+            pids=pid_namespace(),
         )
         with CommitLock(session_dir):
             lease = read_lease(session_dir)
@@ -100,12 +110,21 @@ class Hold:
         self._now()
 
     def _now(self) -> tuple[Lease, Holder]:
-        """The lease as it is and our place in it. Raises `FencedError`."""
+        """The lease as it is and our place in it. Raises `FencedError`; `StoreError` when it cannot be read now."""
+        lease, data = self._lease, b""
         try:
             data = durable.read_regular(self._dir / LEASE, SIZE_LIMIT)
-        except (FileNotFoundError, DamagedFile):
-            data = b""
-        lease = self._lease if data == self._seen else read_lease(self._dir)
+            if data != self._seen:
+                lease = parse_lease(data)
+        except FileNotFoundError:
+            lease = Lease(problem=f"{LEASE}: it is missing")
+        except DamagedFile as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in _PASSING:
+                raise StoreError(
+                    f"{error}; without it nobody can say whether session {self._dir.name} is still this runner's, so "
+                    "nothing was committed. All commits are safe: resume goes on after the last one."
+                ) from error
+            lease = Lease(problem=str(error))
         own = self._own(lease)
         self._lease, self._seen = lease, data
         return lease, own
@@ -182,16 +201,17 @@ def _newest_epoch(session_dir: Path, lease: Lease) -> int:
         names = sorted((name for name in durable.names_in(history) if _COMMIT_FILE.match(name)), key=_number)
     except (FileNotFoundError, NotADirectoryError):
         return lease.epoch
-    if lease.problem is None:
-        names = names[-1:]
     epochs = [lease.epoch]
-    for name in names:
+    for name in reversed(names):
         try:
             found = _EPOCH.search(durable.read_start(history / name, _ENVELOPE_BYTES))
         except (DamagedFile, FileNotFoundError):
             continue
         if found is not None:
             epochs.append(int(found[1]))
+            # Epochs rise with the commits; only where the lease is lost as well is each one asked.
+            if lease.problem is None:
+                break
     return max(epochs)
 
 

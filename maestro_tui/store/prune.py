@@ -39,7 +39,7 @@ def prunable(
 
 
 def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> tuple[str, ...]:
-    """Remove the named sessions; the ids of those removed. One that is held or not over by now is left.
+    """Remove the named sessions; the ids of those removed. One that is held, damaged or not over by now is left.
 
     A session goes in one step (renamed, then deleted), so that a crash leaves it whole or gone.
     """
@@ -51,7 +51,8 @@ def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> tuple[
         if not folder.is_dir() or not lock.take():
             continue
         try:
-            if read_summary(folder, time.time()).status not in TERMINAL:
+            summary = read_summary(folder, time.time())
+            if summary.status not in TERMINAL or summary.damage:
                 continue
             doomed = store.root / f"{_DOOMED}{secrets.token_hex(8)}"
             with durable.told("remove the session", folder):

@@ -28,7 +28,10 @@ Mode = Literal["exclusive", "shared"]
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """One runner as it entered itself. `start_ticks` tells its pid from a later use of the same number."""
+    """One runner as it entered itself. `start_ticks` tells its pid from a later use of the same number.
+
+    `pids` names what its pid counts in (a container may have numbers of its own); empty where nobody tells.
+    """
 
     id: str
     pid: int
@@ -39,6 +42,7 @@ class Holder:
     started_at: float
     heartbeat_at: float
     phases: tuple[str, ...] = ()
+    pids: str = ""
 
 
 _FIELDS = tuple(one.name for one in fields(Holder))
@@ -63,6 +67,15 @@ def boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
+        return ""
+
+
+@cache
+def pid_namespace() -> str:
+    """What the process numbers here count in, `pid:[…]`; empty where the system does not tell."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
         return ""
 
 
@@ -96,11 +109,13 @@ def _has_proc() -> bool:
 
 
 def is_alive(holder: Holder) -> bool | None:
-    """Whether the runner still runs; None when it is a process of another computer, which cannot be asked."""
+    """Whether the runner still runs; None when it is one of another computer or container, which cannot be asked."""
     if holder.host != host_name():
         return None
     if holder.boot_id != boot_id() or not 0 < holder.pid < 2**31:
         return False
+    if holder.pids and pid_namespace() not in ("", holder.pids):
+        return None
     if _has_proc():
         return start_ticks(holder.pid) == holder.start_ticks
     try:
@@ -188,6 +203,7 @@ def _holder(item: dict[str, Any]) -> Holder:
         phases=tuple(name for name in phases[:_MOST_PHASES] if isinstance(name, str))
         if isinstance(phases, list)
         else (),
+        pids=text("pids"),
     )
 
 
@@ -202,7 +218,9 @@ def owner_of(holder: Holder, epoch: int, now: float) -> Owner:
         user=clean(holder.user, 64),
         started_at=holder.started_at or now,
         heartbeat_at=holder.heartbeat_at,
-        here=holder.host == host_name() and holder.boot_id == boot_id(),
+        here=holder.host == host_name()
+        and holder.boot_id == boot_id()
+        and holder.pids in ("", pid_namespace()),
         alive=is_alive(holder),
         epoch=epoch,
         phases=_names(holder.phases),

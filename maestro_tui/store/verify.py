@@ -60,6 +60,7 @@ def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) 
     # A runner makes the view a moment after its commit.
     newest = infos[-1].phase if infos and (was_running or _is_running(folder)) else None
     problems += [problem for phase, problem in views.items() if phase != newest]
+    problems += _unknown_views(folder, infos)
     problems += _journal_problems(folder, infos)
     problems += read_questions(folder)[1]
     lease = read_lease(folder)
@@ -109,6 +110,28 @@ def _view_problems(folder: Path, infos: list[CommitInfo]) -> dict[str, str]:
         except DamagedFile as error:
             out[phase] = str(error)
     return out
+
+
+def _unknown_views(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
+    """A line for each view of a phase of which the history knows nothing good, or of a commit that it has not."""
+    newest = max((info.seq for info in infos), default=-1)
+    known = {info.phase for info in infos if info.sha256 and (info.status in DONE or info.seq == 0)}
+    for name in sorted(durable.names_in(folder)):
+        found = _VIEW.match(name)
+        if found is None:
+            continue
+        try:
+            seq = _seq_in(durable.read_start(folder / name, _ENVELOPE_BYTES))
+        except (DamagedFile, FileNotFoundError):
+            seq = None
+        if seq is None:
+            if found[1] not in known:
+                yield f"{clean(name, 100)}: it is no checkpoint, and the history knows of none; left alone"
+        elif seq > newest and not commit_path(folder, seq).exists():
+            yield (
+                f"{clean(name, 100)}: it is commit {seq}, and the history ends with {newest}; the next run brings it "
+                "back if it belongs to the same course of events"
+            )
 
 
 def _is_newer(folder: Path, view: Path, seq: int) -> bool:
@@ -228,7 +251,7 @@ def _mend_view(store: CheckpointStore, session_id: str, folder: Path, phase: str
         path = commit_path(folder, seq)
         if durable.same_file(view, path):
             # It was found good when the view was made; only its bytes may have suffered since.
-            if digest_problem(read_commit(path)) is None:
+            if _has_its_digest(path):
                 return
         elif _is_good(store, session_id, phase, seq):
             if view.is_dir() and not view.is_symlink():
@@ -237,6 +260,13 @@ def _mend_view(store: CheckpointStore, session_id: str, folder: Path, phase: str
                 )
             durable.link_view(path, view)
             return
+
+
+def _has_its_digest(path: Path) -> bool:
+    try:
+        return digest_problem(read_commit(path)) is None
+    except (DamagedFile, FileNotFoundError):
+        return False
 
 
 def _is_good(store: CheckpointStore, session_id: str, phase: str, seq: int) -> bool:
@@ -249,7 +279,12 @@ def _is_good(store: CheckpointStore, session_id: str, phase: str, seq: int) -> b
 
 
 def _bring_back(store: CheckpointStore, session_id: str, folder: Path) -> None:
-    """Link a commit into the history again that was deleted or damaged there and is intact as a view."""
+    """Link a commit into the history again that was deleted or damaged there and is intact as a view.
+
+    Not one of another course of events: a history that was restored from an older copy may have gone on since.
+    """
+    numbers = commit_numbers(folder)
+    newest = next((one for seq in reversed(numbers) if (one := _intact(store, session_id, seq))), None)
     lost: dict[int, tuple[Checkpoint, Path]] = {}
     for name in durable.names_in(folder):
         if not _VIEW.match(name):
@@ -271,6 +306,14 @@ def _bring_back(store: CheckpointStore, session_id: str, folder: Path) -> None:
             continue
         if after is not None and after.prev != commit.sha256:
             continue
+        if newest is not None and seq > newest.seq:
+            known = before is not None or (commit.epoch, commit.created_at) >= (
+                newest.epoch,
+                newest.created_at,
+            )
+            if not known:
+                continue
+            newest = commit
         path = commit_path(folder, seq)
         with durable.told("bring back", path):
             if os.path.lexists(path):

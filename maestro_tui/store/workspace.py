@@ -25,6 +25,7 @@ from maestro_tui.store.workspace_files import (
     FileState,
     Reading,
     TooMuch,
+    is_below,
     shown_path,
 )
 from maestro_tui.store.workspace_git import REPOSITORY, TreeStore, ref_problem
@@ -48,6 +49,8 @@ class Tree:
     """Its id in git, in hex digits."""
     problems: tuple[str, ...] = ()
     """What could not be read, one line each."""
+    unseen: frozenset[str] = frozenset()
+    """Folders and files that could not be looked at."""
 
 
 Change = Literal["new", "changed", "deleted"]
@@ -128,8 +131,9 @@ class Workspace:
         memory = self._memory
         if not memory.trees.is_complete():
             memory.forget()
-        reading = Reading(memory.known, self._excluded, memory.trees.blob, budget)
+        reading = Reading(memory.known, self._excluded, memory.trees.blob, budget, memory.files)
         self._read(reading)
+        reading.carry_over()
         memory.known = reading.learnt
         if memory.files != reading.files:
             memory.tree = memory.trees.tree(
@@ -138,7 +142,7 @@ class Workspace:
                 if state.blob
             )
             memory.files = reading.files
-        return Tree(name, reading.files, memory.tree, tuple(reading.problems))
+        return Tree(name, reading.files, memory.tree, tuple(reading.problems), frozenset(reading.unseen))
 
     def keep(self, *trees: Tree) -> str | None:
         """Bring trees to the disk, each under its name in `workspace.git`; None, or in one line why not.
@@ -156,11 +160,16 @@ class Workspace:
         return f"{REPOSITORY} was changed from outside; not kept: {', '.join(lost)}" if lost else None
 
     def changes(self, before: Tree, after: Tree) -> list[FileChange]:
-        """What is different in `after`, by path. What is new or changed is on disk (fsync) on return."""
+        """What is different in `after`, by path. What is new or changed is on disk (fsync) on return.
+
+        What could not be looked at any more is not called deleted.
+        """
         found: list[FileChange] = []
         for path in sorted(before.files.keys() | after.files.keys()):
             old, new = before.files.get(path), after.files.get(path)
             if new is None and old is not None:
+                if is_below(path, after.unseen):
+                    continue
                 found.append(FileChange(shown_path(path), "deleted", old.size, old.sha256))
             elif new is not None and (old is None or not old.same_as(new)):
                 kind: Change = "new" if old is None else "changed"

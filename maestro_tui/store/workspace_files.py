@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,9 +74,14 @@ class Reading:
         excluded: frozenset[tuple[int, int]],
         keep: Callable[[bytes], bytes],
         budget: Budget | None = None,
+        earlier: Mapping[str, FileState] | None = None,
     ) -> None:
         self._budget = budget
+        self._earlier = earlier or {}
+        self._folders: frozenset[str] | None = None
         self.files: dict[str, FileState] = {}
+        self.unseen: set[str] = set()
+        """Folders and files that are there and could not be looked at: nothing is known of what is below them."""
         self.learnt: dict[str, tuple[tuple[int, ...], FileState]] = {}
         self.problems: list[str] = []
         self._known = known
@@ -90,7 +95,9 @@ class Reading:
         if self._budget is not None:
             self._budget.names -= 1 + len(entries)
             self._budget.check()
-        if depth and any(entry.name in ENVIRONMENT_MARKS for entry in entries):
+        environment = depth > 0 and any(entry.name in ENVIRONMENT_MARKS for entry in entries)
+        # What was looked at before stays in sight when somebody makes an environment of its folder.
+        if environment and not self._was_seen(prefix[:-1]):
             return
         for entry in entries:
             path = prefix + entry.name
@@ -105,16 +112,30 @@ class Reading:
                     continue
                 elif stat.S_ISLNK(facts.st_mode):
                     self._link(descriptor, entry.name, path)
-                elif stat.S_ISDIR(facts.st_mode):
+                elif stat.S_ISDIR(facts.st_mode) and (not environment or self._was_seen(path)):
                     self._below(descriptor, entry.name, path, depth)
             except FileNotFoundError:
                 continue  # it was there a moment ago: the work goes on while we read
             except OSError as error:
                 self.problems.append(f"{clean(shown_path(path), 200)} cannot be read: {error.strerror}")
+                self.unseen.add(path)
+
+    def carry_over(self) -> None:
+        """Take what an earlier reading knew of what could not be looked at now: it is not deleted."""
+        if self.unseen:
+            self.files |= {
+                path: state for path, state in self._earlier.items() if is_below(path, self.unseen)
+            }
+
+    def _was_seen(self, folder: str) -> bool:
+        if self._folders is None:
+            self._folders = frozenset(above for path in self._earlier for above in _all_above(path))
+        return folder in self._folders
 
     def _below(self, descriptor: int, name: str, path: str, depth: int) -> None:
         if depth >= DEPTH_LIMIT:
             self.problems.append(f"{clean(shown_path(path), 200)} lies deeper than {DEPTH_LIMIT} folders")
+            self.unseen.add(path)
             return
         below = os.open(name, OPEN_FOLDER, dir_fd=descriptor)
         try:
@@ -154,6 +175,17 @@ class Reading:
         # A file touched within the clock's grain may change again without its times telling: read it anew then.
         if size == facts.st_size and begun - max(facts.st_mtime_ns, facts.st_ctime_ns) > _RACY_NS:
             self.learnt[path] = (signature, state)
+
+
+def is_below(path: str, folders: Container[str]) -> bool:
+    """True when a path is one of these folders (or files), or lies below one."""
+    return path in folders or any(above in folders for above in _all_above(path))
+
+
+def _all_above(path: str) -> Iterator[str]:
+    """The folders above a path, the nearest first; without the workspace itself."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def hash_regular(path: Path) -> tuple[int, str]:

@@ -131,7 +131,9 @@ def test_a_takeover_is_an_act_with_name_and_reason_whatever_became_of_the_holder
         answer = scene.runner.ask("commit", "design", "1")
         assert answer["error"] == "FencedError"
         assert "all commits are safe" in str(answer["text"])
-    assert engine.store.head("s1").seq == 1
+    head = engine.store.head("s1")
+    assert head.seq == 2, "the takeover is a commit of its own"
+    assert list(head.context.phase_results) == ["requirements"]
 
 
 @pytest.mark.parametrize("name", ["it was killed", "it is a zombie"])

@@ -396,6 +396,44 @@ def test_an_unreadable_file_is_told_and_its_change_is_still_seen(workspace: Work
     assert [change.change for change in workspace.changes(before, after)] == ["changed"]
 
 
+def test_a_folder_that_cannot_be_looked_at_any_more_is_not_called_deleted(
+    workspace: Workspace, place: Path, session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(place, "src/a.py")
+    put(place, "src/deep/b.py")
+    put(place, "gone.txt")
+    before = workspace.snapshot("design/1/before")
+    (place / "gone.txt").unlink()
+    real = os.open
+
+    def locked(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == "src":
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr("maestro_tui.store.workspace_files.os.open", locked)
+    after = workspace.snapshot("design/1/after")
+    assert after.problems == ("src cannot be read: Permission denied",)
+    assert [(one.path, one.change) for one in workspace.changes(before, after)] == [("gone.txt", "deleted")]
+    anew = Workspace(session / "another", place).snapshot("design/1/after")
+    assert [one.path for one in workspace.changes(before, anew)] == ["gone.txt"], "nothing was known before"
+    assert sorted(after.files) == ["src/a.py", "src/deep/b.py"], "the kept tree is whole"
+
+
+def test_code_in_whose_folder_somebody_makes_an_environment_stays_in_sight(
+    workspace: Workspace, place: Path
+) -> None:
+    put(place, "backend/main.py")
+    put(place, "backend/api/routes.py")
+    before = workspace.snapshot("design/1/before")
+    for name in ("pyvenv.cfg", "more.py", "lib/python3/site.py", "api/new.py"):
+        put(place, f"backend/{name}")
+    after = workspace.snapshot("design/1/after")
+    assert [(one.path, one.change) for one in workspace.changes(before, after)] == [
+        (f"backend/{name}", "new") for name in ("api/new.py", "more.py", "pyvenv.cfg")
+    ]
+
+
 def test_parallel_phases_record_at_the_same_time(session: Path, place: Path) -> None:
     for number in range(50):
         put(place, f"d/{number}.txt", str(number))
