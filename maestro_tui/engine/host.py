@@ -12,7 +12,7 @@ from typing import Any
 from maestro_tui.config import TrustBook
 from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-from maestro_tui.model.context import GateVerdict, TeamExecutionContext
+from maestro_tui.model.context import PersonVerdict, TeamExecutionContext
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.plan import Plan
 from maestro_tui.model.policy import Budget
@@ -155,7 +155,7 @@ class EngineHost:
         self._decide(session_id, phase, "pushed_back", by, reason)
 
     def _decide(
-        self, session_id: str, phase: str | None, verdict: GateVerdict, by: str | None, reason: str
+        self, session_id: str, phase: str | None, verdict: PersonVerdict, by: str | None, reason: str
     ) -> None:
         self._engine(trust=True, remember=False).decide(session_id, phase, verdict, by=by, reason=reason)
 

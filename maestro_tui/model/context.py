@@ -103,6 +103,8 @@ class ContractCheck(_Fact):
 
 
 GateVerdict = Literal["passed", "failed", "waiting", "approved", "rejected", "pushed_back"]
+PersonVerdict = Literal["approved", "rejected", "pushed_back"]
+"""What a person may say about a phase that waits."""
 
 
 class Gate(_Fact):
