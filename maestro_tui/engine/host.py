@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.config import TrustBook
+from maestro_tui.engine.drive import BY_OPERATOR
 from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.model.context import PersonVerdict, TeamExecutionContext
@@ -74,7 +75,7 @@ class _Runner:
         self._host.wake()
         with self._lock:
             if self._loop is not None and self._task is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._task.cancel)
+                self._loop.call_soon_threadsafe(self._task.cancel, BY_OPERATOR)
 
 
 class EngineHost:
