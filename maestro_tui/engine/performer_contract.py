@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from maestro_tui.model.checkpoint import Written
+from maestro_tui.model.checkpoint import DEPTH_LIMIT, DIGITS_LIMIT, Written
 from maestro_tui.model.context import Decision, PhaseResult, PhaseStatus, Usage
 from maestro_tui.model.text import clean
 from maestro_tui.performers.port import RATIOS, Performer, PerformerFailed, PerformerResult, Port, Task
@@ -60,7 +60,7 @@ def check_result(name: str, result: PerformerResult) -> None:
     except RecursionError as error:
         raise _bad(f"{name!r} left outputs that are nested too deeply.") from error
     except (ValueError, TypeError) as error:
-        raise _bad(f"{name!r} left outputs that are not JSON ({clean(error, 200)}).") from error
+        raise _bad(f"{name!r} left outputs that are not JSON ({_why(error)}).") from error
     # Comments on a draft stand deepest in a result; what fits there fits everywhere.
     deepest = {"comments": {"round 1": {name: outputs}}}
     try:
@@ -72,7 +72,17 @@ def check_result(name: str, result: PerformerResult) -> None:
             }
         )
     except ValueError as error:
-        raise _bad(f"{name!r} left outputs that no checkpoint can hold: {clean(error, 200)}.") from error
+        raise _bad(f"{name!r} left outputs that no checkpoint can hold: {_why(error)}.") from error
+
+
+def _why(error: Exception) -> str:
+    """What an encoder says, in words for who looks after the performer."""
+    said = str(error)
+    if "depth exceeded" in said:
+        return f"it is nested deeper than {DEPTH_LIMIT} levels"
+    if "set_int_max_str_digits" in said:
+        return f"it holds a number of more than {DIGITS_LIMIT:,} digits"
+    return clean(said, 200)
 
 
 def _metric_problem(metric: Any, value: Any) -> str | None:
