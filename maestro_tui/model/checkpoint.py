@@ -55,7 +55,7 @@ class Written:
     def __init__(self) -> None:
         self._known: dict[str, tuple[PhaseResult, bytes]] = {}
         self._read: dict[str, PhaseResult] = {}
-        self._workflow: Workflow | None = None
+        self._readable: Workflow | None = None
         """That which was found to be readable."""
         self.rest = b""
         """The context without workflow and results, as JSON."""
@@ -94,9 +94,9 @@ class Written:
                 self._known[name] = (result, text)
             results[name] = result
         self._read = results
-        if self._workflow is not checkpoint.workflow:
+        if self._readable is not checkpoint.workflow:
             Workflow.model_validate(checkpoint.workflow.model_dump(mode="json"))
-            self._workflow = checkpoint.workflow
+            self._readable = checkpoint.workflow
         value = {**_object(self.rest), "workflow": checkpoint.workflow}
         context = TeamExecutionContext.model_validate(value).model_copy(update={"phase_results": results})
         return checkpoint.model_copy(update={"context": context})
