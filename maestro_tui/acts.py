@@ -17,7 +17,7 @@ from maestro_tui.options import as_json_option, directory, root_of, seconds_of
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-    from maestro_tui.model.context import GateVerdict
+    from maestro_tui.model.context import PersonVerdict
 
 reason_option = click.option(
     "--reason", default="", metavar="TEXT", help="Why; kept with your name and the time."
@@ -43,7 +43,7 @@ def recorded(engine: TeamExecutionEngineV2SplitMode, session: str, as_json: bool
         click.echo(f"Recorded. Go on: maestro-tui resume {session}")
 
 
-def _decision(verdict: GateVerdict, name: str, about: str) -> click.Command:
+def _decision(verdict: PersonVerdict, name: str, about: str) -> click.Command:
     @click.command(name=name, help=about)
     @click.argument("session")
     @click.argument("phase", required=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from maestro_tui.config import TrustBook, UntrustedWorkflow
+from maestro_tui.engine.drive import BY_OPERATOR
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.model.text import clean
 from maestro_tui.progress import Progress, plan_lines
@@ -63,7 +64,7 @@ def drive(work: Coroutine[Any, Any, Any], progress: Progress) -> bool:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, task.cancel, BY_OPERATOR)
         ticking = asyncio.create_task(progress.tick())
         try:
             await task

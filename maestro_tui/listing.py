@@ -196,4 +196,4 @@ def _iso(at: float) -> str:
 
 
 def _seconds(start: float | None, end: float | None) -> float | None:
-    return round(end - start, 3) if start is not None and end is not None else None
+    return round(max(0.0, end - start), 3) if start is not None and end is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from maestro_tui.engine.attempts import JOURNAL
 from maestro_tui.engine.sinks import SessionJournal
@@ -13,8 +13,8 @@ from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
     BlueprintChoice,
     Decision,
-    GateVerdict,
     Lineage,
+    PersonVerdict,
     PhaseError,
     PhaseResult,
     PhaseStatus,
@@ -44,9 +44,14 @@ def acting(engine: Engine, session_id: str) -> Iterator[Hold]:
 
 
 def decide(
-    engine: Engine, session_id: str, phase: str | None, verdict: GateVerdict, by: str | None, reason: str
+    engine: Engine, session_id: str, phase: str | None, verdict: PersonVerdict, by: str | None, reason: str
 ) -> TeamExecutionContext:
-    """Approve, reject or push back a phase that waits. Raises `PlanError` when none does."""
+    """Approve, reject or push back a phase that waits. Raises `PlanError` when none does, or for another word."""
+    if verdict not in get_args(PersonVerdict):
+        raise PlanError(
+            f"A phase that waits is approved, rejected or pushed_back, not {clean(repr(verdict), 60)}. "
+            "Nothing was changed."
+        )
     situation = engine.situation(session_id, need_workspace=False)
     results = situation.head.context.phase_results
     waiting = [n for n, r in results.items() if r.gate is not None and r.gate.verdict == "waiting"]

@@ -44,6 +44,8 @@ from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace import Workspace
 
 HEARTBEAT_SECONDS = 2.0
+BY_OPERATOR = "by the operator"
+"""What a task is cancelled with (`Task.cancel`) at a person's word; without it its caller had another reason."""
 
 
 class Drive:
@@ -67,6 +69,8 @@ class Drive:
         self._running: dict[str, asyncio.Task[PhaseResult]] = {}
         self._paused_at: set[str] = set()
         self._lost: MaestroError | None = None
+        self._stopped = ""
+        """Who or what ended the work, after `cancelled `."""
         self._ledger: Ledger
 
     async def run(self, request: Request, started: bool = False) -> TeamExecutionContext:
@@ -94,12 +98,12 @@ class Drive:
                 situation = self._situation()
             self._ledger = Ledger(situation.head.context)
             return await self._loop(request.model_copy(update={"widen": False}), situation)
-        except asyncio.CancelledError:
-            await self._stop()
+        except asyncio.CancelledError as error:
+            await self._stop(BY_OPERATOR if BY_OPERATOR in error.args else "by its caller")
             self._journal.event("session_cancelled", data={"by": operator_name()})
             raise
         except BaseException:
-            await self._stop()
+            await self._stop("because its session could not go on")
             raise
         finally:
             beat.cancel()
@@ -273,10 +277,12 @@ class Drive:
                 started_at=started,
                 finished_at=now,
                 usage=self._ledger.of_attempt(name).model_copy(
-                    update={"seconds": round((now - started).total_seconds(), 3)}
+                    update={"seconds": round(max(0.0, (now - started).total_seconds()), 3)}
                 ),
                 usage_by=self._ledger.by_persona(name),
-                error=PhaseError(kind="cancelled", message="cancelled by the operator", log=log_path.name),
+                error=PhaseError(
+                    kind="cancelled", message=f"cancelled {self._stopped}".strip(), log=log_path.name
+                ),
             )
             self._commit(name, result, situation.workflow, sink.close())
             raise
@@ -417,8 +423,9 @@ class Drive:
                 "session_completed", data={"phases": len(results), "selected": selected, "stale": stale}
             )
 
-    async def _stop(self) -> None:
+    async def _stop(self, why: str) -> None:
         """Cancel what runs and wait until every child has ended and every outcome is committed."""
+        self._stopped = why
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.config import TrustBook
+from maestro_tui.engine.drive import BY_OPERATOR
 from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-from maestro_tui.model.context import GateVerdict, TeamExecutionContext
+from maestro_tui.model.context import PersonVerdict, TeamExecutionContext
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.plan import Plan
 from maestro_tui.model.policy import Budget
@@ -74,7 +75,7 @@ class _Runner:
         self._host.wake()
         with self._lock:
             if self._loop is not None and self._task is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._task.cancel)
+                self._loop.call_soon_threadsafe(self._task.cancel, BY_OPERATOR)
 
 
 class EngineHost:
@@ -155,7 +156,7 @@ class EngineHost:
         self._decide(session_id, phase, "pushed_back", by, reason)
 
     def _decide(
-        self, session_id: str, phase: str | None, verdict: GateVerdict, by: str | None, reason: str
+        self, session_id: str, phase: str | None, verdict: PersonVerdict, by: str | None, reason: str
     ) -> None:
         self._engine(trust=True, remember=False).decide(session_id, phase, verdict, by=by, reason=reason)
 

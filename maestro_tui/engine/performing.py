@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +13,7 @@ from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint
 from maestro_tui.engine.handover import handed_over
 from maestro_tui.engine.ledger import BudgetSpent, persona_sentence
+from maestro_tui.engine.performer_contract import check_result, perform
 from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.engine.receipts import Receipts
 from maestro_tui.model.context import Decision, PhaseError, Usage
@@ -204,7 +203,7 @@ class Performing:
             retry, asked = True, None
             try:
                 result = await self._try(persona, role, step, number, context, folder)
-                self._check(persona, result)
+                check_result(persona.name, result)
             except BudgetSpent as error:
                 sink.event("persona_finished", persona=persona.name, ok=False, summary=clean(str(error), 400))
                 sink.line(persona.name, "engine", str(error))
@@ -219,7 +218,7 @@ class Performing:
                 retry, asked = error.retry, error.retry_after
             except MaestroError as error:
                 problem = PhaseError(kind="performer", message=clean(str(error), 2000), persona=persona.name)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 # Whatever a performer does wrong is its persona's failure, never the session's.
                 problem = PhaseError(
                     kind="internal",
@@ -309,7 +308,7 @@ class Performing:
         begun = time.monotonic()
         try:
             async with scope:
-                result = await performer.perform(task, port)
+                result = await perform(performer, task, port)
         except TimeoutError as error:
             self._spent(port.spent)
             if port.over is not None:
@@ -334,9 +333,16 @@ class Performing:
             raise
         finally:
             self._seconds[persona.name] = self._seconds.get(persona.name, 0.0) + time.monotonic() - begun
+        took = time.monotonic() - begun
         used = port.spent.covering(result.usage)
         port.note(used)
         self._spent(used)
+        if persona.timeout_seconds is not None and took > persona.timeout_seconds:
+            raise PerformerFailed(
+                f"{persona.name!r} went on past its limit of {persona.timeout_seconds:g} s and could not be stopped; "
+                f"it ended after {took:.1f} s.",
+                kind="timeout",
+            )
         return result
 
     def _out_of_seconds(self, persona: Persona, seconds: float) -> str:
@@ -349,25 +355,6 @@ class Performing:
         self._gathered.usage = self._gathered.usage.plus(usage)
 
     # ── What it left ──────────────────────────────────────────────────────────────────────────────────────
-
-    def _check(self, persona: Persona, result: PerformerResult) -> None:
-        for name, value in result.metrics.items():
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
-                raise PerformerFailed(
-                    f"{persona.name!r} reported {clean(name, 60)} = {clean(value, 60)}, which is no finite number.",
-                    kind="result",
-                )
-        try:
-            json.dumps(dict(result.outputs), allow_nan=False)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise PerformerFailed(
-                f"{persona.name!r} left outputs that are not JSON ({clean(error, 200)}).",
-                kind="result",
-            ) from error
-        if not all(isinstance(one, Decision) for one in result.decisions):
-            raise PerformerFailed(
-                f"{persona.name!r} left decisions that are none (they must be `Decision`s).", kind="result"
-            )
 
     def _take(self, persona: Persona, result: PerformerResult, *, comment: bool = False) -> None:
         """Add a persona's result to what the phase has so far; comments on a draft are kept apart."""

@@ -8,7 +8,9 @@ from contextlib import suppress
 from typing import Any, Literal, Protocol
 
 from maestro_tui.model.context import Usage
-from maestro_tui.performers.port import Port
+from maestro_tui.model.events import EVENT_TYPES, PERFORMER_TYPES
+from maestro_tui.model.text import clean
+from maestro_tui.performers.port import PerformerFailed, Port
 
 
 class PhaseSink(Protocol):
@@ -49,8 +51,22 @@ class PersonaPort(Port):
         self._sink.line(self._persona, stream, text)
 
     def emit(self, type: str, **data: Any) -> None:
-        """A fact for the journal."""
-        self._sink.event(type, persona=self._persona, **data)
+        """A fact for the journal. Raises `PerformerFailed` for what would pass for a fact of the engine."""
+        name = self._persona
+        if not isinstance(type, str):
+            raise PerformerFailed(f"{name!r} told an event whose type is no text.", retry=False)
+        if type in EVENT_TYPES - PERFORMER_TYPES:
+            raise PerformerFailed(
+                f"{name!r} told the event {type!r}, which is the engine's own; a performer tells "
+                f"{', '.join(sorted(PERFORMER_TYPES))} or types of its own.",
+                retry=False,
+            )
+        if "persona" in data:
+            raise PerformerFailed(
+                f"{name!r} told the event {clean(type, 60)!r} with a persona: that is the engine's to say.",
+                retry=False,
+            )
+        self._sink.event(type, persona=name, **data)
 
     def spend(self, usage: Usage) -> None:
         """Note what was spent; a budget that is used up ends the try at once."""
@@ -67,7 +83,8 @@ class PersonaPort(Port):
         if usage == self.spent:
             return None
         self.spent = usage
-        self.emit("usage_reported", **self._one_try, **usage.model_dump(mode="json", exclude_none=True))
+        told = {**self._one_try, **usage.model_dump(mode="json", exclude_none=True)}
+        self._sink.event("usage_reported", persona=self._persona, **told)
         return self._on_spend(usage)
 
     async def ask(

@@ -19,7 +19,7 @@ from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
-    GateVerdict,
+    PersonVerdict,
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import HeldError, InputError, PlanError
@@ -301,14 +301,15 @@ class TeamExecutionEngineV2SplitMode:
         self,
         session_id: str,
         phase: str | None,
-        verdict: GateVerdict,
+        verdict: PersonVerdict,
         *,
         by: str | None = None,
         reason: str = "",
     ) -> TeamExecutionContext:
         """Record a person's word on a phase that waits: `approved`, `rejected` or `pushed_back`.
 
-        Nothing runs; `resume` goes on. Raises `PlanError` when the phase does not wait for approval.
+        Nothing runs; `resume` goes on. Raises `PlanError` when the phase does not wait for approval, and for
+        any other word.
         """
         return decisions.decide(self, session_id, phase, verdict, by, reason)
 

@@ -55,6 +55,8 @@ class Written:
     def __init__(self) -> None:
         self._known: dict[str, tuple[PhaseResult, bytes]] = {}
         self._read: dict[str, PhaseResult] = {}
+        self._readable: Workflow | None = None
+        """That which was found to be readable."""
         self.rest = b""
         """The context without workflow and results, as JSON."""
 
@@ -81,8 +83,8 @@ class Written:
     def read_back(self, checkpoint: Checkpoint) -> Checkpoint:
         """What `decode` would read from the bytes of the commit that was encoded last, reading only what is new.
 
-        Its parts are shared from commit to commit: nobody may change them. Raises `ValueError` when they
-        cannot be read.
+        Its parts are shared from commit to commit: nobody may change them. Raises `ValueError` for what `decode`
+        would refuse: a part that was copied with changes was checked by nobody.
         """
         results: dict[str, PhaseResult] = {}
         for name, (result, text) in self._known.items():
@@ -92,6 +94,9 @@ class Written:
                 self._known[name] = (result, text)
             results[name] = result
         self._read = results
+        if self._readable is not checkpoint.workflow:
+            Workflow.model_validate(checkpoint.workflow.model_dump(mode="json"))
+            self._readable = checkpoint.workflow
         value = {**_object(self.rest), "workflow": checkpoint.workflow}
         context = TeamExecutionContext.model_validate(value).model_copy(update={"phase_results": results})
         return checkpoint.model_copy(update={"context": context})
@@ -187,6 +192,13 @@ def _check_written(workflow: Any, context: Any) -> None:
             result[key]
 
 
+def validation_words(error: ValidationError) -> str:
+    """The first thing that is wrong: its place and why."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{clean(place, 120)}: {clean(first['msg'], 120)}"
+
+
 def decode(data: bytes, source: str) -> Checkpoint:
     """The checkpoint in a file's bytes; `source` names it in errors. Raises `DamagedFile`, one line."""
     if len(data) > SIZE_LIMIT:
@@ -213,10 +225,8 @@ def decode(data: bytes, source: str) -> Checkpoint:
         context = {**context, "workflow": workflow}
         return Checkpoint.model_validate({**value, "workflow": workflow, "context": context})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise DamagedFile(
-            f"{source}: its content is not a checkpoint's ({clean(place, 120)}: {clean(first['msg'], 120)})"
+            f"{source}: its content is not a checkpoint's ({validation_words(error)})"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"{source}: its content is not a checkpoint's ({clean(error, 120)})") from error

@@ -103,6 +103,8 @@ class ContractCheck(_Fact):
 
 
 GateVerdict = Literal["passed", "failed", "waiting", "approved", "rejected", "pushed_back"]
+PersonVerdict = Literal["approved", "rejected", "pushed_back"]
+"""What a person may say about a phase that waits."""
 
 
 class Gate(_Fact):
@@ -187,10 +189,11 @@ class PhaseResult(Deriving):
 
     @property
     def duration_seconds(self) -> float | None:
-        """Seconds from start to end of this attempt; None when it was not run."""
+        """Seconds from start to end of this attempt, never less than 0; None when it was not run."""
         if self.started_at is None or self.finished_at is None:
             return None
-        return (self.finished_at - self.started_at).total_seconds()
+        # A computer's clock may be set back meanwhile.
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
 
 class Edit(_Fact):

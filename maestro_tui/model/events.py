@@ -15,6 +15,9 @@ EVENT_TYPES = frozenset(
     sub_step advice_failed""".split()
 )
 
+PERFORMER_TYPES = frozenset("persona_output tool_called sub_step context_trimmed".split())
+"""Those that performers tell of their work; all others say what the engine has done."""
+
 SYNCED_TYPES = frozenset(
     """phase_started gate_waiting gate_decided runner_lost edits_applied forked session_paused session_failed
     session_cancelled session_completed usage_reported budget_raised question_asked question_answered""".split()

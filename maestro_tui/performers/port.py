@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from maestro_tui.model.context import Decision, Usage
 from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase
+
+RATIOS = frozenset(["quality", "contract", "tests", "coverage", "schema", "opinion"])
+"""Metrics that lie between 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ class Port(Protocol):
         """One line of output for the phase's log."""
 
     def emit(self, type: str, **data: Any) -> None:
-        """A fact for the journal."""
+        """A fact for the journal: `tool_called`, `sub_step`, `context_trimmed`, `persona_output` or a type of its
+        own. Raises `PerformerFailed` for a type that the engine writes itself."""
 
     def spend(self, usage: Usage) -> None:
         """What this persona has spent so far in this try, in all; the engine holds it against the budgets."""
@@ -68,6 +74,9 @@ class Port(Protocol):
     ) -> str:
         """Ask the operator and wait: the one of `options` (1 to 50) that was chosen, or `default` when `timeout`
         (seconds; None waits for ever) is over. The session shows as waiting meanwhile."""
+
+
+FailureKind = Literal["exit", "timeout", "result", "performer"]
 
 
 class PerformerFailed(MaestroError):
@@ -81,12 +90,15 @@ class PerformerFailed(MaestroError):
         self,
         message: str,
         *,
-        kind: Literal["exit", "timeout", "result", "performer"] = "performer",
+        kind: FailureKind = "performer",
         tail: Sequence[str] = (),
         retry: bool = True,
         retry_after: float | None = None,
         usage: Usage | None = None,
     ) -> None:
+        wrong = _wrong_failure(kind, retry_after, usage)
+        if wrong is not None:
+            raise TypeError(f"a PerformerFailed has {wrong}; it was to say: {clean(message, 400)}")
         super().__init__(message)
         self.kind = kind
         self.tail = tuple(tail)
@@ -95,8 +107,25 @@ class PerformerFailed(MaestroError):
         self.usage = usage or Usage()
 
 
+def _wrong_failure(kind: object, retry_after: object, usage: object) -> str | None:
+    """What is wrong with the parts of a failure, which people write seldom and test even less."""
+    if kind not in get_args(FailureKind):
+        return f"the kind {', '.join(get_args(FailureKind))}, not {clean(repr(kind), 60)}"
+    if retry_after is not None and not (isinstance(retry_after, int | float) and 0 <= retry_after < math.inf):
+        return f"seconds or None as retry_after, not {clean(repr(retry_after), 60)}"
+    if not isinstance(usage, Usage | None):
+        return f"a Usage or None as usage, not {type(usage).__name__}"
+    return None
+
+
 class Performer(Protocol):
-    """Carries out one persona's task. Cancelling the coroutine must stop everything that it started."""
+    """Carries out one persona's task. Cancelling the coroutine must stop everything that it started.
+
+    It runs in the loop of the engine, with all other phases, limits and the lease: it must not block it. What
+    blocks belongs into `asyncio.to_thread` or, where it must be stopped, into a process: a thread cannot be
+    ended, and goes on after a cancellation. What does not let itself be cancelled has failed with its timeout
+    once it ends.
+    """
 
     async def perform(self, task: Task, port: Port) -> PerformerResult:
         """Do the work. Raises `PerformerFailed` with a sentence, or `asyncio.CancelledError`."""

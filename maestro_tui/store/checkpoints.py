@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from maestro_tui.model.checkpoint import Checkpoint, Written, decode, encode
+from pydantic import ValidationError
+
+from maestro_tui.model.checkpoint import Checkpoint, Written, decode, encode, validation_words
 from maestro_tui.model.checkpoint_bytes import FORMAT
 from maestro_tui.model.context import DONE, TeamExecutionContext
 from maestro_tui.model.errors import DamagedFile, FencedError, InputError, StoreError
@@ -55,13 +57,11 @@ class CommitInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The commit that this store made last in a session, whole, and what its file was then."""
+    """The commit that this store made last in a session, as its file says it, and what the file was then."""
 
     commit: Checkpoint
     signature: tuple[int, int, int]
     written: Written
-    read_back: bool = False
-    """True when `commit` is what its file says, not what was given for it."""
 
 
 class CheckpointStore:
@@ -140,15 +140,7 @@ class CheckpointStore:
         may change them.
         """
         last = self._last_if_newest(session_id, self.session_dir(session_id))
-        if last is None:
-            return None
-        if not last.read_back:
-            try:
-                commit = last.written.read_back(last.commit)
-            except ValueError:
-                return None
-            last = self._last[session_id] = replace(last, commit=commit, read_back=True)
-        return last.commit
+        return last.commit if last is not None else None
 
     def forget(self, session_id: str) -> None:
         """Let go of the last commit: what was given away of it may be changed from now on."""
@@ -237,7 +229,7 @@ class CheckpointStore:
             context=context,
         )
         written = Written()
-        data, digest = _bytes(commit, written)
+        data, read = _bytes(commit, written)
         durable.make_dir(self.root)
         with durable.told("make the folder", folder):
             for part in (folder, folder / HISTORY, folder / "locks", folder / "logs", folder / "tmp"):
@@ -262,9 +254,8 @@ class CheckpointStore:
                     durable.sync_dir(parent)
             # Last: a view without a history would look like a session that has lost its commits.
             durable.link_view(commit_path(folder, 0), view_path(folder, "init"))
-            made = commit.model_copy(update={"sha256": digest})
-            self._remember(made, commit_path(folder, 0), written)
-        return made
+            self._remember(read, commit_path(folder, 0), written)
+        return commit.model_copy(update={"sha256": read.sha256})
 
     def commit(self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold) -> Checkpoint:
         """Apply `change` to the newest commit and write the next one; the only way that state changes.
@@ -295,7 +286,7 @@ class CheckpointStore:
                 )
             context, workflow = change(head)
             flow = workflow or head.workflow
-            # All parts were checked when they were made; writing refuses what is not of its declared type.
+            # Its parts were checked when they were made; what was changed since is read back before it is written.
             commit = Checkpoint.model_construct(
                 sha256="",
                 format=FORMAT,
@@ -314,7 +305,7 @@ class CheckpointStore:
             # From here on it is what was written of this commit, which may fail.
             self._last.pop(session_id, None)
             written = last.written if last is not None else Written()
-            data, digest = _bytes(commit, written)
+            data, read = _bytes(commit, written)
             path = commit_path(folder, seq)
             try:
                 durable.write_new(path, data)
@@ -326,9 +317,8 @@ class CheckpointStore:
             result = commit.context.phase_results.get(phase)
             if result is not None and result.status in DONE:
                 durable.link_view(path, view_path(folder, phase))
-            made = commit.model_copy(update={"sha256": digest})
-            self._remember(made, path, written)
-        return made
+            self._remember(read, path, written)
+        return commit.model_copy(update={"sha256": read.sha256})
 
     def _last_if_newest(self, session_id: str, folder: Path) -> _Last | None:
         """Our own last commit when it is still the newest and its file was not touched since.
@@ -410,11 +400,19 @@ def _signature(path: Path) -> tuple[int, int, int] | None:
     return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-def _bytes(commit: Checkpoint, written: Written | None = None) -> tuple[bytes, str]:
+def _bytes(commit: Checkpoint, written: Written) -> tuple[bytes, Checkpoint]:
+    """The file's bytes, and the commit as it will be read from them. Raises `StoreError` where it could not be."""
     try:
-        return encode(commit, written)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise StoreError(
-            f"Session {commit.session_id}: the result of {clean(commit.phase, 80)!r} cannot be written as JSON: "
-            f"{clean(error, 200)}; the last commit is safe."
-        ) from error
+        data, digest = encode(commit, written)
+        return data, written.read_back(commit.model_copy(update={"sha256": digest}))
+    except ValidationError as error:
+        raise _unwritten(commit, f"as a checkpoint ({validation_words(error)})") from error
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise _unwritten(commit, f"as JSON: {clean(error, 200)}") from error
+
+
+def _unwritten(commit: Checkpoint, why: str) -> StoreError:
+    return StoreError(
+        f"Session {commit.session_id}: the result of {clean(commit.phase, 80)!r} cannot be written {why}; the last "
+        "commit is safe."
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -112,6 +113,7 @@ class TreeStore:
             return
         if self._spool is None:
             self._spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self.path.parent))  # noqa: SIM115
+            self._close_spool = weakref.finalize(self, self._spool.close)
             self._end = PACK_HEADER_BYTES
         entry = pack_entry(kind, content)
         with durable.told("keep a copy of the workspace beside", self.path):
@@ -134,7 +136,7 @@ class TreeStore:
         self._known_packs = self._names()
         self._waiting = {}
         if self._spool is not None:
-            self._spool.close()
+            self._close_spool()
             self._spool = None
 
     def _whole_pack(self) -> Iterator[bytes]:

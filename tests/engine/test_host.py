@@ -68,6 +68,8 @@ def test_cancel_returns_at_once_and_the_session_resumes(project: Project, host: 
     assert host.cancel("s1")
     wait_until(lambda: host.running() == (), "the session stopped", 10)
     assert status(project, "s1", "b") == "cancelled"
+    error = CheckpointStore(project.root).head("s1").context.phase_results["b"].error
+    assert error is not None and error.message == "cancelled by the operator"
     (project.folder / "go").touch()
     host.resume("s1", host.plan_resume("s1").hash)
     wait_until(lambda: status(project, "s1", "b") == "completed", "b completed")

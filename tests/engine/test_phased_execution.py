@@ -137,6 +137,7 @@ def test_cancel_stops_the_whole_process_group_and_the_session_resumes(project: P
     shown = project.json("show", "s1")
     assert shown["status"] == "cancelled"
     assert shown["phases"][0]["status"] == "cancelled"
+    assert shown["phases"][0]["error"] == "cancelled by the operator"
 
 
 async def test_a_rerun_of_one_phase_makes_what_depends_on_it_stale_with_the_reason(project: Project) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from maestro_tui import TeamExecutionEngineV2, TeamExecutionEngineV2SplitMode, Workflow
 from maestro_tui.model.context import Usage
+from maestro_tui.model.errors import PlanError
 from maestro_tui.model.policy import Budget
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from tests.engine.scripted import Bench, Team, said, writing
@@ -100,6 +101,17 @@ async def test_any_fault_of_a_performer_is_a_failed_phase_and_the_others_go_on(
     assert str(context.phase_results["b"].status) == "completed"
     assert context.spent["a"].cost_usd == 2.0
     assert "Traceback" in (bench.root / "s" / "logs" / "a.1.log").read_text()
+
+
+@pytest.mark.parametrize("word", ["approve", "passed", "waiting", "failed", None, ["approved"]])
+async def test_a_word_that_decides_nothing_changes_nothing(tmp_path: Path, word: Any) -> None:
+    bench = Bench(tmp_path, two(a="approval = true"), Team())
+    await bench.engine.execute_batch("x", session_id="s")
+    with pytest.raises(PlanError, match="is approved, rejected or pushed_back, not "):
+        bench.engine.decide("s", "a", word, reason="because")
+    assert bench.engine.store.verify("s") == []
+    context = bench.engine.decide("s", "a", "approved")
+    assert context.phase_results["a"].done
 
 
 async def test_decisions_that_are_none_are_told(tmp_path: Path) -> None:

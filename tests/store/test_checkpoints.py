@@ -8,23 +8,35 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 
 from maestro_tui.model.checkpoint import Checkpoint
-from maestro_tui.model.context import TeamExecutionContext
+from maestro_tui.model.context import (
+    Artifact,
+    BlueprintChoice,
+    Edit,
+    Gate,
+    Lineage,
+    PhaseError,
+    PhaseResult,
+    PhaseStatus,
+    TeamExecutionContext,
+)
 from maestro_tui.model.errors import DamagedFile, FencedError, InputError, PlanError, StoreError
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_number, gap_lines
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold, hold_phase, hold_session
 from maestro_tui.store.locks import CommitLock
 from tests.store.runners import runners
-from tests.store.small_sessions import changed, commit, context, outcome, session
+from tests.store.small_sessions import MOMENT, changed, commit, context, outcome, session
 
 
 @pytest.fixture
@@ -178,6 +190,88 @@ def test_a_result_that_json_cannot_hold_is_refused_and_the_session_goes_on(store
             commit(store, hold, "design", said=object())
         assert store.head("s1").seq == 1
         assert commit(store, hold, "design").seq == 2
+
+
+def every_word() -> TeamExecutionContext:
+    """A context with a value in each field that takes one of a few words."""
+    file = Artifact(path="a.md", size=1, sha256="0" * 64, phase="design")
+    result = PhaseResult(
+        status=PhaseStatus.FAILED,
+        artifacts=(file,),
+        gate=Gate(verdict="failed"),
+        error=PhaseError(kind="gate", message="too few"),
+    )
+    phase = Phase(name="design", mode="parallel", personas=(Persona(name="p", argv=("true",)),))
+    return context(
+        workflow=Workflow(name="words", phases=(phase,), advice=("blueprint",)),
+        phase_results={"design": result},
+        edits=(Edit(phase="design", artifacts=(file,), by="me", at=MOMENT),),
+        lineage=Lineage(session_id="s0", seq=1, sha256="0" * 64),
+        blueprints={"design": BlueprintChoice(mode="sequential", by="me", at=MOMENT)},
+    )
+
+
+def wrong_ones(value: Any) -> Iterator[tuple[str, Any]]:
+    """`Model.field` and a copy of the value with a word there that it cannot take, for every such field within."""
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            part = getattr(value, name)
+            if takes_words(field.annotation) and part is not None:
+                wrong = ("maybe",) if isinstance(part, tuple) else "maybe"
+                yield f"{type(value).__name__}.{name}", value.model_copy(update={name: wrong})
+            for place, changed_part in wrong_ones(part):
+                yield place, value.model_copy(update={name: changed_part})
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from ((place, {**value, key: one}) for place, one in wrong_ones(part))
+    elif isinstance(value, tuple):
+        for at, part in enumerate(value):
+            yield from ((place, (*value[:at], one, *value[at + 1 :])) for place, one in wrong_ones(part))
+
+
+def takes_words(annotation: Any) -> bool:
+    """True for a `Literal` or an enumeration, alone or among others."""
+    is_enum = isinstance(annotation, type) and issubclass(annotation, Enum)
+    return is_enum or get_origin(annotation) is Literal or any(map(takes_words, get_args(annotation)))
+
+
+def fields_of_words(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[str]:
+    """`Model.field` for each such field of a model and of those within it."""
+    if model in seen:
+        return
+    seen.add(model)
+    for name, field in model.model_fields.items():
+        if takes_words(field.annotation):
+            yield f"{model.__name__}.{name}"
+        todo = [field.annotation]
+        while todo:
+            part: Any = todo.pop()
+            todo += get_args(part)
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from fields_of_words(part, seen)
+
+
+WRONG = dict(wrong_ones(every_word()))
+
+
+def test_every_field_that_takes_one_of_a_few_words_is_tried() -> None:
+    assert set(WRONG) == set(fields_of_words(TeamExecutionContext, set()))
+
+
+@pytest.mark.parametrize("place", WRONG)
+def test_a_commit_that_could_not_be_read_again_is_not_written(store: CheckpointStore, place: str) -> None:
+    wrong = WRONG[place]
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.create(wrong)
+    assert not store.exists("s1")
+    folder = session(store, "requirements")
+    before = tree(folder)
+    with hold_session(folder) as hold:
+        with pytest.raises(StoreError, match="cannot be written as ") as told:
+            store.commit("s1", "design", 1, lambda head: (wrong, wrong.workflow), hold)
+        assert tree(folder) == before and store.verify("s1") == []
+        assert commit(store, hold, "design").seq == 2
+    assert "\n" not in str(told.value) and "pydantic" not in str(told.value)
 
 
 def test_the_text_of_others_is_kept_as_it_came(store: CheckpointStore) -> None:

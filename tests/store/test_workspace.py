@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import subprocess
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -474,3 +476,13 @@ def test_hash_regular_refuses_links(place: Path) -> None:
     assert hash_regular(place / "a.txt") == (3, digest)
     with pytest.raises(OSError):
         hash_regular(place / "link")
+
+
+def test_what_waits_for_the_disk_is_closed_with_its_store(tmp_path: Path) -> None:
+    trees = workspace_git.TreeStore(tmp_path / "workspace.git")
+    trees.blob(b"x")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del trees
+        gc.collect()
+    assert [str(one.message) for one in told if one.category is ResourceWarning] == []
