@@ -94,7 +94,6 @@ class AttemptAdvisor:
 
     def __init__(self, attempt: Attempt, sink: PhaseSink, make: MakeAdvisor) -> None:
         self._attempt, self._sink, self._make = attempt, sink, make
-        self.usage = Usage()
 
     async def blueprint(self, by_rules: Blueprint) -> Blueprint:
         """The model's choice of a team, or the rules' where the workflow or the operator chose, or it fails."""
@@ -210,31 +209,32 @@ class AttemptAdvisor:
         what: str,
         question: Callable[[Advisor, Port], Awaitable[Advice[A]]],
     ) -> Advice[A] | None:
-        attempt, name = self._attempt, self._attempt.phase.name
-
-        def spend(usage: Usage) -> str | None:
-            attempt.ledger.note(name, persona.name, (what, 1), usage)
-            return attempt.ledger.overspent(attempt.workflow, attempt.context, name, persona)
-
-        scope = asyncio.timeout(persona.timeout_seconds)
-        port = PersonaPort(persona.name, self._sink, spend, scope, {"step": what, "attempt_try": 1})
-        try:
-            async with scope:
-                advice = await question(self._make(persona), port)
-            port.note(port.spent.covering(advice.usage))
-        except TimeoutError as error:
-            if port.over is not None:
-                raise BudgetSpent(port.over) from error
-            self._failed(persona, f"The advisor had no time left to {what}; it goes on without.")
-            return None
-        except Exception as error:
-            if isinstance(error, PerformerFailed):
-                port.note(port.spent.covering(error.usage))
-            self._failed(persona, f"The advisor could not {what}: {clean(error, 400)} It goes on without.")
-            return None
-        finally:
-            self.usage = self.usage.plus(port.spent)
+        attempt = self._attempt
+        with attempt.ledger.at_work(attempt.phase.name, persona) as clock:
+            port = PersonaPort(attempt, persona, self._sink, clock, what, 1)
+            try:
+                async with port.limited():
+                    advice = await question(self._make(persona), port)
+                port.note(port.spent.covering(advice.usage))
+            except TimeoutError as error:
+                if port.over is not None:
+                    raise BudgetSpent(port.over) from error
+                self._failed(persona, f"The advisor had no time left to {what}; it goes on without.")
+                return None
+            except Exception as error:
+                if isinstance(error, PerformerFailed):
+                    port.note(port.spent.covering(error.usage))
+                self._failed(
+                    persona, f"The advisor could not {what}: {clean(error, 400)} It goes on without."
+                )
+                return None
         return advice
+
+    def missed(self, sentence: str) -> None:
+        """Tell that the advisor's word was waited for no longer."""
+        persona = self._attempt.workflow.advisor
+        if persona is not None:
+            self._failed(persona, sentence)
 
     def _failed(self, persona: Persona, sentence: str) -> None:
         self._sink.event("advice_failed", persona=persona.name, reason=sentence)

@@ -37,7 +37,7 @@ from maestro_tui.store.runner_file import (
     write_lease,
 )
 
-__all__ = ["LEASE", "Hold", "held_by", "hold_phase", "hold_session", "read_owner", "take_over"]
+__all__ = ["LEASE", "Hold", "held_by", "hold_phase", "hold_session", "phases_held", "read_owner", "take_over"]
 
 Clock = Callable[[], float]
 
@@ -274,6 +274,12 @@ def held_by(session_dir: Path, phase: str | None, now: float) -> str | None:
     if phase is not None and lease.mode == "shared" and not any(phase in holder.phases for holder in alive):
         return None
     return _who_holds(session_dir, phase if lease.mode == "shared" else None, now)
+
+
+def phases_held(session_dir: Path) -> frozenset[str]:
+    """The phases that living runners say they run. Takes no lock."""
+    alive = [holder for holder in read_lease(session_dir).holders if is_alive(holder) is not False]
+    return frozenset(phase for holder in alive for phase in holder.phases)
 
 
 def _who_holds(session_dir: Path, phase: str | None, now: float) -> str:
