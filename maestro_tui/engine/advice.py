@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,6 +16,7 @@ from maestro_tui.engine.ledger import BudgetSpent
 from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.model.context import Artifact, Decision, TeamExecutionContext, Usage
 from maestro_tui.model.contract import Contract
+from maestro_tui.model.facts import digest
 from maestro_tui.model.policy import spent_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Question, Workflow
@@ -108,6 +109,7 @@ class AttemptAdvisor:
             lambda advisor, port: advisor.choose_blueprint(
                 phase, candidates, attempt.context.requirement, port
             ),
+            candidates,
         )
         if advice is None:
             return by_rules
@@ -164,8 +166,10 @@ class AttemptAdvisor:
         persona: Persona,
         what: str,
         question: Callable[[Advisor, Port], Awaitable[Advice[A]]],
+        asked_about: Sequence[Persona] = (),
     ) -> Advice[A] | None:
-        """Like `_ask`; an attempt that was broken off is not asked anew, so that its finished work still stands."""
+        """Like `_ask`; after an attempt that was broken off the same question is not asked again, so that its
+        finished work still stands."""
         from maestro_tui.performers import advice as answers
         from maestro_tui.performers.advisor import Advice as Given
 
@@ -175,7 +179,9 @@ class AttemptAdvisor:
             "propose a contract": answers.ContractProposal,
         }
         step = what.replace(" ", "-")
-        given = phase.definition_hash()
+        # All that the question tells. A word about people who were others then is no word about these.
+        people = [{"name": one.name, "does": one.description or one.instructions} for one in asked_about]
+        given = digest({"phase": phase.definition_hash(), "candidates": people})
         if attempt.reusable is not None:
             kept = await asyncio.to_thread(
                 load_receipt, attempt.session_dir, phase.name, attempt.reusable, persona.name, step
