@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -66,13 +67,37 @@ def unknown_session(root: Path, name: str) -> str:
     return ". 'maestro-tui list' shows the sessions, 'maestro-tui --help' the commands."
 
 
+class Amount(click.ParamType):  # type: ignore[type-arg]
+    """A number above 0, told in the words of what it counts when it is none. NaN and infinity are no amounts."""
+
+    def __init__(self, of: str, example: str, number: type[int] | type[float]) -> None:
+        self.name, self._example, self._number = of, example, number
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """The number. Raises `click.BadParameter`."""
+        try:
+            amount = self._number(value)
+        except (ValueError, OverflowError):
+            amount = 0
+        if not 0 < amount < math.inf:
+            self.fail(
+                f"{clean(value, 40)!r} is no number of {self.name}; give one above 0, such as {self._example}.",
+                param,
+                ctx,
+            )
+        return amount
+
+
+DOLLARS = Amount("dollars", "2.50", float)
+TOKENS = Amount("tokens", "200000", int)
+SECONDS = Amount("seconds", "900", float)
+
+
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What a new session may take at most."""
     for option in (
-        click.option(
-            "--max-cost", type=click.FloatRange(0, min_open=True), metavar="USD", help="Dollars in all."
-        ),
-        click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Tokens in all, in and out."),
+        click.option("--max-cost", type=DOLLARS, metavar="USD", help="Dollars in all."),
+        click.option("--max-tokens", type=TOKENS, metavar="N", help="Tokens in all, in and out."),
         click.option("--time-limit", metavar="SPAN", default=None, help="Time in all: 2h, 45m."),
         click.option("--phase-limit", metavar="SPAN", default=None, help="Time for each attempt of a phase."),
     ):

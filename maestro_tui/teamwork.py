@@ -10,7 +10,7 @@ import click
 
 from maestro_tui.acts import by_option, engine_of, reason_option, recorded
 from maestro_tui.model.errors import InputError
-from maestro_tui.options import as_json_option, directory, root_of
+from maestro_tui.options import DOLLARS, SECONDS, TOKENS, as_json_option, directory, root_of
 
 if TYPE_CHECKING:
     from maestro_tui.engine.offered_teams import Offered
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 @click.argument("phase", required=False)
 @directory
 @click.option("--persona", metavar="NAME", default=None, help="The budget of this persona of the phase.")
-@click.option(
-    "--cost", "cost_usd", type=click.FloatRange(0, min_open=True), metavar="USD", help="Dollars more."
-)
-@click.option("--tokens", type=click.IntRange(1), metavar="N", help="Tokens more, input and output together.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds more.")
+@click.option("--cost", "cost_usd", type=DOLLARS, metavar="USD", help="Dollars more.")
+@click.option("--tokens", type=TOKENS, metavar="N", help="Tokens more, input and output together.")
+@click.option("--seconds", type=SECONDS, metavar="S", help="Seconds more.")
 @reason_option
 @by_option
 @as_json_option
@@ -46,6 +44,8 @@ def raise_budget(
     """Allow more for a session, a phase or a persona whose budget is spent; 'resume' goes on."""
     from maestro_tui.model.policy import Budget
 
+    if cost_usd is None and tokens is None and seconds is None:
+        raise InputError("Say how much more: --cost USD, --tokens N or --seconds S. Nothing was changed.")
     engine = engine_of(root_of(ctx, checkpoint_dir))
     more = Budget(seconds=seconds, tokens=tokens, cost_usd=cost_usd)
     engine.raise_budget(session, more, phase=phase, persona=persona, by=by, reason=reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,6 +16,7 @@ from maestro_tui.engine.ledger import BudgetSpent
 from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.model.context import Artifact, Decision, TeamExecutionContext, Usage
 from maestro_tui.model.contract import Contract
+from maestro_tui.model.facts import digest
 from maestro_tui.model.policy import spent_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Question, Workflow
@@ -94,7 +95,6 @@ class AttemptAdvisor:
 
     def __init__(self, attempt: Attempt, sink: PhaseSink, make: MakeAdvisor) -> None:
         self._attempt, self._sink, self._make = attempt, sink, make
-        self.usage = Usage()
 
     async def blueprint(self, by_rules: Blueprint) -> Blueprint:
         """The model's choice of a team, or the rules' where the workflow or the operator chose, or it fails."""
@@ -109,6 +109,7 @@ class AttemptAdvisor:
             lambda advisor, port: advisor.choose_blueprint(
                 phase, candidates, attempt.context.requirement, port
             ),
+            candidates,
         )
         if advice is None:
             return by_rules
@@ -165,8 +166,10 @@ class AttemptAdvisor:
         persona: Persona,
         what: str,
         question: Callable[[Advisor, Port], Awaitable[Advice[A]]],
+        asked_about: Sequence[Persona] = (),
     ) -> Advice[A] | None:
-        """Like `_ask`; an attempt that was broken off is not asked anew, so that its finished work still stands."""
+        """Like `_ask`; after an attempt that was broken off the same question is not asked again, so that its
+        finished work still stands."""
         from maestro_tui.performers import advice as answers
         from maestro_tui.performers.advisor import Advice as Given
 
@@ -176,7 +179,9 @@ class AttemptAdvisor:
             "propose a contract": answers.ContractProposal,
         }
         step = what.replace(" ", "-")
-        given = phase.definition_hash()
+        # All that the question tells. A word about people who were others then is no word about these.
+        people = [{"name": one.name, "does": one.description or one.instructions} for one in asked_about]
+        given = digest({"phase": phase.definition_hash(), "candidates": people})
         if attempt.reusable is not None:
             kept = await asyncio.to_thread(
                 load_receipt, attempt.session_dir, phase.name, attempt.reusable, persona.name, step
@@ -210,31 +215,32 @@ class AttemptAdvisor:
         what: str,
         question: Callable[[Advisor, Port], Awaitable[Advice[A]]],
     ) -> Advice[A] | None:
-        attempt, name = self._attempt, self._attempt.phase.name
-
-        def spend(usage: Usage) -> str | None:
-            attempt.ledger.note(name, persona.name, (what, 1), usage)
-            return attempt.ledger.overspent(attempt.workflow, attempt.context, name, persona)
-
-        scope = asyncio.timeout(persona.timeout_seconds)
-        port = PersonaPort(persona.name, self._sink, spend, scope, {"step": what, "attempt_try": 1})
-        try:
-            async with scope:
-                advice = await question(self._make(persona), port)
-            port.note(port.spent.covering(advice.usage))
-        except TimeoutError as error:
-            if port.over is not None:
-                raise BudgetSpent(port.over) from error
-            self._failed(persona, f"The advisor had no time left to {what}; it goes on without.")
-            return None
-        except Exception as error:
-            if isinstance(error, PerformerFailed):
-                port.note(port.spent.covering(error.usage))
-            self._failed(persona, f"The advisor could not {what}: {clean(error, 400)} It goes on without.")
-            return None
-        finally:
-            self.usage = self.usage.plus(port.spent)
+        attempt = self._attempt
+        with attempt.ledger.at_work(attempt.phase.name, persona) as clock:
+            port = PersonaPort(attempt, persona, self._sink, clock, what, 1)
+            try:
+                async with port.limited():
+                    advice = await question(self._make(persona), port)
+                port.note(port.spent.covering(advice.usage))
+            except TimeoutError as error:
+                if port.over is not None:
+                    raise BudgetSpent(port.over) from error
+                self._failed(persona, f"The advisor had no time left to {what}; it goes on without.")
+                return None
+            except Exception as error:
+                if isinstance(error, PerformerFailed):
+                    port.note(port.spent.covering(error.usage))
+                self._failed(
+                    persona, f"The advisor could not {what}: {clean(error, 400)} It goes on without."
+                )
+                return None
         return advice
+
+    def missed(self, sentence: str) -> None:
+        """Tell that the advisor's word was waited for no longer."""
+        persona = self._attempt.workflow.advisor
+        if persona is not None:
+            self._failed(persona, sentence)
 
     def _failed(self, persona: Persona, sentence: str) -> None:
         self._sink.event("advice_failed", persona=persona.name, reason=sentence)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.engine.ledger import Ledger
+from maestro_tui.engine.work_clock import WorkClock
 from maestro_tui.model.context import TeamExecutionContext
 from maestro_tui.model.workflow import Phase, Workflow
 from maestro_tui.store.workspace import Workspace
@@ -27,6 +28,8 @@ class Attempt:
     scratch: Path
     """An existing folder of this attempt alone."""
     ledger: Ledger
+    clock: WorkClock
+    """How long it has worked; time in which a person is asked is no work."""
     now: Callable[[], datetime]
     log_name: str = ""
     feedback: Mapping[str, Any] | None = None

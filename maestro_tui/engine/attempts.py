@@ -8,15 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from maestro_tui.model.context import Usage
-from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
 from maestro_tui.store.journal import read_events
 
 JOURNAL = "journal.jsonl"
-_OUTCOMES = frozenset(["phase_committed", "phase_failed", "phase_cancelled"])
+OUTCOMES = frozenset(["phase_committed", "phase_failed", "phase_cancelled"])
 _OF_PHASES = b'"type":"phase_'
 
 _LOG = re.compile(r"(.+)\.(\d{1,6})\.log\Z")
@@ -70,54 +66,8 @@ class AttemptReader:
             if event.type == "phase_started":
                 self._highest[event.phase] = max(self._highest.get(event.phase, 0), event.attempt)
                 self._open[event.phase] = event.attempt
-            elif event.type in _OUTCOMES and self._open.get(event.phase) == event.attempt:
+            elif event.type in OUTCOMES and self._open.get(event.phase) == event.attempt:
                 del self._open[event.phase]
-
-
-def lost_spending(
-    session_dir: Path,
-    unfinished: Mapping[str, int],
-    recovered: Mapping[str, int],
-    workflow: Workflow,
-) -> dict[str, tuple[int, Usage, dict[str, Usage]]]:
-    """Phase → the attempt that was broken off, what it had spent and who, as far as the journal tells.
-
-    `recovered` names the attempts whose spending was added before. Seconds are told where a budget counts them.
-    """
-    wanted = {name: number for name, number in unfinished.items() if recovered.get(name, 0) < number}
-    if not wanted:
-        return {}
-    last: dict[str, dict[tuple[str, str, str], Usage]] = {}
-    span: dict[str, tuple[float, float]] = {}
-    for event in read_events(session_dir / JOURNAL).events:
-        if event.phase is None or wanted.get(event.phase) != event.attempt:
-            continue
-        span[event.phase] = (span.get(event.phase, (event.at, event.at))[0], event.at)
-        if event.type != "usage_reported":
-            continue
-        one_try = (event.persona or "", str(event.data.get("step")), str(event.data.get("attempt_try")))
-        known = {key: event.data[key] for key in Usage.model_fields if key in event.data}
-        try:
-            # Each event of one try tells the whole of that try.
-            last.setdefault(event.phase, {})[one_try] = Usage.model_validate(known)
-        except ValidationError:
-            continue
-    found: dict[str, tuple[int, Usage, dict[str, Usage]]] = {}
-    for name in span:
-        total, by = Usage(), dict[str, Usage]()
-        for (persona, _, _), usage in last.get(name, {}).items():
-            total = total.plus(usage)
-            by[persona] = by.get(persona, Usage()).plus(usage)
-        if _counts_seconds(workflow, name):
-            total = total.plus(Usage(seconds=max(0.0, span[name][1] - span[name][0])))
-        if total != Usage():
-            found[name] = (wanted[name], total, by)
-    return found
-
-
-def _counts_seconds(workflow: Workflow, name: str) -> bool:
-    budgets = [workflow.budget, workflow.phase(name).budget if name in workflow.names else None]
-    return any(budget is not None and budget.seconds is not None for budget in budgets)
 
 
 def _logged(folder: Path) -> dict[str, int]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
 from maestro_tui.engine.advice import classified
 from maestro_tui.engine.attempt import Attempt
-from maestro_tui.engine.attempts import JOURNAL, lost_spending
+from maestro_tui.engine.attempts import JOURNAL
 from maestro_tui.engine.feedback import feedback_of
-from maestro_tui.engine.ledger import Ledger
+from maestro_tui.engine.ledger import Elsewhere, Ledger
+from maestro_tui.engine.open_spending import SpendingReader, lost_spending, spent_elsewhere
 from maestro_tui.engine.questions import Asking
 from maestro_tui.engine.receipts import REDONE_KINDS
 from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
@@ -64,13 +65,16 @@ class Drive:
         self._session_id = session_id
         self._situation_at = situation
         self._dir = store.session_dir(session_id)
-        self._journal = SessionJournal(Journal(self._dir / JOURNAL, session_id, seal=True), listeners)
+        self._journal = SessionJournal(
+            Journal(self._dir / JOURNAL, session_id, clock=team.clock, seal=True), listeners
+        )
         self._redactor = Redactor()
         self._running: dict[str, asyncio.Task[PhaseResult]] = {}
         self._paused_at: set[str] = set()
         self._lost: MaestroError | None = None
         self._stopped = ""
         """Who or what ended the work, after `cancelled `."""
+        self._spending = SpendingReader(self._dir)
         self._ledger: Ledger
 
     async def run(self, request: Request, started: bool = False) -> TeamExecutionContext:
@@ -96,7 +100,12 @@ class Drive:
             request, changed = self._persist(request, situation)
             if changed:
                 situation = self._situation()
-            self._ledger = Ledger(situation.head.context)
+            self._ledger = Ledger(
+                situation.workflow,
+                situation.head.context,
+                self._elsewhere if self._hold.mode == "shared" else None,
+                self._team.stopwatch,
+            )
             return await self._loop(request.model_copy(update={"widen": False}), situation)
         except asyncio.CancelledError as error:
             await self._stop(BY_OPERATOR if BY_OPERATOR in error.args else "by its caller")
@@ -112,6 +121,9 @@ class Drive:
     def _situation(self) -> Situation:
         """Where the session stands now; what this run committed itself is not read again."""
         return self._situation_at(self._store.own_head(self._session_id))
+
+    def _elsewhere(self, own: Collection[str]) -> Elsewhere:
+        return spent_elsewhere(self._store, self._session_id, self._spending, own, self._team.clock())
 
     async def _end_survivors(self) -> None:
         """End what a dead runner's guard could not: it would go on working beside the new attempt."""
@@ -241,6 +253,7 @@ class Drive:
         name, number = planned.phase, planned.attempt or 1
         SESSION_DIR.set(str(self._dir))
         started = self._team.now()
+        clock = self._ledger.begin(name)
         log_path = self._dir.joinpath("logs", f"{name}.{number}.log")
         scratch = self._dir.joinpath("tmp", f"{name}.{number}")
         log = PhaseLog(log_path)
@@ -262,6 +275,7 @@ class Drive:
                 session_dir=self._dir,
                 scratch=scratch,
                 ledger=self._ledger,
+                clock=clock,
                 now=self._team.now,
                 log_name=log_path.name,
                 feedback=feedback,
@@ -276,9 +290,7 @@ class Drive:
                 attempt=number,
                 started_at=started,
                 finished_at=now,
-                usage=self._ledger.of_attempt(name).model_copy(
-                    update={"seconds": round(max(0.0, (now - started).total_seconds()), 3)}
-                ),
+                usage=self._ledger.of_attempt(name),
                 usage_by=self._ledger.by_persona(name),
                 error=PhaseError(
                     kind="cancelled", message=f"cancelled {self._stopped}".strip(), log=log_path.name
@@ -309,9 +321,7 @@ class Drive:
                 attempt=attempt.number,
                 started_at=started,
                 finished_at=now,
-                usage=self._ledger.of_attempt(name).model_copy(
-                    update={"seconds": round(max(0.0, (now - started).total_seconds()), 3)}
-                ),
+                usage=self._ledger.of_attempt(name),
                 usage_by=self._ledger.by_persona(name),
                 error=PhaseError(
                     kind="store" if isinstance(error, StoreError | OSError) else "internal",
@@ -353,7 +363,7 @@ class Drive:
         except (StoreError, FencedError) as error:
             self._lost = error
             raise
-        self._ledger.close(name, result.usage)
+        self._ledger.close(name, commit.context)
         if result.done:
             # Nothing of it will be done again; until here a receipt may save a second payment.
             try:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
+from maestro_tui.engine.work_clock import LOOK_SECONDS, Stopwatch, WorkClock
 from maestro_tui.model.context import TeamExecutionContext, Usage
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.policy import spent_of
+from maestro_tui.model.policy import Budget, spent_of
 from maestro_tui.model.workflow import Persona, Workflow
 
 Try = tuple[str, int]
@@ -17,76 +22,171 @@ class BudgetSpent(MaestroError):
     """A budget is used up; the sentence says which, and how to go on."""
 
 
-class Ledger:
-    """Belongs to one run of a session; shared by the phases that run at once."""
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What runners of other phases of the session have done, as the disk tells now."""
 
-    def __init__(self, context: TeamExecutionContext) -> None:
-        self._session = context.usage
-        self._phases = dict(context.spent)
-        self._personas = {phase: dict(by) for phase, by in context.spent_by.items()}
-        self._now: dict[str, dict[str, dict[Try, Usage]]] = defaultdict(lambda: defaultdict(dict))
+    context: TeamExecutionContext
+    """The newest committed one."""
+    usage: Usage
+    """What their open attempts have spent, with their seconds of work so far."""
+    working: int
+    """How many of these are at work this moment."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """An attempt of this run."""
+
+    clock: WorkClock
+    tries: dict[str, dict[Try, Usage]] = field(default_factory=lambda: defaultdict(dict))
+    clocks: dict[str, list[WorkClock]] = field(default_factory=lambda: defaultdict(list))
+    timed: set[str] = field(default_factory=set)
+    """Personas whose seconds a budget counts."""
+
+    def of(self, persona: str, *, timed: bool) -> Usage:
+        total = Usage()
+        for usage in self.tries[persona].values():
+            total = total.plus(usage)
+        if timed and self.clocks[persona]:
+            seconds = sum(clock.seconds for clock in self.clocks[persona])
+            total = total.plus(Usage(seconds=round(seconds, 3)))
+        return total
+
+    @property
+    def usage(self) -> Usage:
+        total = Usage(seconds=round(self.clock.seconds, 3))
+        for persona in list(self.tries):
+            total = total.plus(self.of(persona, timed=False))
+        return total
+
+
+class Ledger:
+    """Belongs to one run of a session; shared by the phases that run at once.
+
+    A budget holds over everything: what is committed, what the attempts of this run have spent until now, and
+    what attempts in other processes have (`elsewhere`, asked anew before each answer; None where there can be no
+    others). Seconds are seconds of work, summed over attempts: two phases side by side use up a minute in half
+    of one, and time in which a person is asked counts for nobody.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        context: TeamExecutionContext,
+        elsewhere: Callable[[Collection[str]], Elsewhere] | None = None,
+        stopwatch: Stopwatch = time.monotonic,
+    ) -> None:
+        self._workflow, self._context = workflow, context
+        self._read_elsewhere, self._stopwatch = elsewhere, stopwatch
+        self._others, self._others_working = Usage(), 0
+        self._open: dict[str, _Open] = {}
+
+    def begin(self, phase: str) -> WorkClock:
+        """An attempt of a phase begins; the clock of its work."""
+        clock = WorkClock(self._stopwatch)
+        self._open[phase] = _Open(clock)
+        return clock
+
+    @contextmanager
+    def at_work(self, phase: str, persona: Persona) -> Iterator[WorkClock]:
+        """A persona works on a phase within this time; its clock."""
+        opened = self._open[phase]
+        with opened.clock.part() as clock:
+            opened.clocks[persona.name].append(clock)
+            if persona.budget is not None and persona.budget.seconds is not None:
+                opened.timed.add(persona.name)
+            yield clock
 
     def note(self, phase: str, persona: str, one: Try, usage: Usage) -> None:
         """What a persona has spent in one try so far, in all."""
-        self._now[phase][persona][one] = usage
+        self._open[phase].tries[persona][one] = usage
 
     def of_attempt(self, phase: str) -> Usage:
-        """What this run has spent on a phase."""
-        total = Usage()
-        for persona in self._now[phase]:
-            total = total.plus(self._of_persona(phase, persona))
-        return total
+        """What this run has spent on a phase, with its seconds of work."""
+        return self._open[phase].usage if phase in self._open else Usage()
 
     def by_persona(self, phase: str) -> dict[str, Usage]:
-        """What this run has spent on a phase, for each persona that has spent anything."""
-        spent = {persona: self._of_persona(phase, persona) for persona in self._now[phase]}
-        return {persona: usage for persona, usage in spent.items() if usage != Usage()}
+        """What this run has spent on a phase, for each persona that has spent anything; seconds where a budget
+        counts them."""
+        opened = self._open.get(phase)
+        if opened is None:
+            return {}
+        names = dict.fromkeys((*opened.tries, *opened.clocks))
+        spent = {name: opened.of(name, timed=name in opened.timed) for name in names}
+        return {name: usage for name, usage in spent.items() if usage != Usage()}
 
-    def close(self, phase: str, usage: Usage) -> None:
-        """An attempt's outcome is committed: its usage belongs to what was spent before."""
-        before = self._personas.setdefault(phase, {})
-        for persona, one in self.by_persona(phase).items():
-            before[persona] = before.get(persona, Usage()).plus(one)
-        self._now.pop(phase, None)
-        self._session = self._session.plus(usage)
-        self._phases[phase] = self._phases.get(phase, Usage()).plus(usage)
+    def close(self, phase: str, context: TeamExecutionContext) -> None:
+        """An attempt's outcome is committed: its usage is in the context."""
+        self._open.pop(phase, None)
+        self._context = context
 
-    def _of_persona(self, phase: str, persona: str) -> Usage:
-        total = Usage()
-        for usage in self._now[phase][persona].values():
-            total = total.plus(usage)
-        return total
+    # ── Held against budgets ──────────────────────────────────────────────────────────────────────────────
 
-    def left_seconds(self, workflow: Workflow, context: TeamExecutionContext, phase: str) -> float | None:
-        """Seconds that the budgets leave an attempt of this phase; None when they do not limit it."""
-        left = []
-        own = context.budget_of(phase, workflow.phase(phase).budget)
-        whole = context.budget_of(None, workflow.budget)
-        for budget, spent in ((own, self._phases.get(phase, Usage())), (whole, self._session)):
-            if budget is not None and budget.seconds is not None:
-                left.append(max(0.0, budget.seconds - (spent.seconds or 0.0)))
-        return min(left, default=None)
-
-    def overspent(
-        self, workflow: Workflow, context: TeamExecutionContext, phase: str, persona: Persona
-    ) -> str | None:
+    def overspent(self, phase: str, persona: Persona | None = None) -> str | None:
         """The sentence about the first budget that is used up (persona, phase, session); None when none is."""
-        before = self._personas.get(phase, {}).get(persona.name, Usage())
-        own = spent_of(
-            context.budget_of(phase, persona.budget, persona.name),
-            before.plus(self._of_persona(phase, persona.name)),
-        )
-        if own is not None:
-            return persona_sentence(context.session_id, phase, persona.name, own)
-        budget = context.budget_of(phase, workflow.phase(phase).budget)
-        words = spent_of(budget, self._phases.get(phase, Usage()).plus(self.of_attempt(phase)))
-        if words is not None:
-            return budget_sentence(context.session_id, phase, words)
-        total = self._session
-        for name in list(self._now):
-            total = total.plus(self.of_attempt(name))
-        words = spent_of(context.budget_of(None, workflow.budget), total)
-        return budget_sentence(context.session_id, None, words) if words is not None else None
+        self._look_elsewhere()
+        session = self._context.session_id
+        for whose, budget, spent in self._budgets(phase, persona):
+            words = spent_of(budget, spent)
+            if words is not None and whose == "persona" and persona is not None:
+                return persona_sentence(session, phase, persona.name, words)
+            if words is not None:
+                return budget_sentence(session, phase if whose == "phase" else None, words)
+        return None
+
+    def left(self, phase: str, persona: Persona) -> Budget | None:
+        """Tokens and money that a persona may still spend on a phase by the last `overspent`, the least that any
+        budget leaves; None when nothing limits them."""
+        tokens, money = [], []
+        for _, budget, spent in self._budgets(phase, persona):
+            if budget is not None and budget.tokens is not None:
+                tokens.append(budget.tokens - (spent.input_tokens or 0) - (spent.output_tokens or 0))
+            if budget is not None and budget.cost_usd is not None:
+                money.append(budget.cost_usd - (spent.cost_usd or 0.0))
+        if not tokens and not money:
+            return None
+        return Budget(tokens=min(tokens, default=None), cost_usd=min(money, default=None))
+
+    def seconds_left(self, phase: str, persona: Persona | None = None) -> float | None:
+        """Seconds until a budget of seconds may be used up at the soonest; None when none limits this phase, or
+        this persona of it. Never more than until it is to be asked again."""
+        self._look_elsewhere()
+        left = []
+        for whose, budget, spent in self._budgets(phase, persona):
+            if budget is not None and budget.seconds is not None:
+                rate = self._working if whose == "session" else 1
+                left.append((budget.seconds - (spent.seconds or 0.0)) / max(1, rate))
+        return min((*left, LOOK_SECONDS)) if left else None
+
+    def limits(self, phase: str, persona: Persona) -> bool:
+        """True when a budget limits what this persona may spend on this phase."""
+        return any(budget is not None for _, budget, _ in self._budgets(phase, persona))
+
+    @property
+    def _working(self) -> int:
+        return self._others_working + sum(not opened.clock.still for opened in self._open.values())
+
+    def _budgets(self, phase: str, persona: Persona | None) -> Iterator[tuple[str, Budget | None, Usage]]:
+        """(whose, the budget with its raises, what is spent of it), the narrowest first."""
+        context, opened = self._context, self._open.get(phase)
+        if persona is not None:
+            before = context.spent_by.get(phase, {}).get(persona.name, Usage())
+            now = opened.of(persona.name, timed=True) if opened is not None else Usage()
+            yield "persona", context.budget_of(phase, persona.budget, persona.name), before.plus(now)
+        own = context.budget_of(phase, self._workflow.phase(phase).budget)
+        yield "phase", own, context.spent.get(phase, Usage()).plus(self.of_attempt(phase))
+        whole = context.usage.plus(self._others)
+        for one in self._open.values():
+            whole = whole.plus(one.usage)
+        yield "session", context.budget_of(None, self._workflow.budget), whole
+
+    def _look_elsewhere(self) -> None:
+        # Only the session's budget depends on others: no phase is run twice at once.
+        if self._read_elsewhere is not None and self._workflow.budget is not None:
+            found = self._read_elsewhere(tuple(self._open))
+            self._context, self._others = found.context, found.usage
+            self._others_working = found.working
 
 
 def budget_sentence(session_id: str, phase: str | None, words: str) -> str:

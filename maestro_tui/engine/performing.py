@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ from typing import Any, Literal
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint
 from maestro_tui.engine.handover import handed_over
-from maestro_tui.engine.ledger import BudgetSpent, persona_sentence
+from maestro_tui.engine.ledger import BudgetSpent
 from maestro_tui.engine.performer_contract import check_result, perform
 from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.engine.receipts import Receipts
-from maestro_tui.model.context import Decision, PhaseError, Usage
+from maestro_tui.model.context import Decision, PhaseError
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.policy import RETRY_AFTER_LIMIT, retry_delay
 from maestro_tui.model.text import clean
@@ -42,7 +41,6 @@ class Gathered:
     metrics: dict[str, float | None] = field(default_factory=dict)
     opinions: list[float] = field(default_factory=list)
     summaries: list[str] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
     authors: dict[str, str] = field(default_factory=dict)
     """Path → persona that left it."""
     reused: dict[str, FileChange] = field(default_factory=dict)
@@ -69,8 +67,6 @@ class Performing:
         self._performers, self._gathered = performers, gathered
         self._retry_delay = retry_delay_seconds
         self._receipts = Receipts(attempt, blueprint, before, sink)
-        self._seconds: dict[str, float] = {}
-        """Persona → seconds that its tries have taken in this attempt."""
 
     async def run(self) -> None:
         """Let them work as the blueprint says. Raises `asyncio.CancelledError` when all has ended."""
@@ -273,12 +269,7 @@ class Performing:
     ) -> PerformerResult:
         attempt = self._attempt
         phase = attempt.phase.name
-
-        def spend(usage: Usage) -> str | None:
-            attempt.ledger.note(phase, persona.name, (step, number), usage)
-            return attempt.ledger.overspent(attempt.workflow, attempt.context, phase, persona)
-
-        over = attempt.ledger.overspent(attempt.workflow, attempt.context, phase, persona)
+        over = attempt.ledger.overspent(phase, persona)
         if over is not None:
             raise BudgetSpent(over)
         scratch = attempt.scratch / f"{persona.name}.{step}.{number}"
@@ -294,65 +285,38 @@ class Performing:
             context=context,
             role=role,
             own_folder=folder,
+            budget=attempt.ledger.left(phase, persona),
         )
         performer = self._performers(persona)
-        budget = attempt.context.budget_of(phase, persona.budget, persona.name)
-        left = None
-        if budget is not None and budget.seconds is not None:
-            left = budget.seconds - self._seconds.get(persona.name, 0.0)
-            if left <= 0:
-                raise BudgetSpent(self._out_of_seconds(persona, budget.seconds))
-        limit = min((one for one in (persona.timeout_seconds, left) if one is not None), default=None)
-        scope = asyncio.timeout(limit)
-        port = PersonaPort(persona.name, self._sink, spend, scope, {"step": step, "attempt_try": number})
-        begun = time.monotonic()
-        try:
-            async with scope:
-                result = await perform(performer, task, port)
-        except TimeoutError as error:
-            self._spent(port.spent)
-            if port.over is not None:
-                raise BudgetSpent(port.over) from error
-            if limit is None or not scope.expired():
+        with attempt.ledger.at_work(phase, persona) as clock:
+            port = PersonaPort(attempt, persona, self._sink, clock, step, number)
+            try:
+                async with port.limited() as scope:
+                    result = await perform(performer, task, port)
+            except TimeoutError as error:
+                if port.over is not None:
+                    raise BudgetSpent(port.over) from error
+                if not scope.expired():
+                    raise
+                raise PerformerFailed(
+                    f"{persona.name!r} was stopped after its limit of {persona.timeout_seconds:g} s.",
+                    kind="timeout",
+                ) from error
+            except PerformerFailed as error:
+                over = port.note(port.spent.covering(error.usage)) or port.over
+                if over is not None:
+                    # The agent may have stopped at the same limit, and calls it a failure of its own.
+                    raise BudgetSpent(over) from error
                 raise
-            if limit != persona.timeout_seconds and budget is not None and budget.seconds is not None:
-                raise BudgetSpent(self._out_of_seconds(persona, budget.seconds)) from error
-            raise PerformerFailed(
-                f"{persona.name!r} was stopped after its limit of {limit:g} s.", kind="timeout"
-            ) from error
-        except PerformerFailed as error:
-            used = port.spent.covering(error.usage)
-            over = port.note(used) or port.over
-            self._spent(used)
-            if over is not None:
-                # The agent may have stopped at the same limit, and calls it a failure of its own.
-                raise BudgetSpent(over) from error
-            raise
-        except BaseException:
-            self._spent(port.spent)
-            raise
-        finally:
-            self._seconds[persona.name] = self._seconds.get(persona.name, 0.0) + time.monotonic() - begun
-        took = time.monotonic() - begun
-        used = port.spent.covering(result.usage)
-        port.note(used)
-        self._spent(used)
-        if persona.timeout_seconds is not None and took > persona.timeout_seconds:
-            raise PerformerFailed(
-                f"{persona.name!r} went on past its limit of {persona.timeout_seconds:g} s and could not be stopped; "
-                f"it ended after {took:.1f} s.",
-                kind="timeout",
-            )
-        return result
-
-    def _out_of_seconds(self, persona: Persona, seconds: float) -> str:
-        words = f"{seconds:g} seconds for each attempt"
-        return persona_sentence(
-            self._attempt.context.session_id, self._attempt.phase.name, persona.name, words
-        )
-
-    def _spent(self, usage: Usage) -> None:
-        self._gathered.usage = self._gathered.usage.plus(usage)
+            took = clock.seconds
+            port.note(port.spent.covering(result.usage))
+            if persona.timeout_seconds is not None and took > persona.timeout_seconds:
+                raise PerformerFailed(
+                    f"{persona.name!r} went on past its limit of {persona.timeout_seconds:g} s and could not be "
+                    f"stopped; it ended after {took:.1f} s.",
+                    kind="timeout",
+                )
+            return result
 
     # ── What it left ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal, Protocol
 
+from maestro_tui.engine.attempt import Attempt
+from maestro_tui.engine.work_clock import LOOK_SECONDS, WorkClock, end, ended_by
 from maestro_tui.model.context import Usage
 from maestro_tui.model.events import EVENT_TYPES, PERFORMER_TYPES
 from maestro_tui.model.text import clean
+from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import PerformerFailed, Port
+
+_FREE = frozenset(["toolbox", "command"])
+"""Performers that spend nothing but time: a budget of money that others use up does not end their try."""
 
 
 class PhaseSink(Protocol):
@@ -29,30 +35,51 @@ class PhaseSink(Protocol):
 
 
 class PersonaPort(Port):
-    """Made for each try. `on_spend` holds the usage against the budgets and returns why they are used up."""
+    """Made for each try of a persona (`step`, `number`), within which `clock` counts its work.
+
+    What it spends is held against the budgets: the try ends at once when one is used up.
+    """
 
     def __init__(
-        self,
-        persona: str,
-        sink: PhaseSink,
-        on_spend: Callable[[Usage], str | None],
-        scope: asyncio.Timeout,
-        one_try: Mapping[str, Any],
+        self, attempt: Attempt, persona: Persona, sink: PhaseSink, clock: WorkClock, step: str, number: int
     ) -> None:
-        self._persona, self._sink, self._on_spend, self._scope = persona, sink, on_spend, scope
-        self._one_try = one_try
+        self._attempt, self._persona, self._sink, self._clock = attempt, persona, sink, clock
+        self._step, self._number = step, number
         self._task = asyncio.current_task()
+        self._scope: asyncio.Timeout | None = None
         self.spent = Usage()
         self.over: str | None = None
         """Why the try was ended: the sentence about a budget."""
 
+    @asynccontextmanager
+    async def limited(self) -> AsyncIterator[asyncio.Timeout]:
+        """The scope of the try: `TimeoutError` once the persona's time is over, or a budget is spent (`over`)."""
+        async with ended_by(self._look) as self._scope:
+            yield self._scope
+
+    def _look(self) -> float | None:
+        persona, ledger, phase = self._persona, self._attempt.ledger, self._attempt.phase.name
+        left = []
+        if persona.timeout_seconds is not None:
+            left.append(persona.timeout_seconds - self._clock.seconds)
+        seconds = ledger.seconds_left(phase, persona)
+        costs = persona.performer not in _FREE and ledger.limits(phase, persona)
+        if costs or (seconds is not None and seconds <= 0):
+            # Somebody else may have spent the last of it.
+            self.over = self.over or ledger.overspent(phase, persona)
+            if self.over is not None:
+                return 0.0
+        if costs or seconds is not None:
+            left.append(seconds if seconds is not None and seconds > 0 else LOOK_SECONDS)
+        return min(left, default=None)
+
     def line(self, text: str, stream: Literal["out", "err"] = "out") -> None:
         """One line of output for the phase's log."""
-        self._sink.line(self._persona, stream, text)
+        self._sink.line(self._persona.name, stream, text)
 
     def emit(self, type: str, **data: Any) -> None:
         """A fact for the journal. Raises `PerformerFailed` for what would pass for a fact of the engine."""
-        name = self._persona
+        name = self._persona.name
         if not isinstance(type, str):
             raise PerformerFailed(f"{name!r} told an event whose type is no text.", retry=False)
         if type in EVENT_TYPES - PERFORMER_TYPES:
@@ -73,22 +100,25 @@ class PersonaPort(Port):
         over = self.note(usage)
         if over is not None and self.over is None:
             self.over = over
-            if self._task is None or not self._task.cancelling():
-                # A scope that is ending already, or a task that is being cancelled, needs no second push.
-                with suppress(RuntimeError):
-                    self._scope.reschedule(asyncio.get_running_loop().time())
+            if self._scope is not None and (self._task is None or not self._task.cancelling()):
+                # A task that is being cancelled needs no second push.
+                end(self._scope)
 
     def note(self, usage: Usage) -> str | None:
         """Note what was spent and let the try be: it is over. Returns why a budget is used up."""
         if usage == self.spent:
             return None
         self.spent = usage
-        told = {**self._one_try, **usage.model_dump(mode="json", exclude_none=True)}
-        self._sink.event("usage_reported", persona=self._persona, **told)
-        return self._on_spend(usage)
+        one_try = {"step": self._step, "attempt_try": self._number}
+        told = {**one_try, **usage.model_dump(mode="json", exclude_none=True)}
+        self._sink.event("usage_reported", persona=self._persona.name, **told)
+        ledger, phase = self._attempt.ledger, self._attempt.phase.name
+        ledger.note(phase, self._persona.name, (self._step, self._number), usage)
+        return ledger.overspent(phase, self._persona)
 
     async def ask(
         self, question: str, options: Sequence[str], default: str, timeout: float | None = None
     ) -> str:
-        """The operator's answer; the session shows as waiting meanwhile."""
-        return await self._sink.ask(self._persona, question, options, default, timeout)
+        """The operator's answer; the session shows as waiting meanwhile, and no limit comes nearer."""
+        with self._clock.asking():
+            return await self._sink.ask(self._persona.name, question, options, default, timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -15,10 +16,11 @@ from maestro_tui.engine.blueprints import Blueprint, choose
 from maestro_tui.engine.classification import classification_of
 from maestro_tui.engine.contracts import check_contract, check_outputs, judge, matching, measure_quality
 from maestro_tui.engine.handover import handed_over
-from maestro_tui.engine.ledger import BudgetSpent, budget_sentence
+from maestro_tui.engine.ledger import BudgetSpent
 from maestro_tui.engine.performing import Gathered, Performing
 from maestro_tui.engine.persona_port import PhaseSink
 from maestro_tui.engine.receipts import with_reused
+from maestro_tui.engine.work_clock import Stopwatch, ended_by
 from maestro_tui.model.context import (
     Artifact,
     ContractCheck,
@@ -39,8 +41,8 @@ class TeamExecutionEngineV2:
     """Does one phase: blueprint → personas → measured artifacts → contract → quality → gate → result.
 
     `performers` maps a persona to what carries it out. Success is measured from the files, exit codes and
-    tests that are there afterwards; a performer's word is only a claim. `retry_delay_seconds` stands for
-    that of every phase.
+    tests that are there afterwards; a performer's word is only a claim. `clock` (epoch seconds) dates what
+    happens, `stopwatch` measures work. `retry_delay_seconds` stands for that of every phase.
     """
 
     def __init__(
@@ -48,12 +50,13 @@ class TeamExecutionEngineV2:
         *,
         performers: Callable[[Persona], Performer] = performer_for,
         clock: Callable[[], float] = time.time,
+        stopwatch: Stopwatch = time.monotonic,
         retry_delay_seconds: float | None = None,
         advisors: MakeAdvisor = advisor_of,
     ) -> None:
         self._performers = performers
         self.advisors = advisors
-        self.clock = clock
+        self.clock, self.stopwatch = clock, stopwatch
         self._retry_delay = retry_delay_seconds
 
     def now(self) -> datetime:
@@ -92,10 +95,8 @@ class TeamExecutionEngineV2:
         advisor = AttemptAdvisor(attempt, sink, self.advisors)
         before = await _snapshot(attempt, "before")
         work = Gathered()
-        left = attempt.ledger.left_seconds(attempt.workflow, attempt.context, phase.name)
-        limit = min((one for one in (phase.timeout_seconds, left) if one is not None), default=None)
         try:
-            async with asyncio.timeout(limit) as scope:
+            async with _limited(attempt) as scope:
                 blueprint = await advisor.blueprint(blueprint)
                 contracts, decision = await advisor.contracts()
                 if contracts:
@@ -117,9 +118,9 @@ class TeamExecutionEngineV2:
         except BudgetSpent as error:
             work.error = PhaseError(kind="budget", message=str(error))
         except TimeoutError:
-            if not scope.expired() or limit is None:
+            if not scope.expired():
                 raise
-            work.error = _out_of_time(attempt, limit)
+            work.error = _out_of_time(attempt)
         changes, problems = await _changes_since(before, attempt, work.reused)
         for problem in problems:
             sink.line("engine", "engine", problem)
@@ -135,7 +136,6 @@ class TeamExecutionEngineV2:
             )
         if work.error is None:
             await _review(advisor, attempt, blueprint, work, artifacts)
-        work.usage = work.usage.plus(advisor.usage)
         return await self._measure(attempt, blueprint, work, artifacts, inputs, started, sink)
 
     async def _measure(
@@ -189,7 +189,6 @@ class TeamExecutionEngineV2:
         elif error is not None and error.log is None:
             error = error.model_copy(update={"log": attempt.log_name or None})
         finished = self.now()
-        seconds = max(0.0, (finished - started).total_seconds())
         return PhaseResult(
             status=_status(error),
             attempt=attempt.number,
@@ -204,7 +203,7 @@ class TeamExecutionEngineV2:
             contract=contract if contract.deliverables or contract.violations else None,
             quality=quality,
             gate=gate,
-            usage=work.usage.model_copy(update={"seconds": round(seconds, 3)}),
+            usage=attempt.ledger.of_attempt(phase.name),
             usage_by=attempt.ledger.by_persona(phase.name),
             error=error,
             personas=tuple(persona.name for persona in blueprint.personas),
@@ -232,9 +231,20 @@ async def _review(
         context=handed_over(attempt, work.outputs),
     )
     try:
-        review = await advisor.review(task, work.outputs, artifacts)
+        async with _limited(attempt) as scope:
+            review = await advisor.review(task, work.outputs, artifacts)
     except BudgetSpent as error:
         work.error = PhaseError(kind="budget", message=str(error))
+        return
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        out = _out_of_time(attempt)
+        if out.kind == "budget":
+            work.error = out
+        else:
+            # The work was done in time: an opinion that comes too late does not undo it.
+            advisor.missed("The phase's time was over before the review; it goes on without.")
         return
     if review:
         work.opinions.append(float(review["opinion"]))
@@ -248,17 +258,25 @@ def _status(error: PhaseError | None) -> PhaseStatus:
     return PhaseStatus.PENDING if error.kind == "budget" else PhaseStatus.FAILED
 
 
-def _out_of_time(attempt: Attempt, limit: float) -> PhaseError:
-    phase = attempt.phase
-    if limit == phase.timeout_seconds:
-        return PhaseError(
-            kind="timeout", message=f"Phase {phase.name!r} was stopped after its limit of {limit:g} s."
-        )
-    own = phase.budget is not None and phase.budget.seconds is not None
-    words = f"all of its seconds; this attempt had the last {limit:.0f}"
+def _limited(attempt: Attempt) -> AbstractAsyncContextManager[asyncio.Timeout]:
+    """The scope that ends once the phase's time is over or a budget of seconds is spent."""
+
+    def look() -> float | None:
+        left = [attempt.ledger.seconds_left(attempt.phase.name)]
+        if attempt.phase.timeout_seconds is not None:
+            left.append(attempt.phase.timeout_seconds - attempt.clock.seconds)
+        return min((one for one in left if one is not None), default=None)
+
+    return ended_by(look)
+
+
+def _out_of_time(attempt: Attempt) -> PhaseError:
+    spent, phase = attempt.ledger.overspent(attempt.phase.name), attempt.phase
+    if spent is not None:
+        return PhaseError(kind="budget", message=spent)
     return PhaseError(
-        kind="budget",
-        message=budget_sentence(attempt.context.session_id, phase.name if own else None, words),
+        kind="timeout",
+        message=f"Phase {phase.name!r} was stopped after its limit of {phase.timeout_seconds or 0:g} s.",
     )
 
 

@@ -28,6 +28,8 @@ class Budget(_Noun):
     """What may be spent at most; a limit that is left out does not limit."""
 
     seconds: float | None = Field(default=None, gt=0)
+    """Of work, summed over all attempts: two phases side by side use up a minute in half of one. Time in which all
+    who work wait for a person's answer is none."""
     tokens: int | None = Field(default=None, gt=0, strict=True)
     """Input and output tokens together."""
     cost_usd: float | None = Field(default=None, gt=0)
@@ -76,7 +78,13 @@ class BudgetRaise(_Noun):
 
 
 class Breaker(_Noun):
-    """Opens the boundary into a phase after `failures` failed attempts in a row, for `reset_seconds`."""
+    """Opens the boundary into a phase after `failures` failed attempts in a row, for `reset_seconds`; then one trial
+    is allowed, which closes it or opens it anew.
+
+    There is one for each phase, not for each pair of phases: an attempt takes all that its phase needs at once, so
+    the boundaries that lead into it fail, open and close together. What a phase owes to later ones is checked at
+    its own end: a broken contract is a failed attempt of it, counted once, and the boundary out of it stays shut.
+    """
 
     failures: int = Field(default=3, ge=1, strict=True)
     reset_seconds: float = Field(default=300, gt=0)

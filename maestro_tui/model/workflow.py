@@ -67,7 +67,9 @@ class Persona(_Noun):
     env: tuple[str, ...] = ()
     """Names of environment variables that the command may see beyond the standard few."""
     timeout_seconds: float | None = Field(default=None, gt=0)
+    """For each try; time in which a person is asked does not count."""
     budget: Budget | None = None
+    """Within one phase, for all its attempts together."""
 
     @model_validator(mode="before")
     @classmethod
@@ -134,6 +136,8 @@ class Phase(Deriving):
     max_iterations: int | None = Field(default=None, ge=1, strict=True)
     """How often the phase may be pushed back; None does not limit it."""
     timeout_seconds: float | None = Field(default=None, gt=0)
+    """For each attempt, all its tries and the advisor's words together; time in which all who work wait for a
+    person's answer does not count."""
     retries: int = Field(default=0, ge=0, le=100, strict=True)
     retry_delay_seconds: float = Field(default=RETRY_DELAY_SECONDS, ge=0)
     """Before the second try; it doubles with each."""

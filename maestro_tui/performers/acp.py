@@ -19,6 +19,7 @@ from maestro_tui.performers.agents.home import home_variables
 from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.conversation import Conversation
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
+from maestro_tui.performers.spending import tell_when_checked
 
 _OPENCODE = "OPENCODE_CONFIG_CONTENT"
 AGENTS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -93,6 +94,9 @@ class AcpPerformer:
         from maestro_tui.performers.acp_client import AgentClient
         from maestro_tui.performers.acp_turn import Turn
 
+        # What it costs is told on the way, by agents that know it.
+        name = self._argv[0].rpartition("/")[2]
+        tell_when_checked(port, task.budget, clean(name, 80), working=["cost"], ended=["tokens"])
         client = AgentClient(
             port,
             task.workspace,

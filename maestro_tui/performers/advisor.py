@@ -156,6 +156,7 @@ class Advisor:
             check=check,
             port=port,
             model=self._model,
+            budget=self._persona.budget,
         )
         return Advice(asked.answer, asked.usage, self.decided_by)
 

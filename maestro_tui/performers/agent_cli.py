@@ -30,6 +30,7 @@ from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted, ProcessOutcome, run_process
 from maestro_tui.performers.prompt import PROMPT_LIMIT, build_prompt, tell_left_out
+from maestro_tui.performers.spending import tell_when_checked
 
 
 class AgentCliPerformer:
@@ -62,6 +63,7 @@ class AgentCliPerformer:
         """Run the agent to its end. Raises `PerformerFailed` with a sentence, what it said last, what it spent."""
         transcript = Transcript(port, self._parser(), self._name, self._clock, task.workspace)
         argv, env, prompt_file = self._prepare(task, port)
+        self._tell_when_checked(task, port)
         since = await asyncio.to_thread(moment, task.scratch / "started")
         with prompt_file.open("rb") as prompt:
             run = asyncio.create_task(
@@ -84,6 +86,13 @@ class AgentCliPerformer:
         self._check_ending(task, transcript, outcome)
         await self._check_denials(task, transcript, since)
         return self._result(transcript)
+
+    def _tell_when_checked(self, task: Task, port: Port) -> None:
+        if self._agent is not None:
+            told, ended = self._agent.tells_working, self._agent.tells_ended
+            tell_when_checked(port, task.budget, self._name, working=told, ended=ended)
+        elif self._options.format != "ndjson":
+            tell_when_checked(port, task.budget, self._name, working=(), ended=())
 
     async def _watched(
         self, run: asyncio.Task[ProcessOutcome], transcript: Transcript
@@ -166,7 +175,7 @@ class AgentCliPerformer:
             scratch=task.scratch,
             environment=env,
             read_only=task.role == "comment",
-            budget=task.persona.budget,
+            budget=task.budget,
             key_variable=self._options.key_env or (keys[0] if keys else None),
         )
         made: Invocation = self._agent.invoke(call)

@@ -20,6 +20,7 @@ from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.hive_result import BadHiveResult, judge_hive
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted, ProcessOutcome, run_process
+from maestro_tui.performers.spending import tell_when_checked
 from maestro_tui.store.durable import read_regular
 
 RESULT_LIMIT = 64_000_000
@@ -137,6 +138,7 @@ class HivePerformer:
         port.line(
             f"{clean(options.engine, 120)} works as this user; the agents that it starts may ask for no permission."
         )
+        tell_when_checked(port, task.budget, clean(options.engine, 120), working=(), ended=())
         telling = asyncio.create_task(_tell_events(events_path, port))
         try:
             outcome = await run_process(

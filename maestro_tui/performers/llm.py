@@ -13,6 +13,7 @@ from maestro_tui.performers.llm_answers import CommentAnswer, check_work, work_a
 from maestro_tui.performers.llm_options import read_options
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.performers.prompt import build_prompt, tell_left_out
+from maestro_tui.performers.spending import tell_when_checked
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -49,7 +50,13 @@ class LlmPerformer:
         await load_client()
         from maestro_tui.performers.llm_request import ask
 
-        common: dict[str, Any] = {"prompt": prompt.text, "port": port, "model": self._model}
+        tell_when_checked(port, task.budget, self._options.model, working=(), ended=["tokens", "cost"])
+        common: dict[str, Any] = {
+            "prompt": prompt.text,
+            "port": port,
+            "model": self._model,
+            "budget": task.budget,
+        }
         if task.role == "comment":
             commented = await ask(
                 task.persona, self._options, instructions=_COMMENT, answer=CommentAnswer, **common

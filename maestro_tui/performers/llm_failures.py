@@ -20,6 +20,7 @@ from pydantic_ai.exceptions import (
 )
 
 from maestro_tui.model.context import Usage
+from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.llm_options import LlmOptions
@@ -31,9 +32,11 @@ _SPENT = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
 """Codes of a 429 that no waiting helps against."""
 
 
-def failure_of(error: Exception, persona: Persona, options: LlmOptions, usage: Usage) -> PerformerFailed:
-    """The failure that the engine, its retries and the operator are to know."""
-    failure = _failure(error, persona, options)
+def failure_of(
+    error: Exception, persona: Persona, options: LlmOptions, usage: Usage, budget: Budget | None
+) -> PerformerFailed:
+    """The failure that the engine, its retries and the operator are to know; `budget` is what it might spend."""
+    failure = _failure(error, persona, options, budget)
     return PerformerFailed(
         _without_key(str(failure), options),
         kind=failure.kind,
@@ -43,7 +46,9 @@ def failure_of(error: Exception, persona: Persona, options: LlmOptions, usage: U
     )
 
 
-def _failure(error: Exception, persona: Persona, options: LlmOptions) -> PerformerFailed:
+def _failure(
+    error: Exception, persona: Persona, options: LlmOptions, budget: Budget | None
+) -> PerformerFailed:
     who = f"The model {clean(options.model, 120)!r} of persona {persona.name!r}"
     if isinstance(error, ModelHTTPError):
         return _by_status(error, who, options)
@@ -60,7 +65,7 @@ def _failure(error: Exception, persona: Persona, options: LlmOptions) -> Perform
             retry_after=error.retry_after,
         )
     if isinstance(error, UsageLimitExceeded):
-        tokens = persona.budget.tokens if persona.budget else None
+        tokens = budget.tokens if budget is not None else None
         spent = f"its budget of {tokens:,} tokens is spent" if tokens else clean(error, 200)
         return PerformerFailed(f"{who} was not asked any further: {spent}.", retry=False)
     if isinstance(error, IncompleteToolCall):

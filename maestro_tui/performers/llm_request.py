@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from openai import OpenAIError
 from pydantic import BaseModel
 from pydantic_ai import Agent, ModelRetry, NativeOutput, PromptedOutput, ToolOutput
-from pydantic_ai.exceptions import AgentRunError, IncompleteToolCall, UsageLimitUnavailableWarning, UserError
+from pydantic_ai.exceptions import AgentRunError, IncompleteToolCall, UsageLimitExceeded, UserError
 from pydantic_ai.messages import (
     ModelResponse,
     PartDeltaEvent,
@@ -34,6 +33,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from maestro_tui.model.context import Usage
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.live_lines import LiveLines
@@ -43,9 +43,6 @@ from maestro_tui.performers.port import PerformerFailed, Port
 
 REASKS = 2
 """How often a model is told what is wrong with the form of its answer before the question counts as failed."""
-
-# Endpoints that report no usage: the operator is told by "tokens not known", not on standard error.
-warnings.filterwarnings("ignore", category=UsageLimitUnavailableWarning)
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -76,8 +73,10 @@ async def ask(
     check: Callable[[A], str | None] = lambda _: None,
     port: Port | None = None,
     model: Model | None = None,
+    budget: Budget | None = None,
 ) -> Asked[A]:
-    """Ask, and ask again at most `REASKS` times when the answer has not its form or `check` names a fault.
+    """Ask, and ask again at most `REASKS` times when the answer has not its form or `check` names a fault, while
+    the tokens of `budget` last.
 
     Lines go to `port` as they come, usage after each request. Nothing is retried here. Raises `PerformerFailed`
     with what was spent, or `asyncio.CancelledError`; either way the connections are closed.
@@ -99,17 +98,14 @@ async def ask(
                 raise ModelRetry(fault)
             return given
 
-        limits = UsageLimits(
-            request_limit=REASKS + 1, total_tokens_limit=persona.budget.tokens if persona.budget else None
-        )
         async with agent:
-            return await _run(agent, prompt, options, spent, limits, port)
+            return await _run(agent, prompt, options, spent, port, budget.tokens if budget else None)
     except (AgentRunError, UserError, OpenAIError, ImportError, OSError) as error:
         if port is not None:
             port.spend(usage_of(spent))
             # Where that was a budget's last token, the engine ends this task here, with its own words.
             await asyncio.sleep(0)
-        raise failure_of(error, persona, options, usage_of(spent)) from error
+        raise failure_of(error, persona, options, usage_of(spent), budget) from error
     except InputError as error:
         raise PerformerFailed(str(error), retry=False, usage=usage_of(spent)) from error
 
@@ -119,19 +115,23 @@ async def _run(
     prompt: str,
     options: LlmOptions,
     spent: RunUsage,
-    limits: UsageLimits,
     port: Port | None,
+    tokens: int | None,
 ) -> Asked[A]:
+    limits = UsageLimits(request_limit=REASKS + 1)
     async with agent.iter(prompt, usage=spent, usage_limits=limits) as run:
         async for node in run:
             if Agent.is_call_tools_node(node) and _is_cut_off(node.model_response):
                 raise IncompleteToolCall("the token limit of one answer cut it off")
-            if port is None:
-                continue
             if Agent.is_model_request_node(node) and spent.requests:
                 # Before more is spent, and not when the answer is there: that is paid, and is taken.
-                port.spend(usage_of(spent))
-                await asyncio.sleep(0)
+                if port is not None:
+                    port.spend(usage_of(spent))
+                    await asyncio.sleep(0)
+                if tokens is not None and spent.total_tokens >= tokens:
+                    raise UsageLimitExceeded(f"{spent.total_tokens} of {tokens} tokens are spent")
+            if port is None:
+                continue
             if Agent.is_model_request_node(node) and options.stream:
                 shown = _Shown(port, escaped=options.output_mode != "tool")
                 async with node.stream(run.ctx) as stream:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from maestro_tui.model.context import Decision, Usage
 from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase
 
@@ -38,6 +39,9 @@ class Task:
     `revise` takes the comments up."""
     own_folder: str | None = None
     """Folder of this persona, relative to the workspace, when personas work in parallel: it writes there only."""
+    budget: Budget | None = None
+    """Tokens and money that may be spent now, the least that the budgets of persona, phase and session leave; None
+    when nothing limits them. The engine holds what is told by `Port.spend` against it."""
 
 
 @dataclass(frozen=True, slots=True)

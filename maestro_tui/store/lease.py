@@ -41,10 +41,13 @@ from maestro_tui.store.runner_file import (
     write_lease,
 )
 
-__all__ = ["LEASE", "Hold", "held_by", "hold_phase", "hold_session", "read_owner", "take_over"]
+__all__ = ["LEASE", "Hold", "held_by", "hold_phase", "hold_session", "phases_held", "read_owner", "take_over"]
 
 Clock = Callable[[], float]
 
+NAMING_SECONDS = 1.0
+"""How long to wait for the name of a runner that has just taken a lock."""
+NAMING_PAUSE = 0.01
 STOPPED_SECONDS = 2.0
 """A commit that takes so long belongs to a process that is stopped."""
 
@@ -296,17 +299,20 @@ def held_by(session_dir: Path, phase: str | None, now: float) -> str | None:
     return _who_holds(session_dir, phase if lease.mode == "shared" else None, now)
 
 
+def phases_held(session_dir: Path) -> frozenset[str]:
+    """The phases that living runners say they run. Takes no lock."""
+    alive = [holder for holder in read_lease(session_dir).holders if is_alive(holder) is not False]
+    return frozenset(phase for holder in alive for phase in holder.phases)
+
+
 def _who_holds(session_dir: Path, phase: str | None, now: float) -> str:
-    lease = read_lease(session_dir)
-    holders = [holder for holder in lease.holders if is_alive(holder) is not False]
-    if phase is not None:
-        holders = [holder for holder in holders if phase in holder.phases] or holders
     what = f"Phase {phase!r} of session" if phase else "Session"
     name = clean(session_dir.name, 130)
+    lease, holders = _named(session_dir, phase)
     if not holders:
         return (
-            f"{what} {name} is held by another runner that {LEASE} does not name; it may have begun this very "
-            "moment. Look again in a moment. Nothing was run."
+            f"{what} {name} is held by another runner that is just starting or ending: {NAMING_SECONDS:g} s were not "
+            f"enough for its name to stand in {LEASE}. Try again in a moment. Nothing was run."
         )
     newest = max(holders, key=lambda holder: holder.heartbeat_at)
     who = owner_of(newest, lease.epoch, now)
@@ -315,3 +321,19 @@ def _who_holds(session_dir: Path, phase: str | None, now: float) -> str:
         f"{what} {name} is held by {who.words()} (host {who.host}, user {who.user or 'unknown'}, for "
         f"{format_duration(now - who.started_at)}{running}). Nothing was run."
     )
+
+
+def _named(session_dir: Path, phase: str | None) -> tuple[Lease, list[Holder]]:
+    """The lease with those in it who hold the session (or that phase); waits a little for their names.
+
+    Who gets a lock enters itself a moment later: until then the lease names nobody, or those who run other phases.
+    """
+    deadline = time.monotonic() + NAMING_SECONDS
+    while True:
+        lease = read_lease(session_dir)
+        holders = [holder for holder in lease.holders if is_alive(holder) is not False]
+        if phase is not None:
+            holders = [holder for holder in holders if phase in holder.phases]
+        if holders or time.monotonic() >= deadline:
+            return lease, holders
+        time.sleep(NAMING_PAUSE)

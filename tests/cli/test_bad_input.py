@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from maestro_tui.cli import main
 from tests.sessions import Project, line
 
 PHASES = ("requirements", "design", "testing")
@@ -58,10 +59,26 @@ CASES = {
     "show unknown": (["show", "nobody"], "no session 'nobody'"),
     "verify unknown": (["verify", "nobody"], "no session 'nobody'"),
     "phase of unknown session": (["phase", "nobody", "design"], "no session 'nobody'"),
+    "raise without an amount": (["raise", "s1"], "Say how much more: --cost USD, --tokens N or --seconds S"),
+    "raise without a session": (["raise"], "Missing argument 'SESSION'"),
     "unknown option": (["run", "x", "--fast"], "No such option"),
     "unknown command": (["launch"], "There is neither a command nor a session called"),
     "console without a terminal": ([], "needs a terminal"),
 }
+
+
+@pytest.mark.parametrize(
+    "words", ["raise s1 --cost", "run x --max-cost", "raise s1 --tokens", "raise s1 --seconds"]
+)
+@pytest.mark.parametrize("amount", ["abc", "nan", "inf", "0", "-3", "1e999"])
+def test_what_is_no_amount_is_one_sentence_and_exit_code_2(
+    words: str, amount: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split(), amount])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and told.count("\n") == 1
+    assert f"'{amount}' is no number of " in told and "give one above 0" in told
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Bench:
 
     def __init__(self, tmp_path: Path, workflow: str, team: Team) -> None:
         self.team, self.now = team, 1_800_000_000.0
+        self.stopwatch: Callable[[], float] = time.monotonic
         self.events: list[Event] = []
         self.folder = tmp_path / "work"
         self.folder.mkdir(exist_ok=True)
@@ -67,7 +69,12 @@ class Bench:
 
     @property
     def engine(self) -> TeamExecutionEngineV2SplitMode:
-        made = TeamExecutionEngineV2(performers=self.team, clock=lambda: self.now, retry_delay_seconds=0)
+        made = TeamExecutionEngineV2(
+            performers=self.team,
+            clock=lambda: self.now,
+            stopwatch=lambda: self.stopwatch(),
+            retry_delay_seconds=0,
+        )
         return TeamExecutionEngineV2SplitMode(
             self.root, self.workflow, self.folder, team=made, on_event=self.events.append
         )

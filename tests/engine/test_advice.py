@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from maestro_tui import Workflow
+from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from tests.engine.scripted import Bench, Team, writing
 from tests.model_server.chat_completions import Fault, ModelServer, Says, model_server
 
@@ -121,3 +124,53 @@ async def test_what_the_advisor_spends_counts_for_the_budgets(tmp_path: Path) ->
     error = context.phase_results["manual"].error
     assert error is not None and error.kind == "budget" and "1,100 of 1,000 tokens" in error.message
     assert bench.team.calls == []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+async def test_a_word_about_the_team_is_kept_for_the_next_attempt_while_the_candidates_are_the_same(
+    tmp_path: Path, changed: bool
+) -> None:
+    def down(task: Task, port: Port) -> PerformerResult:
+        raise PerformerFailed("The network is down.", retry=False)
+
+    again = Says({**CHOSEN, "personas": ["editor", "writer"]})
+    with model_server(Says(CHOSEN), again) as server:
+        flow = workflow(server, "blueprint")
+        bench = Bench(tmp_path, flow, Team(plumber=down))
+        await bench.engine.execute_batch("Write the manual.", session_id="s")
+        bench.team.work.clear()
+        if changed:
+            bench.workflow = Workflow.parse(flow.replace('name = "plumber"', 'name = "editor"'))
+        context = await bench.engine.resume("s")
+        assert len(server.requests) == 1 + changed
+    assert str(context.phase_results["manual"].status) == "completed"
+    assert bench.team.who == ["plumber", "editor" if changed else "plumber", "writer"]
+    assert bench.told("blueprint_selected")[-1]["decided_by"] == "qwen3"
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [("timeout_seconds = 5", "completed"), ("budget = { seconds = 5 }", "pending")],
+)
+async def test_a_review_has_no_more_time_than_its_phase(tmp_path: Path, limit: str, status: str) -> None:
+    worked = 0.0
+
+    class Hangs:
+        async def review(self, *_: Any) -> None:
+            nonlocal worked
+            worked = 6.0
+            await asyncio.Event().wait()
+
+    flow = WORKFLOW.format(advice=["review"], url="http://127.0.0.1:9/v1", more="") + limit
+    bench = Bench(tmp_path, flow, Team(writer=lambda *_: PerformerResult(outputs={"text": "right"})))
+    bench.stopwatch = lambda: worked
+    engine = bench.engine
+    engine.team.advisors = lambda persona: Hangs()  # type: ignore[assignment,return-value]
+    context = await engine.execute_batch("Write the manual.", session_id="s")
+    result = context.phase_results["manual"]
+    assert str(result.status) == status
+    if status == "completed":
+        assert result.outputs == {"text": "right"}, "an opinion that comes too late undoes nothing"
+        assert "time was over before the review" in bench.told("advice_failed")[-1]["reason"]
+    else:
+        assert result.error is not None and "(6 of 5 seconds)" in result.error.message

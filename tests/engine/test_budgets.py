@@ -15,7 +15,7 @@ from maestro_tui.model.context import Usage
 from maestro_tui.model.policy import Breaker, BreakerState, Budget, spent_of
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.store.summaries import read_summary
-from tests.engine.scripted import Bench, Team, said
+from tests.engine.scripted import Bench, Team, Work, said
 from tests.waiting import wait_until
 
 LINE = """
@@ -148,6 +148,11 @@ asyncio.run(bench.engine.execute_batch("x", session_id="s"))
 """
 
 
+DEAD = SPENDER.replace("input_tokens=700, cost_usd=0.7", "cost_usd=8.7").replace(
+    'execute_batch("x", session_id="s")', 'execute_phase("a", "x", session_id="s")'
+)
+
+
 async def test_what_a_killed_attempt_had_spent_counts(tmp_path: Path) -> None:
     workflow = line(phase="budget = { cost_usd = 0.5 }").replace("budget", "retries = 0\nbudget")
     workflow = workflow.replace("cost_usd = 0.5", "cost_usd = 1.0")
@@ -164,6 +169,113 @@ async def test_what_a_killed_attempt_had_spent_counts(tmp_path: Path) -> None:
     assert context.recovered == {"design": 1}
     error = context.phase_results["design"].error
     assert error is not None and "$1.10 of $1.00" in error.message
+
+
+SIDE_BY_SIDE = """
+name = "w"
+budget = { cost_usd = 9 }
+[[phases]]
+name = "a"
+[[phases.personas]]
+name = "author"
+performer = "llm"
+options = { model = "m" }
+[[phases]]
+name = "b"
+needs = []
+[[phases.personas]]
+name = "author"
+performer = "llm"
+options = { model = "m" }
+"""
+
+NEIGHBOUR = """
+import asyncio, pathlib, sys
+sys.path.insert(0, {here!r})
+from maestro_tui.model.context import Usage
+from tests.engine.scripted import Bench, Team
+from tests.engine.test_budgets import SIDE_BY_SIDE, at_the_same_time
+
+folder = pathlib.Path(sys.argv[1])
+bench = Bench(folder, SIDE_BY_SIDE, Team(author=at_the_same_time(folder)))
+asyncio.run(bench.engine.execute_phase("b", session_id="s"))
+"""
+
+
+def at_the_same_time(folder: Path) -> Work:
+    """Spends a dollar after the other, once both phases are under way."""
+
+    async def author(task: Task, port: Port) -> PerformerResult:
+        folder.joinpath(f"{task.phase.name}.begun").touch()
+        while not all(folder.joinpath(f"{name}.begun").exists() for name in "ab"):
+            await asyncio.sleep(0.005)
+        for dollars in range(1, 10):
+            port.spend(Usage(cost_usd=float(dollars)))
+            await asyncio.sleep(0.005)
+        return said(task, port)
+
+    return author
+
+
+async def test_a_session_s_budget_holds_over_phases_that_run_in_processes_of_their_own(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, SIDE_BY_SIDE, Team(author=at_the_same_time(tmp_path)))
+    first = asyncio.ensure_future(bench.engine.execute_phase("a", "x", session_id="s"))
+    while not (tmp_path / "a.begun").exists():
+        await asyncio.sleep(0.005)
+    script = NEIGHBOUR.format(here=str(Path(__file__).parents[2]))
+    neighbour = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path))
+    await first
+    assert await neighbour.wait() == 0
+    context = bench.engine.store.head("s").context
+    assert context.usage.cost_usd is not None and 9 <= context.usage.cost_usd <= 10
+    for name in "ab":
+        error = context.phase_results[name].error
+        assert error is not None and error.kind == "budget" and "session's budget" in error.message
+    journal = bench.root / "s" / "journal.jsonl"
+    assert journal.read_bytes().count(b'"type":"session_paused"') == 2
+
+
+async def test_a_neighbour_that_says_nothing_is_stopped_when_the_last_is_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maestro_tui.engine.persona_port.LOOK_SECONDS", 0.02)
+    waits = asyncio.Event()
+
+    async def author(task: Task, port: Port) -> PerformerResult:
+        if task.phase.name == "a":
+            waits.set()
+            await asyncio.Event().wait()
+        await waits.wait()
+        return PerformerResult(usage=Usage(cost_usd=9.5))
+
+    bench = Bench(tmp_path, SIDE_BY_SIDE, Team(author=author))
+    context = await bench.engine.execute_batch("x", session_id="s")
+    assert str(context.phase_results["b"].status) == "completed", "its last word is paid, and taken"
+    error = context.phase_results["a"].error
+    assert error is not None and "$9.50 of $9.00" in error.message
+
+
+async def test_a_dead_neighbour_s_spending_counts_before_anybody_recovered_it(tmp_path: Path) -> None:
+    tmp_path.joinpath("w.toml").write_text(SIDE_BY_SIDE)
+    victim = subprocess.Popen(
+        [sys.executable, "-c", DEAD.format(here=str(Path(__file__).parents[2])), str(tmp_path)]
+    )
+    wait_until((tmp_path / "spent").exists, "it has spent")
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+
+    async def author(task: Task, port: Port) -> PerformerResult:
+        port.spend(Usage(cost_usd=0.5))
+        await asyncio.Event().wait()
+        return said(task, port)
+
+    bench = Bench(tmp_path, SIDE_BY_SIDE, Team(author=author))
+    context = await bench.engine.execute_phase("b", session_id="s")
+    error = context.phase_results["b"].error
+    assert error is not None and "$9.20 of $9.00" in error.message, "8.7 of the dead one, 0.5 of this"
+    assert context.usage.cost_usd == pytest.approx(0.5), "a's own next runner recovers it"
 
 
 BREAKER = """

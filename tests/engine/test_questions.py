@@ -233,14 +233,6 @@ async def test_a_cancelled_attempt_withdraws_its_question(scene: Callable[..., S
         here.other.answer("s1", "1")
 
 
-async def test_a_phase_that_runs_out_of_time_leaves_no_open_question_behind(tmp_path: Path) -> None:
-    here = Scene(tmp_path, Asks(), timeout_seconds=0.5)
-    await here.begin()
-    assert here.other.store.head("s1").context.phase_results["a"].status == PhaseStatus.FAILED
-    assert here.events("question_answered")[0]["by"] == "withdrawn"
-    assert all(one.answer is not None for one in here.other.questions("s1"))
-
-
 @pytest.mark.parametrize(
     "data", [b"{}", b"[", b'{"answer": "Allow", "by": "x", "at": 1}', b'{"answer": 1e999}']
 )

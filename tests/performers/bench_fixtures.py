@@ -66,7 +66,9 @@ def make_task(
         "decisions": [],
         "artifacts": [],
     }
-    return Task("s-1", Phase(name=phase), 1, persona, requirement, space, scratch, context)
+    return Task(
+        "s-1", Phase(name=phase), 1, persona, requirement, space, scratch, context, budget=persona.budget
+    )
 
 
 async def use_tool(

@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from maestro_tui.model.errors import FencedError, HeldError, InputError, StoreError
 from maestro_tui.store import durable, locks, runner_file
+from maestro_tui.store import lease as store_lease
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import Hold, hold_phase, hold_session, read_owner, take_over
 from maestro_tui.store.locks import CommitLock, FileLock
@@ -68,6 +70,44 @@ def test_two_holds_within_one_process_exclude_each_other_too(folder: Path) -> No
         hold_session(folder)
     with hold_phase(folder, "design"), pytest.raises(HeldError, match="running design"):
         hold_phase(folder, "design")
+
+
+@pytest.mark.parametrize("phase", [None, "design"])
+def test_the_loser_waits_for_the_name_of_a_winner_that_is_just_starting(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, phase: str | None
+) -> None:
+    names = iter(range(9))
+
+    def meanwhile(seconds: float) -> None:
+        if next(names) == 2:
+            phases = (phase,) if phase is not None else ()
+            Hold(folder, [lock], "shared" if phase is not None else "exclusive", phases, lambda: NOW)
+
+    waiting = SimpleNamespace(monotonic=time.monotonic, sleep=meanwhile)
+    monkeypatch.setattr(store_lease, "time", waiting)
+    (folder / "locks").mkdir(exist_ok=True)
+    lock = FileLock(folder / "locks" / ("session" if phase is None else f"{phase}.phase"))
+    assert lock.take()
+    try:
+        with pytest.raises(HeldError, match=f"is held by pid {os.getpid()} here"):
+            hold_session(folder) if phase is None else hold_phase(folder, phase)
+    finally:
+        lock.free()
+
+
+def test_a_winner_without_a_name_is_waited_for_only_shortly(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_lease, "NAMING_SECONDS", 0.03)
+    with hold_phase(folder, "testing"):
+        lock = FileLock(folder / "locks" / "design.phase")
+        assert lock.take()
+        try:
+            with pytest.raises(HeldError, match=r"Phase 'design' .* just starting or ending: 0.03 s") as told:
+                hold_phase(folder, "design")
+        finally:
+            lock.free()
+    assert "pid" not in str(told.value), "who runs another phase is not who holds this one"
 
 
 def test_independent_phases_are_held_side_by_side_but_no_phase_twice(folder: Path) -> None:

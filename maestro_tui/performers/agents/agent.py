@@ -9,6 +9,7 @@ from pathlib import Path
 from maestro_tui.model.policy import Budget
 from maestro_tui.performers.agents.events import StreamParser
 from maestro_tui.performers.agents.options import AgentOptions
+from maestro_tui.performers.spending import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ class Agent:
     parser: Callable[[], StreamParser]
     permission_hint: str
     """What the operator may set so that the agent is allowed more."""
+    tells_working: frozenset[Figure] = frozenset()
+    """What it tells of its spending while it works."""
+    tells_ended: frozenset[Figure] = frozenset()
+    """What it tells of it when it ends."""
     takes_schema: bool = False
     """True when its command line enforces a JSON schema; else the prompt asks for one."""
 

@@ -34,7 +34,7 @@ def invoke(call: Call) -> Invocation:
     if options.model:
         arguments += ["--model", options.model]
     if call.budget is not None and call.budget.cost_usd is not None:
-        arguments += ["--max-budget-usd", f"{call.budget.cost_usd:g}"]
+        arguments += ["--max-budget-usd", f"{max(0.0001, round(call.budget.cost_usd, 4)):g}"]
     if options.schema_ is not None:
         arguments += ["--json-schema", json.dumps(options.schema_)]
     # An update in the middle of the work would exchange the program under it.
@@ -154,5 +154,7 @@ CLAUDE = Agent(
     invoke=invoke,
     parser=ClaudeStream,
     permission_hint='permission_mode, or single tools by extra_args = ["--allowedTools", "Bash(pytest:*)"]',
+    tells_working=frozenset(["tokens"]),
+    tells_ended=frozenset(["tokens", "cost"]),
     takes_schema=True,
 )

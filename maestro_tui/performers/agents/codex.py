@@ -122,5 +122,6 @@ CODEX = Agent(
     invoke=invoke,
     parser=CodexStream,
     permission_hint="permission_mode (its sandbox)",
+    tells_ended=frozenset(["tokens"]),
     takes_schema=True,
 )

@@ -98,4 +98,5 @@ GEMINI = Agent(
     invoke=invoke,
     parser=GeminiStream,
     permission_hint="permission_mode (its approval mode)",
+    tells_ended=frozenset(["tokens"]),
 )

@@ -168,5 +168,6 @@ OPENCODE = Agent(
     keys=("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENCODE_API_KEY"),
     invoke=invoke,
     parser=OpencodeStream,
+    tells_working=frozenset(["tokens", "cost"]),
     permission_hint='permission_mode = "auto", or "permission" in its own configuration',
 )

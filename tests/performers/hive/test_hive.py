@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pytest
 
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.policy import Budget
 from maestro_tui.model.workflow import Persona, Workflow
 from maestro_tui.performers.hive import HivePerformer
 from maestro_tui.performers.port import PerformerFailed, PerformerResult
@@ -32,6 +33,17 @@ def persona(engine: str, timeout: float | None = None, **options: Any) -> Person
 async def perform(tmp_path: Path, who: Persona, **words: Any) -> tuple[PerformerResult, RememberingPort]:
     port = RememberingPort()
     return await performer_for(who).perform(make_task(tmp_path, who, **words), port), port
+
+
+async def test_that_an_engine_s_spending_is_not_known_is_told_where_a_budget_would_count_it(
+    tmp_path: Path,
+) -> None:
+    who = persona("TeamExecutionEngineV2").model_copy(update={"budget": Budget(cost_usd=2)})
+    _, port = await perform(tmp_path, who)
+    assert (
+        ":TeamExecutionEngineV2 does not tell its cost: the budget (here $2.00) cannot be checked"
+        in port.text
+    )
 
 
 async def test_an_engine_makes_files_in_the_workspace_and_returns_its_details(tmp_path: Path) -> None:

@@ -161,6 +161,19 @@ async def test_a_spent_budget_ends_the_question_and_no_retry_helps(tmp_path: Pat
     assert len(server.requests) == 1
 
 
+async def test_an_answer_that_crosses_the_budget_is_paid_and_taken_and_the_log_says_when_it_is_checked(
+    tmp_path: Path,
+) -> None:
+    with model_server(Says(WORK, tokens=(900, 200))) as server:
+        budget = {"tokens": 1000, "cost_usd": 2}
+        result, port = await perform(tmp_path, persona_at(server, words={"budget": budget}))
+    assert result.outputs == {"tables": 2} and result.usage.input_tokens == 900
+    assert [text for _, text in port.lines if "the budget (here" in text] == [
+        "qwen3 tells its tokens only at its end: the budget (here 1,000 tokens) can only be checked after it",
+        "qwen3 tells its cost only at its end: the budget (here $2.00) can only be checked after it",
+    ]
+
+
 async def test_the_key_goes_to_the_endpoint_and_no_other_variable_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
