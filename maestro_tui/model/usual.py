@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maestro_tui.model.plan import Action, Estimate, Plan
 from maestro_tui.model.text import format_dollars, format_duration
@@ -39,6 +39,14 @@ class Together:
         if self.unknown:
             parts.append(f"{self.unknown} of {self.phases} phases never measured")
         return ", ".join(parts) + f" (from {self.runs} earlier run{'s' if self.runs != 1 else ''})"
+
+    def times(self, runs: int) -> Together:
+        """The same, so many times one after the other."""
+        return replace(
+            self,
+            seconds=self.seconds * runs if self.seconds is not None else None,
+            cost_usd=self.cost_usd * runs if self.cost_usd is not None else None,
+        )
 
 
 def together(estimates: Mapping[str, Estimate], needs: Mapping[str, Collection[str]]) -> Together:
