@@ -29,6 +29,7 @@ from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.summary import FleetSnapshot
 from maestro_tui.model.workflow import Workflow
 from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, post, session
+from tests.engine.test_launch import CONTRADICTIONS
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
 SIZE = (80, 24)
@@ -447,6 +448,19 @@ async def test_starting_later_asks_for_the_files_of_what_comes_before(tmp_path: 
         await pilot.press("ctrl+s")
         await settle(pilot)
         assert "write phase=FILE" in said(app, "#wrong-inputs")
+
+
+async def test_a_contradictory_order_is_told_at_the_phases(tmp_path: Path) -> None:
+    host = FakeHost()
+    app = console(fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await launch_sheet(pilot, tmp_path)
+        _text(sheet, "Do it")
+        for _, sentence in CONTRADICTIONS.values():
+            host.refuse = InputError(sentence)
+            await pilot.press("ctrl+s")
+            await settle(pilot)
+            assert said(app, "#wrong-phases") == sentence and app.screen is sheet
 
 
 # ── Help and buttons ──────────────────────────────────────────────────────────────────────────────────────

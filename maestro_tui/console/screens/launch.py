@@ -283,8 +283,9 @@ class LaunchSheet(Sheet):
         form = replace(self.form, requirement=self.form.requirement.strip() or "not said yet", inputs="")
         if form.requirement.startswith("@"):
             form = replace(form, requirement="from a file")
+        phases = tuple(replace(one, pause=False) for one in form.phases)
         try:
-            launch = replace(form, start_from=None, limits="").launch()
+            launch = replace(form, phases=phases, start_from=None, limits="").launch()
             plan: Plan = await self.console.ask_host(methodcaller("plan_launch", launch))
         except MaestroError as error:
             if _about_team(error, self.form):
