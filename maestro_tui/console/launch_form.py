@@ -160,7 +160,9 @@ class Form:
         requirement = self.requirement.strip() or "REQUIREMENT"
         if most is not None and (len(requirement) > most or "\n" in requirement):
             requirement = requirement.split("\n", 1)[0][:most].rstrip() + "…"
-        words = ["maestro-tui", *(["--checkpoint-dir", root] if root else []), "run", requirement]
+        words = ["maestro-tui", *(["--checkpoint-dir", root] if root else []), "run"]
+        dashed = requirement.startswith("-")
+        words += [] if dashed else [requirement]
         if self.workflow.strip():
             words += ["--workflow", self.workflow.strip()]
         if self.workspace.strip() not in ("", "."):
@@ -177,6 +179,8 @@ class Form:
         if self.team.strip() not in ("", TOOLBOX):
             words += ["--team", self.team.strip()]
         words += self._limit_options()
+        # What looks like an option is none after two dashes.
+        words += ["--", requirement] if dashed else []
         return clean(shlex.join(words), 2_000)
 
     def _limit_options(self) -> list[str]:
