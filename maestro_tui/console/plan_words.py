@@ -148,6 +148,14 @@ def sums_words(plan: Plan) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def then_words(plan: Plan) -> str:
+    """What becomes of a session that goes on with this plan, as the end of a sentence."""
+    if plan.runs:
+        return "it goes on"
+    blocked = next((one for one in plan.phases if one.action.value == "blocked"), None)
+    return f"{blocked.phase} {clean(blocked.reason, 120)}" if blocked is not None else "it is completed"
+
+
 def run_words(plan: Plan, width: int) -> str:
     """What would run, in a few words for a list of sessions."""
     return short("runs " + ", ".join(plan.runs) if plan.runs else "nothing would run", width)

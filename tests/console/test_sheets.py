@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, TextArea
 
 from maestro_tui.config import TrustBook, UntrustedWorkflow
+from maestro_tui.console import plan_words
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.screens.batch import BatchSheet
 from maestro_tui.console.screens.choose_phase import ChoosePhase
@@ -26,9 +27,10 @@ from maestro_tui.console.screens.trust import TrustSheet
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.context import Artifact, ContractCheck, Gate, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import InputError, PlanError
+from maestro_tui.model.plan import Action
 from maestro_tui.model.summary import FleetSnapshot
 from maestro_tui.model.workflow import Workflow
-from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, post, session
+from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, plan_for, post, session
 from tests.engine.test_launch import CONTRADICTIONS
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
@@ -310,6 +312,29 @@ async def test_a_decision_is_recorded_with_its_comment(keys: tuple[str, ...], ca
         await pilot.press(*keys)
         await settle(pilot)
         assert host.calls == calls
+
+
+@pytest.mark.parametrize(
+    ("keys", "then"), [(("y",), "it is completed"), (("c", *"why", "tab", "b"), "it goes on")]
+)
+async def test_a_decision_says_what_becomes_of_the_session(keys: tuple[str, ...], then: str) -> None:
+    app = console(busy_fleet(), results=result)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await opened(pilot, "a")
+        await pilot.press(*keys)
+        await settle(pilot)
+        assert [note.message for note in app._notifications] == [f"kyc-flow: decision recorded, {then}."]
+
+
+def test_a_session_in_which_another_phase_waits_is_not_said_to_go_on() -> None:
+    made = plan_for("s", "resume", None)
+    waits = [
+        one.model_copy(update={"action": Action.BLOCKED, "reason": "waits for approval"})
+        for one in made.phases
+    ]
+    assert plan_words.then_words(made.model_copy(update={"phases": tuple(waits)})) == (
+        "requirements waits for approval"
+    )
 
 
 async def test_a_review_ends_when_somebody_else_has_decided() -> None:
