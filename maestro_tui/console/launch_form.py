@@ -245,6 +245,9 @@ def recalled(data: object) -> tuple[Form, tuple[str, ...], tuple[str, ...]]:
         value = data.get(name)
         return typable(value) if isinstance(value, str) else default
 
+    def line(name: str, default: str) -> str:
+        return " ".join(text(name, default).splitlines())
+
     def names(name: str) -> tuple[str, ...]:
         value = data.get(name)
         return tuple(str(one) for one in value) if isinstance(value, list) else ()
@@ -252,12 +255,12 @@ def recalled(data: object) -> tuple[Form, tuple[str, ...], tuple[str, ...]]:
     start = data.get("start")
     form = Form(
         text("requirement", ""),
-        text("workspace", "."),
-        text("workflow", ""),
+        line("workspace", "."),
+        line("workflow", ""),
         start_from=start if isinstance(start, str) else None,
-        inputs=text("inputs", ""),
-        team=text("team", TOOLBOX),
-        limits=text("limits", ""),
+        inputs=line("inputs", ""),
+        team=line("team", TOOLBOX),
+        limits=line("limits", ""),
     )
     return form, names("out"), names("pause")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from maestro_tui.console.plain_ascii import AsciiApp
 from maestro_tui.console.theme import THEMES
 from maestro_tui.console.widgets.session_pane import SessionPane
 from maestro_tui.model.context import Artifact, ContractCheck, Decision, Gate, PhaseResult, PhaseStatus
@@ -418,10 +419,8 @@ def hostile_session(tmp: Path) -> Told:
     return Told(told.root, summary, detail)
 
 
-class PaneApp(App[None]):
+class PaneApp(AsciiApp):
     """Nothing but the pane."""
-
-    ascii_only = False
 
     def __init__(self, told: Told | None, clock: Callable[[], float] = lambda: NOW) -> None:
         super().__init__()
