@@ -76,7 +76,7 @@ class PlainAscii(LineFilter):
 _PLAIN = PlainAscii()
 
 
-class AsciiApp(App[None]):
+class AsciiApp(App[int]):
     """An app that draws with ASCII alone where `ascii_only` is set."""
 
     ascii_only: bool = False

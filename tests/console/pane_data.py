@@ -458,7 +458,7 @@ async def ready(pilot: Pilot[None]) -> SessionPane:
     return app.pane
 
 
-def painted(app: App[None]) -> str:
+def painted(app: App[Any]) -> str:
     """All that is on the screen, as text."""
     return "\n".join(
         "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()
