@@ -118,10 +118,10 @@ class Progress:
                 answer, by = clean(data.get("answer", ""), 200), clean(data.get("by", ""), 60)
                 self._say("⚑", f"{phase} · {event.persona} was answered: {answer} (by {by})")
             case "session_paused":
-                self._say(
-                    "‖",
-                    f"paused ({clean(data.get('reason', ''), 60)}) · go on: maestro-tui resume {event.session_id}",
-                )
+                reason = clean(data.get("reason", ""), 60)
+                # A word or a raise comes first; what it is for was told by an event of its own.
+                on = "then go on" if reason in ("approval", "budget") else "go on"
+                self._say("‖", f"paused ({reason}) · {on}: maestro-tui resume {event.session_id}")
             case "session_failed":
                 self._say(
                     "✗", f"stopped; committed phases are safe · go on: maestro-tui resume {event.session_id}"

@@ -93,7 +93,11 @@ def test_a_requirement_that_begins_with_dashes_is_taken_after_two_dashes(call: C
 
 
 def test_what_was_recorded_says_what_is_next(call: Call, tmp_path: Path) -> None:
-    assert call("run", "x", "--session-id", "s1", "--trust")[0] == 3
+    code, _, err = call("run", "x", "--session-id", "s1", "--trust")
+    assert code == 3 and err.splitlines()[-2:] == [
+        "⚑ a waits for approval: maestro-tui approve s1 a",
+        "‖ paused (approval) · then go on: maestro-tui resume s1",
+    ]
     code, _, err = call("fork", "s1", "--at", "99")
     assert code == 2 and "Session 's1' has no commit 99; " in err and err.endswith("Nothing was forked.\n")
     assert [one.name for one in (tmp_path / ".maestro").iterdir() if one.is_dir()] == ["s1"]
