@@ -12,7 +12,6 @@ import click
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
 from maestro_tui.store.retention import age_seconds
-from maestro_tui.store.root import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from maestro_tui.model.policy import Limits
@@ -22,7 +21,7 @@ DIRECTORY_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
 
 def default_root() -> str:
     """The checkpoint directory when none is named."""
-    return os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_NAME
+    return os.environ.get(DIRECTORY_VARIABLE) or ".maestro"
 
 
 def directory(command: Callable[..., Any]) -> Callable[..., Any]:
