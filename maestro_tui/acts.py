@@ -18,6 +18,7 @@ from maestro_tui.options import as_json_option, directory, root_of, seconds_of
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
     from maestro_tui.model.context import PersonVerdict
+    from maestro_tui.model.plan import Plan
 
 reason_option = click.option(
     "--reason", default="", metavar="TEXT", help="Why; kept with your name and the time."
@@ -34,13 +35,34 @@ def engine_of(root: Path) -> TeamExecutionEngineV2SplitMode:
 
 
 def recorded(engine: TeamExecutionEngineV2SplitMode, session: str, as_json: bool) -> None:
-    """Say that the act is in the checkpoint, and how to go on."""
+    """Say that the act is in the checkpoint, and what is next."""
     from maestro_tui.engine.report import session_document
+    from maestro_tui.model.plan import Request
 
     if as_json:
         click.echo(json.dumps(session_document(engine, session), indent=2))
     else:
-        click.echo(f"Recorded. Go on: maestro-tui resume {session}")
+        click.echo(f"Recorded. {next_words(engine.situation(session, need_workspace=False).plan(Request()))}")
+
+
+def next_words(plan: Plan) -> str:
+    """What an operator does next with a session, as a sentence with the command for it."""
+    from maestro_tui.engine.report import WAITING
+    from maestro_tui.model.plan import Action
+
+    waiting = [one.phase for one in plan.phases if one.reason == WAITING]
+    asked = f"maestro-tui approve {plan.session_id}"
+    if waiting:
+        others = f"; maestro-tui resume {plan.session_id} runs {', '.join(plan.runs)}" if plan.runs else ""
+        return f"{waiting[0]} waits for your word: {asked} {waiting[0]} (or reject, push-back){others}"
+    if plan.runs:
+        stops = [one.phase for one in plan.phases if one.approval]
+        then = f", then {stops[0]} waits for your approval" if stops else ""
+        return f"Go on: maestro-tui resume {plan.session_id} (runs {', '.join(plan.runs)}{then})"
+    blocked = next((one for one in plan.phases if one.action == Action.BLOCKED), None)
+    if blocked is not None:
+        return f"{blocked.phase} cannot run yet: {clean(blocked.reason, 300)}"
+    return "Nothing is left to run."
 
 
 def _decision(verdict: PersonVerdict, name: str, about: str) -> click.Command:

@@ -387,7 +387,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail("Stopped. Committed phases are safe.", CANCELLED)
     except click.ClickException as error:
         usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "maestro-tui"
-        _fail(f"{clean(error.format_message(), 500)} (see '{usage} --help')", BAD_INPUT)
+        _fail(f"{clean(error.format_message(), 500)}{_dash_words(error)} (see '{usage} --help')", BAD_INPUT)
     except HeldError as error:
         _fail(str(error), HELD)
     except InputError as error:
@@ -408,6 +408,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"A fault of maestro-tui itself ({type(error).__name__}); {write_crash(error)}. Committed phases are safe.",
             FAILED,
         )
+
+
+def _dash_words(error: click.ClickException) -> str:
+    """How a requirement is given that looks like an option."""
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.command is run:
+        return " A requirement that begins with '-' goes last, after '--': maestro-tui run -- '- like this'"
+    return ""
 
 
 def _fail(sentence: str, code: int) -> NoReturn:

@@ -15,8 +15,6 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import WORKFLOW_FILE, Workflow
 from maestro_tui.store import durable
 
-CHECKPOINT_DIR_VARIABLE = "MAESTRO_CHECKPOINT_DIR"
-DEFAULT_CHECKPOINT_DIR = ".maestro"
 _TRUST_LIMIT = 4_000_000
 
 

@@ -160,9 +160,11 @@ def show_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield from question_lines(document["questions"])
         yield ""
     for decision in document["decisions"]:
+        when = f", {decision['at'][:16].replace('T', ' ')} UTC" if decision["at"] else ""
+        why = f": {clean(decision['rationale'], 200)}" if decision["rationale"] else ""
         yield (
             f"  {clean(decision['phase'] or 'session', 40)}: {clean(decision['about'], 60)} → "
-            f"{clean(decision['choice'], 160)} (by {clean(decision['decided_by'], 40)})"
+            f"{clean(decision['choice'], 160)} (by {clean(decision['decided_by'], 40)}{when}){why}"
         )
     count = len(document["checkpoints"])
     kind = "file" if foreign else "commit"

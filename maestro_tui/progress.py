@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan
 from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.usual import of_plan
 
 _COLOURS = {"●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "↻": "33", "›": "2"}
 
@@ -117,10 +118,10 @@ class Progress:
                 answer, by = clean(data.get("answer", ""), 200), clean(data.get("by", ""), 60)
                 self._say("⚑", f"{phase} · {event.persona} was answered: {answer} (by {by})")
             case "session_paused":
-                self._say(
-                    "‖",
-                    f"paused ({clean(data.get('reason', ''), 60)}) · go on: maestro-tui resume {event.session_id}",
-                )
+                reason = clean(data.get("reason", ""), 60)
+                # A word or a raise comes first; what it is for was told by an event of its own.
+                on = "then go on" if reason in ("approval", "budget") else "go on"
+                self._say("‖", f"paused ({reason}) · {on}: maestro-tui resume {event.session_id}")
             case "session_failed":
                 self._say(
                     "✗", f"stopped; committed phases are safe · go on: maestro-tui resume {event.session_id}"
@@ -194,7 +195,7 @@ class Progress:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """A plan for people: a line a phase, then what is overwritten and what would change."""
+    """A plan for people: a line a phase, then what is overwritten, what all of it takes and what would change."""
     signs = {
         Action.REUSE: "✓",
         Action.RUN: "●",
@@ -225,5 +226,7 @@ def plan_lines(plan: Plan) -> list[str]:
         shown = ", ".join(clean(path, 60) for path in overwrites[:5])
         more = f" and {len(overwrites) - 5} more" if len(overwrites) > 5 else ""
         lines.append(f"  may overwrite: {shown}{more}")
+    if plan.runs and any(planned.estimate.runs for planned in plan.phases):
+        lines.append(f"  usually: {of_plan(plan).words()}")
     lines.extend(f"  changed: {change}" for change in plan.changes)
     return lines

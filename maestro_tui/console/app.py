@@ -22,6 +22,7 @@ from maestro_tui.console.alerts import Alerter
 from maestro_tui.console.crash import crash_words
 from maestro_tui.console.key_line import OneKeyAtATime
 from maestro_tui.console.messages import SnapshotArrived
+from maestro_tui.console.plain_ascii import AsciiApp
 from maestro_tui.console.ports import Host, Source
 from maestro_tui.console.production import WatchSource, engine_host, phase_result
 from maestro_tui.console.screens.main import MainScreen
@@ -44,7 +45,7 @@ def _palette_commands() -> type[Provider]:
     return ConsoleCommands
 
 
-class MaestroApp(OneKeyAtATime):
+class MaestroApp(AsciiApp, OneKeyAtATime):
     """The operator's console over one checkpoint directory."""
 
     TITLE = "maestro"
@@ -227,8 +228,7 @@ class MaestroApp(OneKeyAtATime):
 
     async def action_quit(self) -> None:
         """Quit; when sessions run here, after asking."""
-        own = self.own_sessions
-        if not own:
+        if not (own := self.own_sessions):
             self.exit(0)
             return
         from maestro_tui.console.screens.quit import QuitSheet

@@ -91,4 +91,4 @@ _OTHER_SIGNS = {
     "▾": "-",
 }
 PLAIN_SIGNS = str.maketrans({**{sign: ASCII_GLYPHS[word] for word, sign in GLYPHS.items()}, **_OTHER_SIGNS})
-"""For `str.translate`: each of our signs becomes one ASCII character, so that no column moves."""
+"""Code point → one ASCII character for each of our signs, so that no column moves."""

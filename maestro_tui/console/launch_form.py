@@ -160,7 +160,9 @@ class Form:
         requirement = self.requirement.strip() or "REQUIREMENT"
         if most is not None and (len(requirement) > most or "\n" in requirement):
             requirement = requirement.split("\n", 1)[0][:most].rstrip() + "…"
-        words = ["maestro-tui", *(["--checkpoint-dir", root] if root else []), "run", requirement]
+        words = ["maestro-tui", *(["--checkpoint-dir", root] if root else []), "run"]
+        dashed = requirement.startswith("-")
+        words += [] if dashed else [requirement]
         if self.workflow.strip():
             words += ["--workflow", self.workflow.strip()]
         if self.workspace.strip() not in ("", "."):
@@ -177,6 +179,8 @@ class Form:
         if self.team.strip() not in ("", TOOLBOX):
             words += ["--team", self.team.strip()]
         words += self._limit_options()
+        # What looks like an option is none after two dashes.
+        words += ["--", requirement] if dashed else []
         return clean(shlex.join(words), 2_000)
 
     def _limit_options(self) -> list[str]:
@@ -241,6 +245,9 @@ def recalled(data: object) -> tuple[Form, tuple[str, ...], tuple[str, ...]]:
         value = data.get(name)
         return typable(value) if isinstance(value, str) else default
 
+    def line(name: str, default: str) -> str:
+        return " ".join(text(name, default).splitlines())
+
     def names(name: str) -> tuple[str, ...]:
         value = data.get(name)
         return tuple(str(one) for one in value) if isinstance(value, list) else ()
@@ -248,12 +255,12 @@ def recalled(data: object) -> tuple[Form, tuple[str, ...], tuple[str, ...]]:
     start = data.get("start")
     form = Form(
         text("requirement", ""),
-        text("workspace", "."),
-        text("workflow", ""),
+        line("workspace", "."),
+        line("workflow", ""),
         start_from=start if isinstance(start, str) else None,
-        inputs=text("inputs", ""),
-        team=text("team", TOOLBOX),
-        limits=text("limits", ""),
+        inputs=line("inputs", ""),
+        team=line("team", TOOLBOX),
+        limits=line("limits", ""),
     )
     return form, names("out"), names("pause")
 

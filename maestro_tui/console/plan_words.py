@@ -6,7 +6,7 @@ Pure: lines and sentences only.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -86,24 +86,9 @@ def usual_words(estimate: Estimate) -> str:
 
 def total_words(plan: Plan) -> str:
     """`about 10m, about $2.02 (from 11 earlier runs)`; says so when nothing was measured yet."""
-    running = [one.estimate for one in plan.phases if one.action.value == "run"]
-    return estimate_words(running) if running else "Nothing would run."
+    from maestro_tui.model.usual import of_plan
 
-
-def estimate_words(estimates: Sequence[Estimate]) -> str:
-    """What these phases usually take together; at least one."""
-    seconds = [one.seconds for one in estimates if one.seconds is not None]
-    if not seconds:
-        return "How long it takes is not known yet: these phases never completed here."
-    parts = [f"about {ago(sum(seconds))}"]
-    costs = [one.cost_usd for one in estimates if one.cost_usd is not None]
-    if costs:
-        parts.append(f"about {format_dollars(sum(costs))}")
-    unknown = len(estimates) - len(seconds)
-    if unknown:
-        parts.append(f"{unknown} of {len(estimates)} phases never measured")
-    runs = max(one.runs for one in estimates)
-    return ", ".join(parts) + f" (from {runs} earlier run{'s' if runs != 1 else ''})"
+    return of_plan(plan).words() if plan.runs else "Nothing would run."
 
 
 def limit_words(seconds: float | None, budget: Budget | None) -> str:
@@ -161,6 +146,14 @@ def sums_words(plan: Plan) -> str:
     names = ", ".join(clean(name, 40) for name in plan.runs)
     parts = [f"runs {names}", total_words(plan).rstrip("."), overwrite_words(plan), stale_words(plan)]
     return "; ".join(part for part in parts if part)
+
+
+def then_words(plan: Plan) -> str:
+    """What becomes of a session that goes on with this plan, as the end of a sentence."""
+    if plan.runs:
+        return "it goes on"
+    blocked = next((one for one in plan.phases if one.action.value == "blocked"), None)
+    return f"{blocked.phase} {clean(blocked.reason, 120)}" if blocked is not None else "it is completed"
 
 
 def run_words(plan: Plan, width: int) -> str:

@@ -15,6 +15,7 @@ from maestro_tui.model.context import ContractCheck, Gate, GateVerdict
 from maestro_tui.model.contract import Contract
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Phase
+from maestro_tui.performers.schemas import PROBLEMS_TOLD, BadSchema, problems_of
 
 RATIOS = ("tests", "coverage")
 """Measured ratios that make up `quality` when no performer measured it directly. That files are there is
@@ -161,18 +162,14 @@ def _check_schema(
     files = list(dict.fromkeys(PurePosixPath(path).as_posix() for path in (*found, *delivered)))
     try:
         validator = schemas.validator_of(contract.json_schema, place.workspace)
-    except schemas.BadSchema as error:
+    except BadSchema as error:
         return [f"{whose}: {error}"], 0, max(1, len(files))
     sentences = []
     for path in files:
         problems = schemas.problems_of_file(place.workspace / path, path, validator)
         if problems:
-            more = (
-                f" and {len(problems) - schemas.PROBLEMS_TOLD} more"
-                if len(problems) > schemas.PROBLEMS_TOLD
-                else ""
-            )
-            told = "; ".join(problems[: schemas.PROBLEMS_TOLD])
+            more = f" and {len(problems) - PROBLEMS_TOLD} more" if len(problems) > PROBLEMS_TOLD else ""
+            told = "; ".join(problems[:PROBLEMS_TOLD])
             sentences.append(f"{whose}: {clean(path, 120)} breaks its schema: {told}{more}")
     return sentences, len(files) - len(sentences), len(files)
 
@@ -249,10 +246,10 @@ def check_outputs(phase: Phase, outputs: Mapping[str, Any], workspace: Path) -> 
         return []
     try:
         validator = schemas.validator_of(phase.outputs_schema, workspace)
-    except schemas.BadSchema as error:
+    except BadSchema as error:
         return [f"outputs: {error}"]
-    problems = schemas.problems_of(dict(outputs), validator)
-    return [f"outputs break their schema: {problem}" for problem in problems[: schemas.PROBLEMS_TOLD]]
+    problems = problems_of(dict(outputs), validator)
+    return [f"outputs break their schema: {problem}" for problem in problems[:PROBLEMS_TOLD]]
 
 
 def judge(phase: Phase, contract: ContractCheck, quality: Mapping[str, float | None]) -> Gate:

@@ -20,9 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maestro_tui.engine.drill_child import TOLD
+from maestro_tui.engine.estimates import usual_estimates
 from maestro_tui.model.context import PhaseStatus, TeamExecutionContext
 from maestro_tui.model.errors import HeldError, InputError, MaestroError, StoreError
+from maestro_tui.model.plan import Action, Estimate, Request, plan
 from maestro_tui.model.text import clean, format_bytes
+from maestro_tui.model.usual import Together, together
+from maestro_tui.performers.group_guard import GUARD
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import held_by
 from maestro_tui.store.workspace import Workspace
@@ -40,6 +44,8 @@ BOUNDARIES = {
 """Events → how their moment is called. After the second one work is done twice, as promised: at least once."""
 _DRILLABLE = ("command", "toolbox")
 _MOST_TOLD = 8
+STOP_SECONDS = 15.0
+"""How long a run of the copy may take to stop when the drill is stopped."""
 
 Facts = Mapping[str, str]
 """How a run ended: status and outputs of each phase, and the digest of each file in the workspace."""
@@ -74,6 +80,36 @@ def drill(engine: Engine, session_id: str, on_step: Callable[[str], None]) -> di
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a drill will take, as far as that is known from earlier runs."""
+
+    phases: int
+    runs: int
+    """As much work as so many whole runs of the session."""
+    usual: Together
+    """Of all of them."""
+
+    def words(self) -> str:
+        """`A drill of 2 phases does as much as 9 whole runs: about 4m (from 3 earlier runs)`."""
+        return f"A drill of {self.phases} phases does as much as {self.runs} whole runs: {self.usual.words()}"
+
+
+def forecast(engine: Engine, session_id: str) -> Forecast:
+    """What `drill` would take. Raises as `drill` does; nothing is run."""
+    context, _ = _beginning(engine, session_id)
+    made = plan(context.workflow, context.model_copy(update={"pause_after": ()}), Request())
+    waited = [one for one in made.phases if one.action in (Action.RUN, Action.BLOCKED)]
+    usual = usual_estimates(engine.store.root, context.workflow.name)
+    once = together(
+        {one.phase: usual.get(one.phase, Estimate()) for one in waited},
+        {one.phase: one.needs for one in waited},
+    )
+    # Two without a kill, one for each kill, and each phase once more whose work was done and not committed.
+    runs = 2 + len(BOUNDARIES) * len(waited) + 1
+    return Forecast(len(waited), runs, once.times(runs))
+
+
 def drill_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """What is to say after the steps, for people."""
     for trial in found["trials"]:
@@ -102,20 +138,19 @@ def _beginning(engine: Engine, session_id: str) -> tuple[TeamExecutionContext, P
     if holder is not None:
         raise HeldError(f"{holder} Drill it when it has stopped.")
     workspace = situation.workspace
-    for phase in situation.workflow.phases:
-        for persona in phase.personas:
-            if persona.performer not in _DRILLABLE:
-                raise InputError(
-                    f"Session {session_id} cannot be drilled: {phase.name} is carried out by "
-                    f"{clean(persona.performer, 60)!r}, which costs something and never does the same twice. Only "
-                    "tools and commands can be drilled. Nothing was run."
-                )
-            if any(str(workspace) in word for word in (*persona.argv, persona.shell or "")):
-                raise InputError(
-                    f"Session {session_id} cannot be drilled: the command of {persona.name} names the workspace "
-                    f"{clean(str(workspace), 200)} itself, so that its copy would change the original. Write it "
-                    "relative to the workspace. Nothing was run."
-                )
+    for place, persona in situation.workflow.people:
+        if persona.performer not in _DRILLABLE:
+            raise InputError(
+                f"Session {session_id} cannot be drilled: {place} is carried out by "
+                f"{clean(persona.performer, 60)!r}, which costs something and never does the same twice. Only "
+                "tools and commands can be drilled. Nothing was run."
+            )
+        if any(str(workspace) in word for word in (*persona.argv, persona.shell or "")):
+            raise InputError(
+                f"Session {session_id} cannot be drilled: the command of {persona.name} names the workspace "
+                f"{clean(str(workspace), 200)} itself, so that its copy would change the original. Write it "
+                "relative to the workspace. Nothing was run."
+            )
     size = _size_of(workspace, engine.store.root)
     if size > WORKSPACE_LIMIT or size * 2 > shutil.disk_usage(tempfile.gettempdir()).free:
         raise InputError(
@@ -239,13 +274,23 @@ class _Bench:
 
     def _child(self, *kill_at: str) -> subprocess.CompletedProcess[bytes]:
         words = [str(self.store.root), self.context.session_id, str(self.workspace), *kill_at]
-        return subprocess.run(
+        # In a session of its own: what a terminal sends reaches it through us only, so that we see its end.
+        child = subprocess.Popen(
             [sys.executable, "-m", "maestro_tui.engine.drill_child", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            check=False,
+            start_new_session=True,
         )
+        GUARD.watch(child.pid)
+        try:
+            _, said = child.communicate()
+        except BaseException:
+            _end(child)
+            raise
+        finally:
+            GUARD.release(child.pid)
+        return subprocess.CompletedProcess(words, child.returncode, stderr=said)
 
     def _end(self) -> Facts:
         try:
@@ -258,6 +303,16 @@ class _Bench:
             facts[f"{name}: status"] = str(result.status)
             facts |= dict(_leaves(result.outputs, f"{name}: outputs"))
         return facts
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Let a run stop by itself, with all that it has started; end it when it does not."""
+    child.terminate()
+    try:
+        child.communicate(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -77,6 +77,11 @@ def first_context(
         raise InputError(
             f"{start!r} is both the phase to start from and provided from a file; it can be only one."
         )
+    if start is not None and scope is not None and start not in scope:
+        raise InputError(
+            f"The session is to start from {start!r}, a phase that is not selected to run ({', '.join(scope)} "
+            f"{'is' if len(scope) == 1 else 'are'}). Select it, or start elsewhere. Nothing was run."
+        )
     before = workflow.needs_of(start) if start is not None else frozenset[str]()
     decisions = []
     for name in workflow.order:
@@ -94,6 +99,22 @@ def first_context(
                 phase=name, about="skip", choice="skipped", rationale=reason, decided_by="operator", at=now
             )
         )
+    stops = _resolve_all(workflow, launch.pause_after) or ()
+    for name in stops:
+        why_not = (
+            "its result comes from a file"
+            if name in provided
+            else f"it comes before {start!r}, where the session starts"
+            if name in before
+            else "it is not selected"
+            if scope is not None and name not in scope
+            else None
+        )
+        if why_not is not None:
+            raise InputError(
+                f"The session is to stop after the phase {name!r}, which does not run: {why_not}. Take one of the "
+                "two back. Nothing was run."
+            )
     if scope is not None:
         scope = tuple(name for name in scope if name not in results)
         if not scope:
@@ -108,7 +129,7 @@ def first_context(
         team=launch.team,
         limits=launch.limits,
         scope=scope,
-        pause_after=_resolve_all(workflow, launch.pause_after) or (),
+        pause_after=stops,
         phase_results={name: results[name] for name in workflow.order if name in results},
         session_decisions=(classify(requirement, now), *decisions),
     )

@@ -20,6 +20,7 @@ from maestro_tui.store.journal import utc
 from maestro_tui.store.lease import read_owner
 from maestro_tui.store.questions import Question
 from maestro_tui.store.summaries import read_summary
+from maestro_tui.store.verdicts import read_verdicts
 
 WAITING = "waits for approval"
 
@@ -97,15 +98,19 @@ def error_text(result: PhaseResult | None) -> str | None:
 
 
 def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
-    """The session document with requirement, workflow, decisions, damage, open and void questions, and every commit."""
+    """The session document with requirement, workflow, decisions (those at gates, of every round, last), damage,
+    open and void questions, and every commit."""
     document = session_document(engine, session_id)
     context = engine.store.head(session_id).context
     rows = checkpoint_rows(engine.store, session_id)
     summary = read_summary(engine.store.session_dir(session_id), time.time())
     older = [row["problem"] for row in rows if "problem" in row and row["seq"] <= summary.seq]
+    state = _state_document(context)
+    verdicts = read_verdicts(engine.store.session_dir(session_id))
     return {
         **document,
-        **_state_document(context),
+        **state,
+        "decisions": [*state["decisions"], *(one.model_dump(mode="json") for one in verdicts)],
         "damage": [*summary.damage, *older],
         "questions": [question_document(one) for one in engine.questions(session_id) if one.answer is None],
         "checkpoints": rows,

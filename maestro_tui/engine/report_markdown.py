@@ -18,6 +18,7 @@ from maestro_tui.model.text import clean, encodable, format_bytes, format_dollar
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import SessionDetail, read_detail
 from maestro_tui.store.hive_folder import find_hive
+from maestro_tui.store.verdicts import read_verdicts
 
 BAR_COLUMNS = 32
 
@@ -28,10 +29,10 @@ def read_report(root: Path, session_id: str, now: float) -> str:
     session_dir = store.session_dir(session_id)
     if not (session_dir / "history").is_dir() and find_hive(root, session_id) is None:
         raise InputError(f"There is no session {clean(session_id, 80)!r} in {clean(str(root), 200)}.")
-    return session_report(read_detail(session_dir, now), now)
+    return session_report(read_detail(session_dir, now), now, read_verdicts(session_dir))
 
 
-def session_report(detail: SessionDetail, now: float) -> str:
+def session_report(detail: SessionDetail, now: float, verdicts: Sequence[Decision] = ()) -> str:
     """The whole document, ending with a line break; always encodable as UTF-8."""
     parts = [
         *_head(detail, now),
@@ -39,7 +40,7 @@ def session_report(detail: SessionDetail, now: float) -> str:
         *_timeline(detail, now),
         *_errors(detail),
         *_judgements(detail),
-        *_decisions(detail.decisions),
+        *_decisions((*detail.decisions, *verdicts)),
         *_artifacts(detail.artifacts),
         *_usage(detail),
         *_commits(detail),

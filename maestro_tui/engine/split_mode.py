@@ -252,8 +252,15 @@ class TeamExecutionEngineV2SplitMode:
     def fork(self, session_id: str, *, seq: int | None = None, new_id: str | None = None) -> str:
         """Begin a new session from a commit of an old one (default: its newest), lineage recorded.
 
-        Nothing runs and the old session stays as it is; the id of the new one is returned.
+        Nothing runs and the old session stays as it is; the id of the new one is returned. Raises `InputError`
+        when there is no such commit.
         """
+        self._require(session_id)
+        if seq is not None and not self.store.holds(session_id, seq):
+            raise InputError(
+                f"Session {session_id!r} has no commit {seq}; 'maestro-tui show {session_id}' tells of those that "
+                "there are. Nothing was forked."
+            )
         commit = self.store.head(session_id) if seq is None else self.store.load(session_id, seq)
         return decisions.descend(self, commit, new_id, "fork")
 

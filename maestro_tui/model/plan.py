@@ -51,6 +51,7 @@ class PlannedPhase(_Fact):
     phase: str
     action: Action
     reason: str
+    needs: tuple[str, ...] = ()
     attempt: int | None = None
     """The number that the new attempt will have, when the phase runs."""
     recorded: bool = False
@@ -165,6 +166,7 @@ def plan(
             phase=name,
             action=action,
             reason=reason,
+            needs=phase.needs,
             attempt=begun + 1 if run else None,
             recorded=result is not None and result.status == PhaseStatus.SKIPPED and result.done,
             stale=stale.get(name),

@@ -355,12 +355,19 @@ class Workflow(Deriving):
         return frozenset(found - {own})
 
     @property
+    def people(self) -> tuple[tuple[str, Persona], ...]:
+        """Every persona with its place: a phase's name, `any phase` or `advisor`."""
+        named = [(phase.name, one) for phase in self.phases for one in phase.personas]
+        named += [("any phase", one) for one in self.personas]
+        named += [("advisor", self.advisor)] if self.advisor is not None else []
+        return tuple(named)
+
+    @property
     def commands(self) -> tuple[str, ...]:
         """What this workflow would start (commands, agents, models), one readable line each; empty when nothing."""
-        named = [(f"{phase.name}/{one.name}", one) for phase in self.phases for one in phase.personas]
-        named += [(f"any phase/{one.name}", one) for one in self.personas]
-        named += [(f"advisor/{self.advisor.name}", self.advisor)] if self.advisor is not None else []
-        return tuple(f"{place}: {one.starts}" for place, one in named if one.starts is not None)
+        return tuple(
+            f"{place}/{one.name}: {one.starts}" for place, one in self.people if one.starts is not None
+        )
 
     def content_hash(self) -> str:
         """SHA-256 (hex) over the whole definition: what an operator trusts."""

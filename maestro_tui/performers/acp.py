@@ -8,14 +8,16 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.model.workflow import Persona
+from maestro_tui.performers.agents import claude, gemini, opencode
 from maestro_tui.performers.agents.home import home_variables
+from maestro_tui.performers.agents.options import VARIABLE, checked_address, checked_schema, require_key
 from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.conversation import Conversation
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
@@ -45,8 +47,17 @@ class AcpOptions(BaseModel):
     """The agent's own HOME, made when it is not there: a folder, or `private` for an empty one in each try."""
     model: str | None = None
     """One of the models that the agent offers for its session, by id or name."""
+    base_url: str | None = None
+    """Where a known agent reaches its model, beyond the provider's own address."""
+    key_env: str | None = Field(default=None, pattern=VARIABLE)
+    """The variable with the key for `base_url`; the agent may see it."""
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+    """JSON Schema of the object that the agent answers with; it is held to it and becomes the persona's outputs."""
     auth: str | None = None
     """Id of the protocol's sign-in method to use before the session begins."""
+
+    _is_http = field_validator("base_url")(checked_address)
+    _is_schema = field_validator("schema_")(checked_schema)
 
 
 class AcpPerformer:
@@ -66,7 +77,7 @@ class AcpPerformer:
             place = ".".join(map(str, first["loc"]))
             raise InputError(
                 f"Persona {name!r}: option {clean(place, 80)!r} of the performer 'acp' is wrong: "
-                f"{clean(first['msg'], 200)}. It has {', '.join(AcpOptions.model_fields)}. Nothing was run."
+                f"{clean(first['msg'], 200)}. It has {', '.join(_option_names())}. Nothing was run."
             ) from error
         agent = self._options.agent
         if bool(persona.argv) == (agent is not None):
@@ -74,6 +85,14 @@ class AcpPerformer:
                 f'Persona {name!r} needs either argv = ["program", …] or options = {{ agent = "…" }} with one of '
                 f"{', '.join(AGENTS)}, one of the two. Nothing was run."
             )
+        if agent is None:
+            for key in ("base_url", "key_env"):
+                if getattr(self._options, key) is not None:
+                    raise InputError(
+                        f"Persona {name!r}: the option {key!r} belongs to a known agent; tell your own by argv and "
+                        "name its variables in env. Nothing was run."
+                    )
+        require_key(f"Persona {name!r} (performer acp)", self._options.key_env, self._options.base_url)
         if importlib.util.find_spec("acp") is None:
             raise InputError(
                 f"Persona {name!r} needs the extra 'acp': pip install 'maestro-tui[acp]'. Nothing was run."
@@ -105,12 +124,14 @@ class AcpPerformer:
             look_only=task.role == "comment",
         )
         conversation = Conversation(client.line)
-        turn = Turn(self._argv, task, port, client, conversation)
+        turn = Turn(self._argv, task, port, client, conversation, self._options.schema_)
         try:
             await conversation.start(
                 [encodable(word) for word in self._argv], cwd=task.workspace, env=self._env(task)
             )
-            return await turn.run(self._options.auth, self._options.model)
+            # Of the model at an address of ours opencode is told by its configuration.
+            own = self._options.agent == "opencode" and self._options.base_url is not None
+            return await turn.run(self._options.auth, None if own else self._options.model)
         finally:
             await conversation.close()
             client.settle()
@@ -124,13 +145,27 @@ class AcpPerformer:
             "MAESTRO_WORKSPACE": str(task.workspace),
         }
         values |= home_variables(self._options.home, task)
-        env = child_environment(task.persona.env, values)
-        if self._options.agent == "opencode":
-            env[_OPENCODE] = _asking(env.get(_OPENCODE), task)
+        options = self._options
+        key = options.key_env
+        env = child_environment((*task.persona.env, *((key,) if key is not None else ())), values)
+        if options.agent == "opencode":
+            config = _asking(env.get(_OPENCODE), task)
+            if options.base_url is not None:
+                config["model"] = opencode.add_address(config, options.model, options.base_url, key)
+                env |= opencode.ADDRESS_VARIABLES
+            env[_OPENCODE] = json.dumps(config)
+        elif options.agent == "claude" and options.base_url is not None:
+            env |= claude.address_variables(options.base_url)
+        elif options.agent == "gemini" and options.base_url is not None:
+            env |= gemini.address_variables(options.base_url, task.scratch)
         return env
 
 
-def _asking(own: str | None, task: Task) -> str:
+def _option_names() -> list[str]:
+    return [field.alias or name for name, field in AcpOptions.model_fields.items()]
+
+
+def _asking(own: str | None, task: Task) -> dict[str, Any]:
     """opencode's configuration with which it asks before it edits or runs anything, where `own` says nothing else."""
     try:
         config = json.loads(own or "{}")
@@ -146,4 +181,4 @@ def _asking(own: str | None, task: Task) -> str:
         permission |= {"edit": "deny", "bash": "deny"}
     elif "*" not in permission:
         permission = {"edit": "ask", "bash": "ask", **permission}
-    return json.dumps({**config, "permission": permission})
+    return {**config, "permission": permission}

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from maestro_tui.model.context import Usage
 from maestro_tui.model.text import clean, encodable
 from maestro_tui.performers.acp_client import AgentClient
+from maestro_tui.performers.agents.answer import NoAnswer, opinion_of, schema_request, structured_answer
 from maestro_tui.performers.agents.changes import changed_since, moment
 from maestro_tui.performers.agents.trouble import trouble_from
 from maestro_tui.performers.conversation import Conversation
@@ -70,8 +71,9 @@ class Turn:
         port: Port,
         client: AgentClient,
         conversation: Conversation,
+        schema: Mapping[str, Any] | None,
     ) -> None:
-        self._task, self._port = task, port
+        self._task, self._port, self._schema = task, port, schema
         self._client, self._conversation = client, conversation
         self._name = f"The agent of persona {task.persona.name!r} ({clean(' '.join(argv), 80)})"
 
@@ -164,7 +166,7 @@ class Turn:
         if prompt.left_out:
             left_out = [f"{one.what} ({one.size:,} characters)" for one in prompt.left_out]
             self._port.emit("context_trimmed", left_out=left_out, where=str(context))
-        return prompt.text
+        return prompt.text + (schema_request(self._schema) if self._schema is not None else "")
 
     async def _choose_model(self, connection: Connection, begun: _Begun, wanted: str) -> None:
         offered: dict[str, tuple[str, dict[str, str]]] = {}
@@ -276,11 +278,19 @@ class Turn:
             self._fail(_STOPPED[answer.stop_reason], retry=answer.stop_reason != "refusal", usage=usage)
         text = self._client.text
         outputs: dict[str, Any] = {"text": text}
+        if self._schema is not None:
+            try:
+                outputs = structured_answer(None, text, self._schema)
+            except NoAnswer as error:
+                self._fail(str(error), kind="result", usage=usage)
         if self._client.refused:
             outputs["refused"] = list(self._client.refused)
         last = [part for part in text.split("\n\n") if part.strip()]
         return PerformerResult(
-            outputs=outputs, summary=clean(last[-1].strip(), 400) if last else "", usage=usage
+            outputs=outputs,
+            metrics=opinion_of(outputs) if self._schema is not None else {},
+            summary=clean(last[-1].strip(), 400) if last else "",
+            usage=usage,
         )
 
 

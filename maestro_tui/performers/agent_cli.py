@@ -248,11 +248,10 @@ class AgentCliPerformer:
             outputs: Mapping[str, object] = {"text": said}
         else:
             try:
-                outputs = structured_answer(structured, said)
+                outputs = structured_answer(structured, said, self._options.schema_)
             except NoAnswer as error:
                 raise PerformerFailed(
-                    f"The agent {self._name!r} of persona {self._persona.name!r} was asked for a JSON object and "
-                    f"gave none: {error}.",
+                    f"The agent {self._name!r} of persona {self._persona.name!r} {error}.",
                     kind="result",
                     tail=transcript.tail,
                     usage=transcript.usage,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from maestro_tui.model.text import clean
 from maestro_tui.performers.documents import Document, problem_with
+from maestro_tui.performers.schemas import problems_of, validator_for
 
 Severity = Literal["high", "medium", "low"]
 
@@ -71,12 +72,7 @@ def work_answer(schema: dict[str, Any] | None) -> type[WorkAnswer]:
 
 def check_work(schema: dict[str, Any] | None) -> Callable[[WorkAnswer], str | None]:
     """A check of an answer: None, or what the model is told to mend."""
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from referencing import Registry
-
-    # An empty registry: a schema never makes this program fetch anything.
-    kind = validator_for(schema or {}, default=Draft202012Validator)
-    validator = kind(schema, registry=Registry()) if schema is not None else None
+    validator = validator_for(schema) if schema is not None else None
 
     def check(answer: WorkAnswer) -> str | None:
         try:
@@ -84,9 +80,9 @@ def check_work(schema: dict[str, Any] | None) -> Callable[[WorkAnswer], str | No
         except (ValueError, RecursionError) as error:
             return f"outputs must be plain JSON ({clean(error, 120)})."
         if validator is not None:
-            errors = sorted(validator.iter_errors(answer.outputs), key=lambda one: list(map(str, one.path)))
-            if errors:
-                told = [f"outputs{one.json_path[1:]}: {clean(one.message, 300)}" for one in errors[:5]]
+            problems = problems_of(answer.outputs, validator)
+            if problems:
+                told = [f"outputs{one.removeprefix('$')}" for one in problems[:5]]
                 return f"outputs do not hold to their schema: {'; '.join(told)}."
         return problem_with(answer.documents)
 

@@ -15,6 +15,7 @@ from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.prompt import PROMPT_LIMIT
+from maestro_tui.performers.schemas import BadSchema, validator_for
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _PROVIDER = re.compile(r"[a-z][a-z0-9/-]*:.+\Z")
@@ -116,13 +117,10 @@ def read_options(persona: Persona) -> LlmOptions:
 
 
 def _check_schema(schema: dict[str, Any]) -> None:
-    from jsonschema import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
-
     try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(f"schema is no JSON Schema ({clean(error.message, 160)})") from error
+        validator_for(schema)
+    except BadSchema as error:
+        raise ValueError(f"schema cannot be used: {error}") from error
     if schema.get("type") != "object":
         raise ValueError('schema must describe an object: type = "object"')
     if _has_reference(schema):

@@ -33,6 +33,7 @@ from maestro_tui.store.history_files import (
 from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.locks import CommitLock
+from maestro_tui.store.root import make_root
 from maestro_tui.store.verify import repair_views, verify
 
 _MOST_REMEMBERED = 16
@@ -106,6 +107,10 @@ class CheckpointStore:
         """True when the session has a commit, intact or not, or a view that is left of one."""
         folder = self.session_dir(session_id)
         return bool(commit_numbers(folder)) or has_views(folder)
+
+    def holds(self, session_id: str, seq: int) -> bool:
+        """True when the session has this commit, intact or not."""
+        return seq in commit_numbers(self.session_dir(session_id))
 
     # ── Reading ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,7 +235,7 @@ class CheckpointStore:
         )
         written = Written()
         data, read = _bytes(commit, written)
-        durable.make_dir(self.root)
+        make_root(self.root)
         with durable.told("make the folder", folder):
             for part in (folder, folder / HISTORY, folder / "locks", folder / "logs", folder / "tmp"):
                 durable.enter_dir(part)

@@ -37,7 +37,8 @@ def _words(kind: str, who: str, where: str, data: Mapping[str, Any]) -> str:
         "contract_checked": f"{where}: {_contract(data)}",
         "quality_checked": f"{where}: quality {data.get('verdict') or 'measured'}",
         "gate_waiting": f"{where} waits for approval",
-        "gate_decided": f"{where} {str(data.get('verdict', 'decided')).replace('_', ' ')} by {by}",
+        "gate_decided": f"{where} {str(data.get('verdict', 'decided')).replace('_', ' ')} by {by}{_tail(said)}"
+        + (f"; {data['problem']}" if data.get("problem") else ""),
         "phase_committed": f"{where} committed",
         "phase_failed": f"{where} failed{_tail(said)}",
         "phase_cancelled": f"{where} cancelled",

@@ -275,9 +275,15 @@ def _edits(
 ) -> Iterator[Edit]:
     for name, outputs in file.edits.items():
         place = places.get(name)
-        if place in results:
-            reason = "edited in Maestro Hive"
-            yield Edit(phase=place, outputs=dict(outputs), by=BY, at=now, reason=reason)
+        if place is not None and place in results:
+            yield Edit(
+                phase=place,
+                attempt=results[place].attempt,
+                outputs=dict(outputs),
+                by=BY,
+                at=now,
+                reason="edited in Maestro Hive",
+            )
 
 
 # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -348,7 +348,8 @@ def find_hive(root: Path, session_id: str) -> HiveGroup | None:
 def groups_in(paths: Iterable[Path]) -> dict[str, HiveGroup]:
     """The workflows in these files and directories, those of one workflow put together wherever they lie.
 
-    Raises `InputError` for a path that is not there, `StoreError` for a directory that cannot be listed.
+    Raises `InputError` for a path that is not there or a file that is not theirs, `StoreError` for a directory
+    that cannot be listed.
     """
     shown: dict[Path, HiveFile | str] = {}
     for path in paths:
@@ -359,8 +360,12 @@ def groups_in(paths: Iterable[Path]) -> dict[str, HiveGroup]:
                 shown |= {file.path: file for file in group.files}
                 shown |= {path / line.partition(": ")[0]: line for line in group.problems}
         elif path.exists() or path.is_symlink():
-            name = clean(path.name, 200)
-            shown[path] = read_told(path) or f"{name}: it is no file of Maestro Hive and no bundle"
+            found = read_told(path)
+            if found is None or (isinstance(found, str) and not _looks_like_theirs(path)):
+                raise InputError(
+                    f"{clean(str(path), 300)} is neither a file of Maestro Hive nor a bundle. Nothing was imported."
+                )
+            shown[path] = found
         else:
             raise InputError(f"There is no {clean(str(path), 300)}. Nothing was imported.")
     return _grouped(shown)

@@ -34,6 +34,7 @@ from maestro_tui.store.bundle import (
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import HISTORY
 from maestro_tui.store.locks import FileLock
+from maestro_tui.store.root import make_root
 from maestro_tui.store.workspace_git import REPOSITORY, TreeStore
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -55,7 +56,7 @@ def unpack_bundle(store: CheckpointStore, path: Path, as_id: str | None = None) 
     commit, lineage recorded, with the logs, artifacts and trees of the old one. Raises `InputError` when the id
     is taken, `DamagedFile` with the reason in one line, `StoreError`; nothing is left of what was broken off.
     """
-    durable.make_dir(store.root)
+    make_root(store.root)
     _sweep_broken_off(store.root)
     with _place(store.root) as place, path.open("rb") as stream:
         manifest = _read_manifest(stream, path)

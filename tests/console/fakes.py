@@ -448,6 +448,7 @@ def plan_for(session_id: str, kind: str, phase: str | None, *, generation: int =
                     if index < place
                     else "not asked for; stays as it is"
                 ),
+                needs=SDLC[index - 1 : index] if index else (),
                 attempt=3 if index == place else 1 if run else None,
                 goes_stale=kind == "phase" and index == place + 1,
                 overwrites=("docs/design.md",) if run and name == "design" else (),

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from maestro_tui.console.plain_ascii import AsciiApp
 from maestro_tui.console.theme import THEMES
 from maestro_tui.console.widgets.session_pane import SessionPane
 from maestro_tui.model.context import Artifact, ContractCheck, Decision, Gate, PhaseResult, PhaseStatus
@@ -418,10 +420,8 @@ def hostile_session(tmp: Path) -> Told:
     return Told(told.root, summary, detail)
 
 
-class PaneApp(App[None]):
+class PaneApp(AsciiApp):
     """Nothing but the pane."""
-
-    ascii_only = False
 
     def __init__(self, told: Told | None, clock: Callable[[], float] = lambda: NOW) -> None:
         super().__init__()
@@ -459,7 +459,7 @@ async def ready(pilot: Pilot[None]) -> SessionPane:
     return app.pane
 
 
-def painted(app: App[None]) -> str:
+def painted(app: App[Any]) -> str:
     """All that is on the screen, as text."""
     return "\n".join(
         "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()

@@ -56,7 +56,9 @@ async def test_several_at_once_are_summed_up() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await opened(pilot, "space", "space", "r")
         words = said(app, "#sums")
-        assert words.startswith("2 of 2 run something; about 32m, about $0.24 (from 11 earlier runs)")
+        assert words.startswith(
+            "2 of 2 run something; about 16m (8 phases, 2 side by side), about $0.24 (from 11 earlier runs)"
+        )
         assert words.endswith("may overwrite docs/design.md")
 
 

@@ -76,6 +76,10 @@ async def test_nothing_hostile_is_painted_raw_or_can_be_clicked(
         ]
         assert not NEVER_RAW & set("".join([*tips, *titles, app.title, app.sub_title]))
         assert app.is_running and app.return_code is None
+        app.ascii_only = True
+        plain = ["".join(one.text for one in strip) for strip in app.screen._compositor.render_strips()]
+        assert all(line.isascii() and line.isprintable() for line in plain), plain
+        assert {len(line) for line in plain} == {size[0]}, "no column moves"
 
 
 # ── In a real terminal ────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, TextArea
 
 from maestro_tui.config import TrustBook, UntrustedWorkflow
+from maestro_tui.console import plan_words
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.screens.batch import BatchSheet
 from maestro_tui.console.screens.choose_phase import ChoosePhase
@@ -26,9 +27,11 @@ from maestro_tui.console.screens.trust import TrustSheet
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.context import Artifact, ContractCheck, Gate, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import InputError, PlanError
+from maestro_tui.model.plan import Action
 from maestro_tui.model.summary import FleetSnapshot
 from maestro_tui.model.workflow import Workflow
-from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, post, session
+from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, plan_for, post, session
+from tests.engine.test_launch import CONTRADICTIONS
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
 SIZE = (80, 24)
@@ -311,6 +314,29 @@ async def test_a_decision_is_recorded_with_its_comment(keys: tuple[str, ...], ca
         assert host.calls == calls
 
 
+@pytest.mark.parametrize(
+    ("keys", "then"), [(("y",), "it is completed"), (("c", *"why", "tab", "b"), "it goes on")]
+)
+async def test_a_decision_says_what_becomes_of_the_session(keys: tuple[str, ...], then: str) -> None:
+    app = console(busy_fleet(), results=result)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await opened(pilot, "a")
+        await pilot.press(*keys)
+        await settle(pilot)
+        assert [note.message for note in app._notifications] == [f"kyc-flow: decision recorded, {then}."]
+
+
+def test_a_session_in_which_another_phase_waits_is_not_said_to_go_on() -> None:
+    made = plan_for("s", "resume", None)
+    waits = [
+        one.model_copy(update={"action": Action.BLOCKED, "reason": "waits for approval"})
+        for one in made.phases
+    ]
+    assert plan_words.then_words(made.model_copy(update={"phases": tuple(waits)})) == (
+        "requirements waits for approval"
+    )
+
+
 async def test_a_review_ends_when_somebody_else_has_decided() -> None:
     host, snapshot = FakeHost(), busy_fleet()
     app = console(snapshot, host=host, results=result)
@@ -447,6 +473,19 @@ async def test_starting_later_asks_for_the_files_of_what_comes_before(tmp_path: 
         await pilot.press("ctrl+s")
         await settle(pilot)
         assert "write phase=FILE" in said(app, "#wrong-inputs")
+
+
+async def test_a_contradictory_order_is_told_at_the_phases(tmp_path: Path) -> None:
+    host = FakeHost()
+    app = console(fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await launch_sheet(pilot, tmp_path)
+        _text(sheet, "Do it")
+        for _, sentence in CONTRADICTIONS.values():
+            host.refuse = InputError(sentence)
+            await pilot.press("ctrl+s")
+            await settle(pilot)
+            assert said(app, "#wrong-phases") == sentence and app.screen is sheet
 
 
 # ── Help and buttons ──────────────────────────────────────────────────────────────────────────────────────

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from maestro_tui import Persona, Phase, TeamExecutionEngineV2SplitMode, Workflow
+from maestro_tui.cli import commands
 from maestro_tui.engine.drill import BOUNDARIES, drill
+from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.plan import Estimate
 from maestro_tui.store.lease import hold_session
 from tests.sessions import Project, line
 from tests.store.small_sessions import context
+from tests.waiting import wait_until
 
 PHASES = ("a", "b")
 
@@ -124,11 +130,102 @@ def test_what_cannot_be_drilled_is_refused_by_a_sentence(project: Project, case:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_what_costs_something_is_never_drilled(tmp_path: Path) -> None:
-    flow = Workflow(
-        name="paid", phases=(Phase(name="design", personas=(Persona(name="architect", performer="llm"),)),)
-    )
+ARCHITECT = Persona(name="architect", performer="llm")
+
+
+@pytest.mark.parametrize(
+    ("place", "flow"),
+    [
+        ("design", Workflow(name="paid", phases=(Phase(name="design", personas=(ARCHITECT,)),))),
+        ("any phase", Workflow(name="paid", phases=(Phase(name="design"),), personas=(ARCHITECT,))),
+        ("advisor", Workflow(name="paid", phases=(Phase(name="design"),), advisor=ARCHITECT)),
+    ],
+)
+def test_what_costs_something_is_never_drilled(tmp_path: Path, place: str, flow: Workflow) -> None:
     engine = TeamExecutionEngineV2SplitMode(tmp_path / "root", workspace=tmp_path)
     engine.store.create(context("s1", workflow=flow))
-    with pytest.raises(InputError, match="design is carried out by 'llm', which costs something"):
+    with pytest.raises(InputError, match=f"{place} is carried out by 'llm', which costs something"):
         drill(engine, "s1", lambda line: pytest.fail(f"it began: {line}"))
+
+
+def spent_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cost_usd: float | None) -> Path:
+    """A session of two phases whose earlier runs took a minute each and that much."""
+    usual = Estimate(seconds=60, cost_usd=cost_usd, runs=3)
+    monkeypatch.setattr(
+        "maestro_tui.engine.drill.usual_estimates", lambda root, flow: {"a": usual, "b": usual}
+    )
+    monkeypatch.setattr("maestro_tui.engine.drill.drill", lambda *_: FOUND)
+    flow = Workflow(name="flow", phases=(Phase(name="a"), Phase(name="b", needs=("a",), approval=True)))
+    engine = TeamExecutionEngineV2SplitMode(tmp_path / "root", workspace=tmp_path)
+    engine.store.create(context("s1", workflow=flow, workspace=str(tmp_path), pause_after=("a",)))
+    return engine.store.root
+
+
+FOUND = {"session_id": "s1", "ok": True, "phases": [], "trials": [], "not_compared": []}
+
+
+def test_what_a_drill_takes_is_told_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = spent_before(tmp_path, monkeypatch, None)
+    commands.main(["--checkpoint-dir", str(root), "drill", "s1"], standalone_mode=False)
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        "A drill of 2 phases does as much as 9 whole runs: about 18m (from 3 earlier runs)"
+    ]
+    assert told.out.startswith("s1: 0 kills")
+
+
+def test_where_runs_have_cost_money_a_drill_needs_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = spent_before(tmp_path, monkeypatch, 0.25)
+    words = ["--checkpoint-dir", str(root), "drill", "s1"]
+    with pytest.raises(InputError, match="say --yes to drill it all the same"):
+        commands.main(words, standalone_mode=False)
+    told = capsys.readouterr()
+    assert "about 18m, about $4.50 (from 3 earlier runs)" in told.err and told.out == ""
+    commands.main([*words, "--yes"], standalone_mode=False)
+    assert capsys.readouterr().out.startswith("s1: 0 kills")
+
+
+def test_a_drill_that_is_stopped_leaves_neither_its_folder_nor_its_children(tmp_path: Path) -> None:
+    project = Project(tmp_path / "shop", line("a"))
+    engine = TeamExecutionEngineV2SplitMode(project.root, project.file, project.folder)
+    engine.create(Launch("x", session_id="s1"))
+    project.order("a", wait_for="never")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    drilling = subprocess.Popen(
+        project.command("drill", "s1", "--trust"),
+        cwd=project.folder,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(
+            lambda: bool(list(temporary.glob("*/workspace/at-a"))) or drilling.poll() is not None,
+            "the phase in the copy",
+        )
+        assert working_in(temporary), "the phase's command works in the copy"
+        drilling.terminate()
+        _, said = drilling.communicate(timeout=60)
+    finally:
+        drilling.kill()
+    assert drilling.returncode == 130 and "Stopped." in said, said
+    assert list(temporary.iterdir()) == []
+    assert working_in(temporary) == []
+
+
+def working_in(folder: Path) -> list[int]:
+    """Living processes whose current folder is, or was, in this one."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str(entry.joinpath("cwd").readlink()).startswith(str(folder)):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has ended meanwhile, or is nobody's of ours
+    return found

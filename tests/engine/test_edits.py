@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from maestro_tui import PlanError
+from maestro_tui.engine.report import show_document
+from maestro_tui.engine.report_markdown import read_report
+from maestro_tui.listing import show_lines
 from maestro_tui.model.fingerprint import stale_reasons
 from maestro_tui.store.staleness import stale_phases
 from tests.engine.scripted import Bench, Team, writing
@@ -128,3 +131,33 @@ async def test_a_phase_is_pushed_back_no_more_often_than_its_workflow_allows(tmp
     bench.engine.decide("s", "design", "approved", by="ada")
     context = await bench.engine.resume("s")
     assert str(context.phase_results["build"].status) == "completed"
+
+
+async def test_show_and_report_tell_the_decisions_of_every_round_with_author_time_and_reason(
+    tmp_path: Path,
+) -> None:
+    gated = WORKFLOW.replace('name = "design"\n', 'name = "design"\napproval = true\n')
+    bench = Bench(tmp_path, gated, Team(architect=writing("api.json", text='{"version": 1}')))
+    await bench.engine.execute_batch("x", session_id="s")
+    rounds = (
+        ("pushed_back", "ada", "name the errors"),
+        ("rejected", "ben", "no [limits]"),
+        ("approved", "ada", ""),
+    )
+    for verdict, by, reason in rounds:
+        bench.engine.decide("s", "design", verdict, by=by, reason=reason)
+        bench.now += 60
+        await bench.engine.resume("s")
+    document = show_document(bench.engine, "s")
+    lines = [text for text in show_lines(document) if "review of" in text]
+    assert lines == [
+        "  design: review of attempt 1 → pushed back (by ada, 2027-01-15 08:00 UTC): name the errors",
+        "  design: review of attempt 2 → rejected (by ben, 2027-01-15 08:01 UTC): no [limits]",
+        "  design: review of attempt 3 → approved (by ada, 2027-01-15 08:02 UTC)",
+    ]
+    told = [text for text in read_report(bench.root, "s", bench.now).splitlines() if "review of" in text]
+    assert told == [
+        "| design | review of attempt 1 | pushed back | name the errors |  | ada | 2027-01-15 08:00:00 |",
+        "| design | review of attempt 2 | rejected | no \\[limits\\] |  | ben | 2027-01-15 08:01:00 |",
+        "| design | review of attempt 3 | approved |  |  | ada | 2027-01-15 08:02:00 |",
+    ]

@@ -513,7 +513,7 @@ def test_a_commit_costs_two_syncs(store: CheckpointStore, monkeypatch: pytest.Mo
 def test_a_root_that_cannot_be_a_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     store = CheckpointStore(tmp_path / "file")
-    with pytest.raises(StoreError, match="it is not a folder"):
+    with pytest.raises(InputError, match="it is not a folder"):
         store.create(context())
     with pytest.raises(StoreError, match="Not a directory"):
         store.session_ids()

@@ -72,11 +72,31 @@ def test_a_tool_that_was_not_allowed_says_so() -> None:
     assert event_words(record) == "dev uses Bash (was not allowed to): rm -rf /"
 
 
+def test_a_decision_is_told_with_its_reason_and_with_what_did_not_work() -> None:
+    data = {"verdict": "pushed_back", "by": "ada", "reason": "name the limits"}
+    record = {"type": "gate_decided", "phase": "design", "attempt": 2, "data": data}
+    assert event_words(record) == "design #2 pushed back by ada: name the limits"
+    data = {"verdict": "approved", "by": "ada", "reason": "", "problem": "Cannot remove receipts: read-only"}
+    record = {"type": "gate_decided", "phase": "design", "attempt": 1, "data": data}
+    assert event_words(record) == "design approved by ada; Cannot remove receipts: read-only"
+
+
 def test_what_others_wrote_comes_out_clean_and_bounded() -> None:
     for kind in EVENT_TYPES:
         data: dict[str, Any] = {
             name: HOSTILE * 40
-            for name in ("reason", "summary", "tool", "step", "choice", "decided_by", "by", "where", "error")
+            for name in (
+                "reason",
+                "summary",
+                "tool",
+                "step",
+                "choice",
+                "decided_by",
+                "by",
+                "where",
+                "error",
+                "problem",
+            )
         }
         data |= {
             "left_out": [{"what": HOSTILE, "where": HOSTILE}],
@@ -97,7 +117,7 @@ JSON = (
 )
 FIELDS = sorted(
     """attempt_try step input_tokens output_tokens cost_usd from_attempt summary tool paths denied of left_out where
-    reason more by failures left choice personas decided_by violations missing""".split()
+    reason more by failures left choice personas decided_by violations missing problem verdict""".split()
 )
 
 

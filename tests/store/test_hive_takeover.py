@@ -73,7 +73,11 @@ def test_a_review_that_was_pending_there_waits_here(tmp_path: Path) -> None:
 def test_human_edits_are_edits(tmp_path: Path) -> None:
     own = {"human_edits": {"design": {"outputs": {"summary": "mine"}}, "nowhere": {"outputs": {"x": 1}}}}
     context = taken(tmp_path, checkpoint("requirements", "design", context=own)).context
-    assert [(edit.phase, edit.outputs) for edit in context.edits] == [("design", {"summary": "mine"})]
+    [edit] = context.edits
+    assert (edit.phase, edit.outputs) == ("design", {"summary": "mine"})
+    assert edit.attempt == context.phase_results["design"].attempt == 1, (
+        "what a later attempt leaves is its own"
+    )
     assert context.outputs_of("design")["summary"] == "mine"
     assert context.phase_results["design"].outputs["summary"] == "Phase: design"
 

@@ -132,9 +132,15 @@ class BatchSheet(Sheet):
             return ""
         parts = [f"{len(self.plans)} of {len(self.sessions)} run something"]
         if self.plans:
+            # Imported here: a plan is there only once the engine is loaded.
+            from maestro_tui.engine.host import DEFAULT_LIMIT
+            from maestro_tui.model.usual import of_plan, of_sessions
+
+            running = [of_plan(plan) for plan in self.plans.values()]
+            parts.append(of_sessions(running, DEFAULT_LIMIT).words().rstrip("."))
             phases = [one for plan in self.plans.values() for one in plan.phases]
             whole = next(iter(self.plans.values())).model_copy(update={"phases": tuple(phases)})
-            parts += [plan_words.total_words(whole).rstrip("."), plan_words.overwrite_words(whole)]
+            parts.append(plan_words.overwrite_words(whole))
         return "; ".join(part for part in parts if part)
 
     @on(Button.Pressed, "#yes")

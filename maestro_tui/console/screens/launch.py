@@ -28,6 +28,7 @@ from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.errors import InputError, MaestroError, WorkflowError
 from maestro_tui.model.plan import Estimate
 from maestro_tui.model.text import clean
+from maestro_tui.model.usual import together
 
 if TYPE_CHECKING:
     from maestro_tui.engine.launch import Launch
@@ -135,10 +136,11 @@ class LaunchSheet(Sheet):
         if provided.parent is not None and isinstance(provided.parent, Widget):
             provided.parent.display = form.start_from is not None or bool(form.inputs)
         estimates = self.query_one(PhaseList).usual
-        running = [estimates.get(name, Estimate()) for name in form.running()]
+        running = {name: estimates.get(name, Estimate()) for name in form.running()}
+        usual = together(running, {one.name: one.needs for one in form.phases}).words()
         asked = _limit_words(form)
         limits = ", ".join(one for one in (form.limit, f"at most {asked}" if asked else "") if one)
-        sums = [plan_words.estimate_words(running) if running and estimates else "", limits, self._danger]
+        sums = [usual if running and estimates else "", limits, self._danger]
         self.query_one("#sums", Block).show(
             Text("; ".join(one for one in sums if one), palette(self).style("muted"))
         )
@@ -281,8 +283,9 @@ class LaunchSheet(Sheet):
         form = replace(self.form, requirement=self.form.requirement.strip() or "not said yet", inputs="")
         if form.requirement.startswith("@"):
             form = replace(form, requirement="from a file")
+        phases = tuple(replace(one, pause=False) for one in form.phases)
         try:
-            launch = replace(form, start_from=None, limits="").launch()
+            launch = replace(form, phases=phases, start_from=None, limits="").launch()
             plan: Plan = await self.console.ask_host(methodcaller("plan_launch", launch))
         except MaestroError as error:
             if _about_team(error, self.form):

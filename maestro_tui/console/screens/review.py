@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from maestro_tui.model.workflow import Phase
 
 _MOST = 12
+_GOES_ON = "it goes on"
 
 
 class ReviewSheet(AboutSession):
@@ -55,6 +56,9 @@ class ReviewSheet(AboutSession):
         self.phase = next(phase.name for phase in session.phases if phase.waiting)
         self.read = False
         """True once the result that is decided upon is shown."""
+        self._then: dict[str, str] = {}
+        """Verdict → what becomes of the session after it."""
+        self._next = _GOES_ON
 
     def title_words(self) -> str:
         """What waits."""
@@ -117,12 +121,14 @@ class ReviewSheet(AboutSession):
         """What each decision sets going, and who holds the session."""
         session_id, phase = self.session.session_id, self.phase
         text = Text()
+        self._then.clear()
         for verdict, words in (("approved", "y approves"), ("pushed_back", "b pushes back")):
             try:
                 plan: Plan = await self.console.ask_host(
                     methodcaller("plan_decision", session_id, phase, verdict)
                 )
                 does = plan_words.sums_words(plan)
+                self._then[verdict] = plan_words.then_words(plan)
             except MaestroError as error:
                 does = clean(error, 300)
             text.append(f"{words}: {does}\n")
@@ -245,6 +251,7 @@ class ReviewSheet(AboutSession):
             self.tell(clean(error, 600))
             return
         if what != "reject":
+            self._next = self._then.get("approved" if what == "approve" else "pushed_back", _GOES_ON)
             await self._go_on(trust=False)
             return
         self.console.say(f"{short_id(session_id)}: {phase} rejected.")
@@ -262,7 +269,7 @@ class ReviewSheet(AboutSession):
             if not ask_for_trust(self, error, self._trusted):
                 self.tell(f"Your decision is recorded. {clean(error, 600)}")
             return
-        self.console.say(f"{short_id(session_id)}: decision recorded, it goes on.")
+        self.console.say(f"{short_id(session_id)}: decision recorded, {self._next}.")
         self.leave()
 
     def _trusted(self) -> None:

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from maestro_tui.console.lines import Line, Part
-from maestro_tui.console.widgets.palette import finished, palette
+from maestro_tui.console.widgets.palette import palette
 
 MakeLines = Callable[[int], Sequence[Line]]
 
@@ -63,7 +63,7 @@ class LineStack(Widget):
             return Strip.blank(width, base)
         style = palette(self).style
         strip = Strip([Segment(text, base + style(names)) for text, names in lines[y].parts])
-        return finished(self, strip.crop_extend(0, width, base))
+        return strip.crop_extend(0, width, base)
 
 
 def spread(key: str, left: Sequence[Part], right: Sequence[Part], width: int) -> Line:

@@ -22,7 +22,7 @@ from textual.strip import Strip
 from maestro_tui.console.log_window import LogWindow, Scan, Scanned
 from maestro_tui.console.widgets.log_painting import line_segments, wrapped
 from maestro_tui.console.widgets.long_view import hold
-from maestro_tui.console.widgets.palette import finished, palette
+from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.text import clean
 from maestro_tui.store.logs import LogLine
 
@@ -416,7 +416,7 @@ class LogLines(ScrollView, can_focus=True):
                     parsed, text, part == 0, columns, self.query_text, line_base, colours
                 )
                 strip = Strip(segments).crop_extend(left, left + width, line_base)
-                strips.append(finished(self, strip))
+                strips.append(strip)
             if len(strips) >= height:
                 break
         return strips[:height]

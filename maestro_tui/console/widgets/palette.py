@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color, ColorParseError
-from textual.strip import Strip
 from textual.widget import Widget
-
-from maestro_tui.console.glyphs import PLAIN_SIGNS
 
 _FALLBACK = {
     "phase-running": "primary",
@@ -106,16 +102,6 @@ class Palette:
 @lru_cache(maxsize=16)
 def _palette(variables: tuple[tuple[str, str], ...]) -> Palette:
     return Palette(dict(variables))
-
-
-def finished(widget: Widget, strip: Strip) -> Strip:
-    """The strip as it is painted: with plain ASCII signs where the operator asked for them."""
-    if getattr(widget.app, "ascii_only", False) is not True:
-        return strip
-    return Strip(
-        [Segment(text.translate(PLAIN_SIGNS), style, control) for text, style, control in strip],
-        strip.cell_length,
-    )
 
 
 _last: tuple[dict[str, str], Palette] | None = None

@@ -20,7 +20,7 @@ from textual.strip import Strip
 
 from maestro_tui.console.lines import Line
 from maestro_tui.console.widgets.long_view import hold
-from maestro_tui.console.widgets.palette import finished, palette
+from maestro_tui.console.widgets.palette import palette
 
 
 class RowsView(ScrollView, can_focus=True):
@@ -253,7 +253,7 @@ class RowsView(ScrollView, can_focus=True):
         matched = self._query if place in self._match_set() else ""
         segments = _segments(item, base, colours.style, matched, colours.style("match"))
         left = int(self.scroll_x)
-        return finished(self, Strip(segments).crop_extend(left, left + width, base))
+        return Strip(segments).crop_extend(left, left + width, base)
 
     def _match_set(self) -> Sequence[int]:
         # The matches are few on screen; a sorted list is searched from where the screen begins.

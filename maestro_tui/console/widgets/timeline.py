@@ -19,7 +19,7 @@ from maestro_tui.console import timeline
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import about, column_width, fit, fit_right, short
 from maestro_tui.console.timeline import Axis, Row, RowKey
-from maestro_tui.console.widgets.palette import finished, palette
+from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import AttemptSummary, SessionSummary
 from maestro_tui.model.text import format_duration
 
@@ -242,7 +242,7 @@ class Timeline(ScrollView, can_focus=True):
         width = self.size.width
         if not self._rows:
             return Strip.blank(width, base)
-        return finished(self, self._line(y, base))
+        return self._line(y, base)
 
     def _line(self, y: int, base: Style) -> Strip:
         width = self.size.width

@@ -20,7 +20,7 @@ from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit, shorten_middle
 from maestro_tui.console.timeline import Axis, ticks
 from maestro_tui.console.wall import ASCII_SIGNS, COLOURLESS_SIGNS, SIGNS, SPANS, Piece, Wall, Window
-from maestro_tui.console.widgets.palette import Palette, finished, palette
+from maestro_tui.console.widgets.palette import Palette, palette
 
 _URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
 CHOOSE_EVERY = 10.0
@@ -256,7 +256,7 @@ class WallStrips(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         base = self.rich_style
-        return finished(self, self._line(y, base))
+        return self._line(y, base)
 
     def _line(self, y: int, base: Style) -> Strip:
         width = self.size.width

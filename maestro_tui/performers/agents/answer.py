@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from maestro_tui.performers.agents.json_lines import json_value, record_of
+from maestro_tui.performers.schemas import PROBLEMS_TOLD, problems_of, validator_for
 
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.S)
 _OPINIONS = ("opinion", "score")
 
 
 class NoAnswer(Exception):
-    """There is no object where one was asked for; `str()` is the reason as the end of a sentence."""
+    """The answer is not the object that was asked for; `str()` is what the agent did, as the end of a sentence."""
 
 
 def schema_request(schema: Mapping[str, Any]) -> str:
@@ -25,17 +26,26 @@ def schema_request(schema: Mapping[str, Any]) -> str:
     )
 
 
-def structured_answer(structured: Any, said: str) -> dict[str, Any]:
-    """The object that was asked for: handed over apart, or the last one in the text. Raises `NoAnswer`."""
+def structured_answer(structured: Any, said: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The object that was asked for: handed over apart, or the last one in the text. Raises `NoAnswer`.
+
+    It is held to `schema` here, whatever the agent's own command line has enforced.
+    """
+    none = "was asked for a JSON object and gave none"
     found = structured if structured is not None else _in_text(said)
     if found is None:
-        raise NoAnswer("its last word holds no JSON object")
+        raise NoAnswer(f"{none}: its last word holds no JSON object")
     if not isinstance(found, dict):
-        raise NoAnswer(f"it gave {type(found).__name__} where an object was asked for")
+        raise NoAnswer(f"{none}: it gave {type(found).__name__} where an object was asked for")
     try:
-        return json_value(found)  # type: ignore[no-any-return]
+        value: dict[str, Any] = json_value(found)
     except ValueError as error:
-        raise NoAnswer(str(error)) from error
+        raise NoAnswer(f"{none}: {error}") from error
+    problems = problems_of(value, validator_for(dict(schema))) if schema is not None else []
+    if problems:
+        more = f" and {len(problems) - PROBLEMS_TOLD} more" if len(problems) > PROBLEMS_TOLD else ""
+        raise NoAnswer(f"gave an answer that breaks its schema: {'; '.join(problems[:PROBLEMS_TOLD])}{more}")
+    return value
 
 
 def opinion_of(outputs: Mapping[str, Any]) -> dict[str, float | None]:

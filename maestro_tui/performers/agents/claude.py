@@ -40,10 +40,14 @@ def invoke(call: Call) -> Invocation:
     # An update in the middle of the work would exchange the program under it.
     environment = {"DISABLE_AUTOUPDATER": "1"}
     if options.base_url:
-        # Who has a model of their own does not expect reports and statistics to go elsewhere.
-        environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
-        environment["ANTHROPIC_BASE_URL"] = options.base_url
+        environment |= address_variables(options.base_url)
     return Invocation((*arguments, *options.extra_args), environment)
+
+
+def address_variables(base_url: str) -> dict[str, str]:
+    """The variables with which it reaches its model at another address."""
+    # Who has a model of their own does not expect reports and statistics to go elsewhere.
+    return {"ANTHROPIC_BASE_URL": base_url, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
 
 
 class ClaudeStream:

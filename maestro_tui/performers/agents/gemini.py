@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from maestro_tui.model.context import Usage
@@ -32,19 +33,22 @@ def invoke(call: Call) -> Invocation:
     arguments += ["--include-directories", str(call.given)]
     if options.model:
         arguments += ["-m", options.model]
-    environment: dict[str, str] = {}
-    if options.base_url:
-        # With an address of its own it needs a settings file that chooses the key. A folder of its own also
-        # keeps the user's Google login away from that address.
-        home = call.scratch / "gemini"
-        (home / ".gemini").mkdir(mode=0o700, parents=True)
-        settings = {
-            "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "privacy": {"usageStatisticsEnabled": False},
-        }
-        (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        environment = {"GOOGLE_GEMINI_BASE_URL": options.base_url, "GEMINI_CLI_HOME": str(home)}
+    environment = address_variables(options.base_url, call.scratch) if options.base_url else {}
     return Invocation((*arguments, *options.extra_args), environment)
+
+
+def address_variables(base_url: str, scratch: Path) -> dict[str, str]:
+    """The variables with which it reaches its model at another address; its settings for that go into `scratch`."""
+    # It needs a settings file that chooses the key. A folder of its own also keeps the user's Google login away
+    # from that address.
+    home = scratch / "gemini"
+    (home / ".gemini").mkdir(mode=0o700, parents=True)
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "privacy": {"usageStatisticsEnabled": False},
+    }
+    (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    return {"GOOGLE_GEMINI_BASE_URL": base_url, "GEMINI_CLI_HOME": str(home)}
 
 
 class GeminiStream:

@@ -23,6 +23,8 @@ from maestro_tui.performers.port import PerformerFailed
 
 _PROVIDER = "maestro"
 _CONFIG = "OPENCODE_CONFIG_CONTENT"
+ADDRESS_VARIABLES: Mapping[str, str] = {"OPENCODE_DISABLE_MODELS_FETCH": "1"}
+"""With an address of its own: the list of everybody's models is not needed there."""
 _DENIALS = ("rejected permission", "unavailable tool", "permission denied", "prevents you from using")
 
 
@@ -44,26 +46,30 @@ def invoke(call: Call) -> Invocation:
     config |= {"autoupdate": False, "share": "disabled"}
     environment: dict[str, str] = {}
     if options.base_url:
-        model = model or "default"
-        address: dict[str, Any] = {"baseURL": options.base_url}
-        if call.key_variable is not None:
-            address["apiKey"] = f"{{env:{call.key_variable}}}"
-        config["provider"] = {
-            **config.get("provider", {}),
-            _PROVIDER: {
-                "npm": "@ai-sdk/openai-compatible",
-                "name": _PROVIDER,
-                "options": address,
-                "models": {model: {"name": model}},
-            },
-        }
-        model = f"{_PROVIDER}/{model}"
-        # The list of everybody's models is not needed for one's own.
-        environment["OPENCODE_DISABLE_MODELS_FETCH"] = "1"
+        model = add_address(config, model, options.base_url, call.key_variable)
+        environment |= ADDRESS_VARIABLES
     if model:
         arguments += ["-m", model]
     environment[_CONFIG] = json.dumps(config)
     return Invocation((*arguments, *options.extra_args), environment)
+
+
+def add_address(config: dict[str, Any], model: str | None, base_url: str, key_variable: str | None) -> str:
+    """Add the model at another address to a configuration; returns its name there."""
+    model = model or "default"
+    address: dict[str, Any] = {"baseURL": base_url}
+    if key_variable is not None:
+        address["apiKey"] = f"{{env:{key_variable}}}"
+    config["provider"] = {
+        **config.get("provider", {}),
+        _PROVIDER: {
+            "npm": "@ai-sdk/openai-compatible",
+            "name": _PROVIDER,
+            "options": address,
+            "models": {model: {"name": model}},
+        },
+    }
+    return f"{_PROVIDER}/{model}"
 
 
 def _own_config(call: Call) -> dict[str, Any]:

@@ -10,8 +10,29 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona
+from maestro_tui.performers.schemas import BadSchema, validator_for
 
 AgentName = Literal["claude", "codex", "gemini", "opencode"]
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+
+
+def checked_address(value: str | None) -> str | None:
+    """The address of a model, or None. Raises `ValueError`."""
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    if value is not None and "@" in value:
+        raise ValueError("must not hold a key; name the variable that holds it in key_env")
+    return value
+
+
+def checked_schema(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A JSON schema that can be used, or None. Raises `ValueError`."""
+    if value is not None:
+        try:
+            validator_for(value)
+        except BadSchema as error:
+            raise ValueError(f"cannot be used: {error}") from error
+    return value
 
 
 class AgentOptions(BaseModel):
@@ -26,12 +47,12 @@ class AgentOptions(BaseModel):
     """The agent's own word: claude's permission mode, codex's sandbox, gemini's approval mode."""
     base_url: str | None = None
     """Where the agent reaches its model, beyond the provider's own address."""
-    key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
+    key_env: str | None = Field(default=None, pattern=VARIABLE)
     """The variable with the key for `base_url`; the agent may see it."""
     home: str | None = Field(default=None, min_length=1)
     """A HOME of the agent's own: a folder, or `private` for an empty one in each try."""
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
-    """JSON Schema of the object that the agent answers with; it becomes the persona's outputs."""
+    """JSON Schema of the object that the agent answers with; it is held to it and becomes the persona's outputs."""
     extra_args: tuple[str, ...] = Field(default=(), strict=False)
     """Further arguments, handed to the agent as they are."""
     format: Literal["text", "ndjson"] | None = None
@@ -39,14 +60,8 @@ class AgentOptions(BaseModel):
     linger_seconds: float = Field(default=5.0, ge=0, le=600, strict=False)
     """How long the agent may stay silent after its final event before it is ended."""
 
-    @field_validator("base_url")
-    @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        if value is not None and "@" in value:
-            raise ValueError("must not hold a key; name the variable that holds it in key_env")
-        return value
+    _is_http = field_validator("base_url")(checked_address)
+    _is_schema = field_validator("schema_")(checked_schema)
 
     @field_validator("extra_args")
     @classmethod
@@ -84,9 +99,14 @@ def checked_options(persona: Persona) -> AgentOptions:
                 )
     elif options.format is not None:
         raise InputError(f"{who}: the option 'format' belongs to an argv of its own. Nothing was run.")
-    if options.key_env is not None and not os.environ.get(options.key_env):
-        raise InputError(
-            f"{who}: the environment variable {clean(options.key_env, 80)} is not set; it must hold the key for "
-            f"{clean(options.base_url or 'the model', 200)}. Nothing was run."
-        )
+    require_key(who, options.key_env, options.base_url)
     return options
+
+
+def require_key(who: str, key_env: str | None, base_url: str | None) -> None:
+    """Raises `InputError` when the variable that is named for the key is not set; `who` begins its sentence."""
+    if key_env is not None and not os.environ.get(key_env):
+        raise InputError(
+            f"{who}: the environment variable {clean(key_env, 80)} is not set; it must hold the key for "
+            f"{clean(base_url or 'the model', 200)}. Nothing was run."
+        )

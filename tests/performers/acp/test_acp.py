@@ -137,6 +137,79 @@ async def test_only_named_variables_are_handed_over(tmp_path: Path, monkeypatch:
         await perform(tmp_path, persona)
 
 
+def an_agent(folder: Path, monkeypatch: pytest.MonkeyPatch, agent: str) -> None:
+    """A program of that agent's name on PATH that tells its environment and ends."""
+    program = folder / "bin" / {"claude": "claude-agent-acp"}.get(agent, agent)
+    program.parent.mkdir()
+    code = "import json, os, sys; print(json.dumps(dict(os.environ)), file=sys.stderr)"
+    program.write_text(f"#!{sys.executable}\n{code}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+
+
+@pytest.mark.parametrize("agent", ["claude", "gemini", "opencode"])
+async def test_a_model_at_another_address_and_its_key_are_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str
+) -> None:
+    an_agent(tmp_path, monkeypatch, agent)
+    monkeypatch.setenv("MY_KEY", "k-1")
+    options = {"agent": agent, "base_url": "http://127.0.0.1:9/v1", "key_env": "MY_KEY", "model": "small"}
+    persona = Persona.model_validate({"name": "w", "performer": "acp", "options": options})
+    with pytest.raises(PerformerFailed) as told:
+        await perform(tmp_path, persona)
+    env = json.loads(told.value.tail[-1])
+    assert env["MY_KEY"] == "k-1"
+    if agent == "claude":
+        assert env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:9/v1"
+    elif agent == "gemini":
+        assert env["GOOGLE_GEMINI_BASE_URL"] == "http://127.0.0.1:9/v1"
+        settings = json.loads((Path(env["GEMINI_CLI_HOME"]) / ".gemini" / "settings.json").read_text())
+        assert settings["security"]["auth"]["selectedType"] == "gemini-api-key"
+    else:
+        config = json.loads(env["OPENCODE_CONFIG_CONTENT"])
+        provider = config["provider"]["maestro"]
+        assert provider["options"] == {"baseURL": "http://127.0.0.1:9/v1", "apiKey": "{env:MY_KEY}"}
+        assert (config["model"], list(provider["models"])) == ("maestro/small", ["small"])
+        assert config["permission"]["edit"] == "ask"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"argv": ["mine"], "options": {"base_url": "http://h"}}, "'base_url' belongs to a known agent"),
+        ({"options": {"agent": "claude", "base_url": "h"}}, "must begin with http"),
+        ({"options": {"agent": "claude", "base_url": "http://k@h"}}, "must not hold a key"),
+        ({"options": {"agent": "claude", "key_env": "NOT_SET"}}, "variable NOT_SET is not set"),
+        (
+            {"options": {"agent": "claude", "schema": {"type": "odd"}}},
+            "cannot be used: its schema is no JSON",
+        ),
+    ],
+)
+def test_a_wrong_address_key_or_schema_is_a_sentence_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: dict[str, Any], reason: str
+) -> None:
+    an_agent(tmp_path, monkeypatch, "claude")
+    with pytest.raises(InputError) as caught:
+        performer_for(Persona.model_validate({"name": "w", "performer": "acp", **words}))
+    assert reason in str(caught.value) and str(caught.value).endswith("Nothing was run.")
+
+
+async def test_an_answer_is_asked_for_by_schema_and_held_to_it(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"score": {"type": "number"}}, "required": ["score"]}
+    script = {"prompt": [{"say": 'Good.\n```json\n{"score": 0.9}\n```\n'}]}
+    result, _ = await perform(tmp_path, script, schema=schema)
+    assert result.outputs == {"score": 0.9} and result.metrics == {"opinion": 0.9}
+    assert '"required"' in (tmp_path / "script" / "prompt.txt").read_text()
+    with pytest.raises(
+        PerformerFailed, match=r"breaks its schema: \$: 'score' is a required property"
+    ) as told:
+        await perform(tmp_path, {"prompt": [{"say": "{}"}]}, schema=schema)
+    assert told.value.kind == "result"
+    with pytest.raises(PerformerFailed, match="gave none: its last word holds no JSON object"):
+        await perform(tmp_path, {"prompt": [{"say": "Good."}]}, schema=schema)
+
+
 # ── Permission ────────────────────────────────────────────────────────────────────────────────────────────
 
 

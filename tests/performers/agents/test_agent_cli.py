@@ -255,6 +255,29 @@ async def test_a_missing_structured_answer_is_a_failure(
     assert caught.value.kind == "result" and caught.value.usage.cost_usd == 0.0125
 
 
+@pytest.mark.parametrize("agent", ["claude", "gemini"])
+async def test_an_answer_that_breaks_its_schema_is_a_failure_that_names_the_place(
+    tmp_path: Path, replay: Replay, agent: str
+) -> None:
+    broken = {"score": "high"}
+    replay(
+        agent,
+        lines(claude_result("{}", structured_output=broken))
+        if agent == "claude"
+        else lines(
+            {"type": "message", "role": "assistant", "content": json.dumps(broken), "delta": True},
+            {"type": "result", "status": "success", "stats": {}},
+        ),
+    )
+    with pytest.raises(PerformerFailed) as caught:
+        await perform(tmp_path, persona(agent, options={"schema": SCHEMA}))
+    assert str(caught.value) == (
+        f"The agent '{agent}' of persona 'writer' gave an answer that breaks its schema: "
+        "$.score: 'high' is not of type 'number'."
+    )
+    assert caught.value.kind == "result" and caught.value.retry
+
+
 async def test_a_claim_of_success_after_denials_that_left_nothing_is_a_failure(
     tmp_path: Path, replay: Replay
 ) -> None:
@@ -502,6 +525,10 @@ async def test_a_program_of_ones_own_that_fails_or_is_missing_is_a_sentence(tmp_
         ({"options": {"agent": "claude", "format": "text"}}, "'format' belongs to an argv of its own"),
         ({"options": {"agent": "claude", "linger_seconds": -1}}, "'linger_seconds' input should be greater"),
         ({"options": {"agent": "claude", "schema": "x"}}, "'schema' input should be a valid dictionary"),
+        (
+            {"options": {"agent": "claude", "schema": {"type": "odd"}}},
+            "'schema' cannot be used: its schema is no",
+        ),
         ({"options": {"agent": "claude", "extra_args": ["\0"]}}, "'extra_args' must not contain nul"),
         ({"options": {"agent": "codex", "key_env": "KEY"}}, "the environment variable KEY is not set"),
         ({"argv": ["a"], "options": {"model": "x"}}, "'model' belongs to a known agent"),

@@ -75,7 +75,7 @@ def test_the_readmes_persona_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"model": "m", "base_url": HERE, "temperature": "hot"}, "options.temperature: input should be a valid number"),
         ({"model": "m", "base_url": HERE, "max_tokens": 0}, "options.max_tokens: "),
         ({"model": "m", "base_url": HERE, "output": "xml"}, "options.output: .*'tool', 'json_schema' or 'prompted'"),
-        ({"model": "m", "base_url": HERE, "schema": {"type": "nothing"}}, "schema is no JSON Schema"),
+        ({"model": "m", "base_url": HERE, "schema": {"type": "nothing"}}, "schema is no JSON schema: 'nothing'"),
         ({"model": "m", "base_url": HERE, "schema": {"type": "array"}}, "must describe an object"),
         ({"model": "m", "base_url": HERE, "schema": {"type": "object", "properties": {"a": {"$ref": "#/x"}}}}, "not use \\$ref"),
         ({"model": "m", "base_url": HERE, "key_env": "NOT_SET_HERE"}, "NOT_SET_HERE is not set"),

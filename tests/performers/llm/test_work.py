@@ -116,6 +116,16 @@ async def test_outputs_that_miss_their_schema_are_asked_for_again_and_paid_for(t
     assert result.usage.output_tokens == 40
 
 
+async def test_outputs_that_never_hold_to_their_schema_fail_with_the_place(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"tables": {"type": "integer"}}}
+    with (
+        model_server(Says({**WORK, "outputs": {"tables": "two"}})) as server,
+        pytest.raises(PerformerFailed, match=r"outputs\.tables: 'two' is not of type 'integer'") as caught,
+    ):
+        await perform(tmp_path, persona_at(server, schema=schema))
+    assert caught.value.kind == "result" and len(server.requests) == 3
+
+
 async def test_an_answer_that_never_gets_its_form_is_given_up_after_two_corrections(tmp_path: Path) -> None:
     words = r"did not give its answer the form .*summary: Field required"
     with (
