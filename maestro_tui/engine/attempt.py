@@ -25,7 +25,7 @@ class Attempt:
     workspace: Workspace
     session_dir: Path
     scratch: Path
-    """An existing folder of this attempt alone."""
+    """The folder of this attempt alone; made when something is put there."""
     ledger: Ledger
     now: Callable[[], datetime]
     log_name: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from maestro_tui.model.context import TeamExecutionContext, Usage
+from maestro_tui.model.context import NO_USAGE, TeamExecutionContext, Usage
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.policy import spent_of
 from maestro_tui.model.workflow import Persona, Workflow
@@ -32,7 +32,7 @@ class Ledger:
 
     def of_attempt(self, phase: str) -> Usage:
         """What this run has spent on a phase."""
-        total = Usage()
+        total = NO_USAGE
         for persona in self._now[phase]:
             total = total.plus(self._of_persona(phase, persona))
         return total
@@ -40,19 +40,19 @@ class Ledger:
     def by_persona(self, phase: str) -> dict[str, Usage]:
         """What this run has spent on a phase, for each persona that has spent anything."""
         spent = {persona: self._of_persona(phase, persona) for persona in self._now[phase]}
-        return {persona: usage for persona, usage in spent.items() if usage != Usage()}
+        return {persona: usage for persona, usage in spent.items() if usage != NO_USAGE}
 
     def close(self, phase: str, usage: Usage) -> None:
         """An attempt's outcome is committed: its usage belongs to what was spent before."""
         before = self._personas.setdefault(phase, {})
         for persona, one in self.by_persona(phase).items():
-            before[persona] = before.get(persona, Usage()).plus(one)
+            before[persona] = before.get(persona, NO_USAGE).plus(one)
         self._now.pop(phase, None)
         self._session = self._session.plus(usage)
-        self._phases[phase] = self._phases.get(phase, Usage()).plus(usage)
+        self._phases[phase] = self._phases.get(phase, NO_USAGE).plus(usage)
 
     def _of_persona(self, phase: str, persona: str) -> Usage:
-        total = Usage()
+        total = NO_USAGE
         for usage in self._now[phase][persona].values():
             total = total.plus(usage)
         return total
@@ -62,7 +62,7 @@ class Ledger:
         left = []
         own = context.budget_of(phase, workflow.phase(phase).budget)
         whole = context.budget_of(None, workflow.budget)
-        for budget, spent in ((own, self._phases.get(phase, Usage())), (whole, self._session)):
+        for budget, spent in ((own, self._phases.get(phase, NO_USAGE)), (whole, self._session)):
             if budget is not None and budget.seconds is not None:
                 left.append(max(0.0, budget.seconds - (spent.seconds or 0.0)))
         return min(left, default=None)
@@ -71,7 +71,7 @@ class Ledger:
         self, workflow: Workflow, context: TeamExecutionContext, phase: str, persona: Persona
     ) -> str | None:
         """The sentence about the first budget that is used up (persona, phase, session); None when none is."""
-        before = self._personas.get(phase, {}).get(persona.name, Usage())
+        before = self._personas.get(phase, {}).get(persona.name, NO_USAGE)
         own = spent_of(
             context.budget_of(phase, persona.budget, persona.name),
             before.plus(self._of_persona(phase, persona.name)),
@@ -79,7 +79,7 @@ class Ledger:
         if own is not None:
             return persona_sentence(context.session_id, phase, persona.name, own)
         budget = context.budget_of(phase, workflow.phase(phase).budget)
-        words = spent_of(budget, self._phases.get(phase, Usage()).plus(self.of_attempt(phase)))
+        words = spent_of(budget, self._phases.get(phase, NO_USAGE).plus(self.of_attempt(phase)))
         if words is not None:
             return budget_sentence(context.session_id, phase, words)
         total = self._session

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from maestro_tui.model.context import Decision, Usage
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.workflow import Persona, Phase
+from maestro_tui.store import durable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Task:
     persona: Persona
     requirement: str
     workspace: Path
-    scratch: Path
-    """An existing empty folder of this persona and attempt alone, outside the workspace."""
+    scratch_at: Path
+    """Where `scratch` is; it is made for those who ask for it."""
     context: Mapping[str, Any]
     """What `$MAESTRO_CONTEXT` holds: session_id, phase, attempt, requirement, outputs {phase: {…}},
     decisions [], artifacts []; JSON values only. With `feedback` when the phase runs again (verdict, error or
@@ -33,6 +34,16 @@ class Task:
     `revise` takes the comments up."""
     own_folder: str | None = None
     """Folder of this persona, relative to the workspace, when personas work in parallel: it writes there only."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this persona and attempt alone, outside the workspace; empty when it is asked for first.
+
+        Raises `StoreError`.
+        """
+        with durable.told("make the folder", self.scratch_at):
+            durable.enter_dirs(self.scratch_at)
+        return self.scratch_at
 
 
 @dataclass(frozen=True, slots=True)
