@@ -10,7 +10,7 @@ from typing import Any
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.summary import PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, format_bytes, format_duration
-from maestro_tui.store.holder_life import ALIVE, holder_lines
+from maestro_tui.store.holder_life import holder_lines
 
 SIGNS = {
     "waiting": "⚑",
@@ -25,6 +25,7 @@ SIGNS = {
     "provided": "◇",
     "skipped": "↷",
 }
+_SIGNS_WITHOUT_RUNNER = {**SIGNS, "running": SIGNS["interrupted"]}
 _MOST_DAMAGE = 20
 _ORDER = [
     SessionStatus.WAITING,
@@ -102,15 +103,15 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
         if session.foreign is not None and not session.phases and session.damage:
             yield f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.foreign}, not readable: {session.damage[0]}"
             continue
+        signs = _SIGNS_WITHOUT_RUNNER if session.status == SessionStatus.INTERRUPTED else SIGNS
         strip = "".join(
-            "⚑"
-            if phase.waiting or phase.asking is not None
-            else "⊘"
-            if _dead(session, phase)
-            else SIGNS.get(phase.status, "?")
-            for phase in session.phases
+            [
+                "⚑" if phase.waiting or phase.asking is not None else signs.get(phase.status, "?")
+                for phase in session.phases
+            ]
         )
-        where = session.current.name if session.current is not None else ""
+        current = session.current
+        where = current.name if current is not None else ""
         age = format_duration(now - session.updated_at)
         yield (
             f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.status:<11}  {strip:<8} "
@@ -119,9 +120,8 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
         for line in session.damage:
             yield f"    {line}"
         if session.owner is not None:
-            for line in holder_lines(root / session.session_id, now):
-                if f": {ALIVE}; " not in line:
-                    yield f"    {line}"
+            for line in holder_lines(root / session.session_id, now, living=False):
+                yield f"    {line}"
 
 
 def show_lines(document: Mapping[str, Any]) -> Iterator[str]:

@@ -25,13 +25,17 @@ DAMAGED = 1
 def list_sessions(ctx: click.Context, checkpoint_dir: str | None, as_json: bool) -> None:
     """List the sessions, those that need you first."""
     from maestro_tui.listing import list_document, list_lines, read_fleet
+    from maestro_tui.store.runner_file import each_process_once
 
-    sessions = read_fleet(root_of(ctx, checkpoint_dir))
-    if as_json:
-        click.echo(json.dumps(list_document(sessions), indent=2))
-        return
+    root = root_of(ctx, checkpoint_dir)
+    with each_process_once():
+        sessions = read_fleet(root)
+        if as_json:
+            text = json.dumps(list_document(sessions), indent=2)
+        else:
+            text = "\n".join(list_lines(sessions, root))
     # In one piece: a call for each of ten thousand lines would take longer than making them.
-    click.echo("\n".join(list_lines(sessions, root_of(ctx, checkpoint_dir))))
+    click.echo(text)
 
 
 @click.command()

@@ -26,7 +26,7 @@ class Attempt:
     workspace: Workspace
     session_dir: Path
     scratch: Path
-    """An existing folder of this attempt alone."""
+    """The folder of this attempt alone; made when something is put there."""
     ledger: Ledger
     clock: WorkClock
     """How long it has worked; time in which a person is asked is no work."""

@@ -35,7 +35,6 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.orphans import end_all, survivors_of
 from maestro_tui.performers.process import SESSION_DIR
-from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
@@ -47,6 +46,8 @@ from maestro_tui.store.workspace import Workspace
 HEARTBEAT_SECONDS = 2.0
 BY_OPERATOR = "by the operator"
 """What a task is cancelled with (`Task.cancel`) at a person's word; without it its caller had another reason."""
+NAMED_SECONDS = 0.1
+"""A phase that runs so long is named in the lease: what is over before that costs it no rewriting."""
 
 
 class Drive:
@@ -75,6 +76,7 @@ class Drive:
         self._stopped = ""
         """Who or what ended the work, after `cancelled `."""
         self._spending = SpendingReader(self._dir)
+        self._next_beat: asyncio.TimerHandle | None = None
         self._ledger: Ledger
 
     async def run(self, request: Request, started: bool = False) -> TeamExecutionContext:
@@ -83,7 +85,7 @@ class Drive:
         Raises `PlanError` when the one phase that was asked for cannot run, `FencedError` when another
         runner took the session over, `StoreError` when a commit could not be written.
         """
-        beat = asyncio.create_task(self._beat())
+        self._beat_within(HEARTBEAT_SECONDS)
         try:
             self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
             if self._hold.after_death:
@@ -115,7 +117,7 @@ class Drive:
             await self._stop("because its session could not go on")
             raise
         finally:
-            beat.cancel()
+            self._stop_beating()
             self._journal.close()
 
     def _situation(self) -> Situation:
@@ -226,7 +228,7 @@ class Drive:
                 self._close(situation, made, stopping)
                 self._store.forget(self._session_id)
                 return situation.head.context
-            self._hold.beat(tuple(self._running))
+            self._beat_within(NAMED_SECONDS)
             done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
             for name in [name for name, task in self._running.items() if task in done]:
                 result = self._running.pop(name).result()
@@ -261,9 +263,6 @@ class Drive:
         sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number, asking)
         try:
             sink.event("phase_started", reason=planned.reason)
-            with durable.told("make the folder", scratch):
-                durable.enter_dir(scratch.parent)
-                durable.enter_dir(scratch)
             earlier = situation.head.context.phase_results.get(name)
             feedback = await asyncio.to_thread(feedback_of, self._dir, name, earlier) if earlier else None
             attempt = Attempt(
@@ -442,22 +441,35 @@ class Drive:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._running.clear()
 
-    async def _beat(self) -> None:
+    def _beat_within(self, seconds: float) -> None:
+        """Renew the lease in so many seconds, or when it was to be renewed anyway if that is sooner."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._next_beat is None or self._next_beat.when() > due:
+            self._stop_beating()
+            self._next_beat = loop.call_at(due, self._beat)
+
+    def _stop_beating(self) -> None:
+        if self._next_beat is not None:
+            self._next_beat.cancel()
+            self._next_beat = None
+
+    def _beat(self) -> None:
         """Renew the lease; when another runner took the session over, stop all work at once."""
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            try:
-                self._hold.beat(tuple(self._running))
-            except FencedError as error:
-                self._lost = error
-                for task in self._running.values():
-                    task.cancel()
-                return
-            except StoreError as error:
-                # The lease only grows old, as it would if this process were stopped; the next commit decides.
-                self._journal.tell(
-                    Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
-                )
+        self._next_beat = None
+        try:
+            self._hold.beat(tuple(self._running))
+        except FencedError as error:
+            self._lost = error
+            for task in self._running.values():
+                task.cancel()
+            return
+        except StoreError as error:
+            # The lease only grows old, as it would if this process were stopped; the next commit decides.
+            self._journal.tell(
+                Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
+            )
+        self._beat_within(HEARTBEAT_SECONDS)
 
 
 def _foreign_globs(own: str, workflow: Workflow) -> frozenset[str]:

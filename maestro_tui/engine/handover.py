@@ -51,12 +51,15 @@ def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
+_CONTAINERS = frozenset([dict, list])
+
+
 def _copied(value: Any) -> Any:
     """JSON values with containers of their own: what a performer does to them changes no later phase's."""
     if isinstance(value, dict):
         return {key: _copied(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_copied(one) if isinstance(one, dict | list) else one for one in value]
+        return [_copied(one) if type(one) in _CONTAINERS else one for one in value]
     return value
 
 

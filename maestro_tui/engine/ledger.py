@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from maestro_tui.engine.work_clock import LOOK_SECONDS, Stopwatch, WorkClock
-from maestro_tui.model.context import TeamExecutionContext, Usage
+from maestro_tui.model.context import NO_USAGE, TeamExecutionContext, Usage
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.policy import Budget, spent_of
 from maestro_tui.model.workflow import Persona, Workflow
@@ -45,7 +45,7 @@ class _Open:
     """Personas whose seconds a budget counts."""
 
     def of(self, persona: str, *, timed: bool) -> Usage:
-        total = Usage()
+        total = NO_USAGE
         for usage in self.tries[persona].values():
             total = total.plus(usage)
         if timed and self.clocks[persona]:
@@ -79,7 +79,7 @@ class Ledger:
     ) -> None:
         self._workflow, self._context = workflow, context
         self._read_elsewhere, self._stopwatch = elsewhere, stopwatch
-        self._others, self._others_working = Usage(), 0
+        self._others, self._others_working = NO_USAGE, 0
         self._open: dict[str, _Open] = {}
 
     def begin(self, phase: str) -> WorkClock:
@@ -104,7 +104,7 @@ class Ledger:
 
     def of_attempt(self, phase: str) -> Usage:
         """What this run has spent on a phase, with its seconds of work."""
-        return self._open[phase].usage if phase in self._open else Usage()
+        return self._open[phase].usage if phase in self._open else NO_USAGE
 
     def by_persona(self, phase: str) -> dict[str, Usage]:
         """What this run has spent on a phase, for each persona that has spent anything; seconds where a budget
@@ -114,7 +114,7 @@ class Ledger:
             return {}
         names = dict.fromkeys((*opened.tries, *opened.clocks))
         spent = {name: opened.of(name, timed=name in opened.timed) for name in names}
-        return {name: usage for name, usage in spent.items() if usage != Usage()}
+        return {name: usage for name, usage in spent.items() if usage != NO_USAGE}
 
     def close(self, phase: str, context: TeamExecutionContext) -> None:
         """An attempt's outcome is committed: its usage is in the context."""
@@ -171,11 +171,11 @@ class Ledger:
         """(whose, the budget with its raises, what is spent of it), the narrowest first."""
         context, opened = self._context, self._open.get(phase)
         if persona is not None:
-            before = context.spent_by.get(phase, {}).get(persona.name, Usage())
-            now = opened.of(persona.name, timed=True) if opened is not None else Usage()
+            before = context.spent_by.get(phase, {}).get(persona.name, NO_USAGE)
+            now = opened.of(persona.name, timed=True) if opened is not None else NO_USAGE
             yield "persona", context.budget_of(phase, persona.budget, persona.name), before.plus(now)
         own = context.budget_of(phase, self._workflow.phase(phase).budget)
-        yield "phase", own, context.spent.get(phase, Usage()).plus(self.of_attempt(phase))
+        yield "phase", own, context.spent.get(phase, NO_USAGE).plus(self.of_attempt(phase))
         whole = context.usage.plus(self._others)
         for one in self._open.values():
             whole = whole.plus(one.usage)

@@ -272,8 +272,6 @@ class Performing:
         over = attempt.ledger.overspent(phase, persona)
         if over is not None:
             raise BudgetSpent(over)
-        scratch = attempt.scratch / f"{persona.name}.{step}.{number}"
-        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         task = Task(
             session_id=attempt.context.session_id,
             phase=attempt.phase,
@@ -281,7 +279,7 @@ class Performing:
             persona=persona,
             requirement=attempt.context.requirement,
             workspace=attempt.workspace.path,
-            scratch=scratch,
+            scratch_at=attempt.scratch / f"{persona.name}.{step}.{number}",
             context=context,
             role=role,
             own_folder=folder,

@@ -143,9 +143,8 @@ class TeamExecutionEngineV2SplitMode:
     async def drive_new(self, session_id: str) -> TeamExecutionContext:
         """Run a session that was just created."""
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
-            return await self._drive(session_id, hold, self.store.head(session_id).context.workflow).run(
-                Request(), started=True
-            )
+            head = self.store.own_head(session_id) or self.store.head(session_id)
+            return await self._drive(session_id, hold, head.context.workflow).run(Request(), started=True)
 
     # ── Sessions that exist ───────────────────────────────────────────────────────────────────────────────
 

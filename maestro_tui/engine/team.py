@@ -227,7 +227,7 @@ async def _review(
         persona=blueprint.personas[0],
         requirement=attempt.context.requirement,
         workspace=attempt.workspace.path,
-        scratch=attempt.scratch,
+        scratch_at=attempt.scratch,
         context=handed_over(attempt, work.outputs),
     )
     try:

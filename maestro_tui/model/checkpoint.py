@@ -10,7 +10,7 @@ from typing import Any
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from maestro_tui.model.checkpoint_bytes import FORMAT, SIZE_LIMIT, ZEROS, digest_problem, parse
+from maestro_tui.model.checkpoint_bytes import FORMAT, SIZE_LIMIT, ZEROS, digest_problem, parse, parse_own
 from maestro_tui.model.context import PhaseResult, TeamExecutionContext
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.facts import UtcTime
@@ -22,6 +22,7 @@ DEPTH_LIMIT = 180
 DIGITS_LIMIT = 4_000
 """Digits of a number. Python's own JSON reader stops at 4,300."""
 
+_WORKFLOW = b'\n  "workflow": '
 _CONTEXT = b'\n  "context": {\n'
 _AFTER_RESULTS = b'\n    "session_decisions": '
 _TOO_DEEP = b"\n" + b"  " * (DEPTH_LIMIT + 1)
@@ -55,10 +56,19 @@ class Written:
     def __init__(self) -> None:
         self._known: dict[str, tuple[PhaseResult, bytes]] = {}
         self._read: dict[str, PhaseResult] = {}
+        self._workflow: tuple[Workflow, bytes] | None = None
         self._readable: Workflow | None = None
         """That which was found to be readable."""
         self.rest = b""
         """The context without workflow and results, as JSON."""
+
+    def workflow(self, workflow: Workflow) -> bytes:
+        """The workflow's definition as it stands within a checkpoint."""
+        if self._workflow is None or self._workflow[0] is not workflow:
+            text = _json(workflow).replace(b"\n", b"\n  ")
+            _check_readable(text)
+            self._workflow = (workflow, text)
+        return self._workflow[1]
 
     def pieces_of(self, results: Mapping[str, PhaseResult]) -> list[bytes]:
         """The object of all results in pieces, indented as it stands within a checkpoint."""
@@ -89,7 +99,7 @@ class Written:
         results: dict[str, PhaseResult] = {}
         for name, (result, text) in self._known.items():
             if self._read.get(name) is not result:
-                value = _object(b"{" + text + b"}")[name]
+                value = parse_own(b"{" + text + b"}")[name]
                 result = PhaseResult.model_validate(value)
                 self._known[name] = (result, text)
             results[name] = result
@@ -97,7 +107,7 @@ class Written:
         if self._readable is not checkpoint.workflow:
             Workflow.model_validate(checkpoint.workflow.model_dump(mode="json"))
             self._readable = checkpoint.workflow
-        value = {**_object(self.rest), "workflow": checkpoint.workflow}
+        value = {**parse_own(self.rest), "workflow": checkpoint.workflow}
         context = TeamExecutionContext.model_validate(value).model_copy(update={"phase_results": results})
         return checkpoint.model_copy(update={"context": context})
 
@@ -110,16 +120,17 @@ def encode(checkpoint: Checkpoint, written: Written | None = None) -> tuple[byte
     JSON cannot hold (unknown types, circles, nesting beyond 180 levels, numbers of more than 4,000 digits).
     """
     blank = checkpoint.model_copy(update={"sha256": ZEROS.decode()})
-    raw = _json(blank, exclude={"context": {"workflow", "phase_results"}})
+    raw = _json(blank, exclude={"workflow": True, "context": {"workflow", "phase_results"}})
     _check_readable(raw)
     # Keys with two and with four blanks before them occur only in the envelope and right below it.
     first = raw.index(_CONTEXT) + len(_CONTEXT)
     second = raw.index(_AFTER_RESULTS, first)
     start = raw.index(ZEROS)
     name = b'    "workflow": ' + _quoted(checkpoint.workflow.name) + b",\n"
-    pieces = [raw[:start], ZEROS, raw[start + 64 : first], name, raw[first:second]]
-    pieces.append(b'\n    "phase_results": ')
     written = written or Written()
+    pieces = [raw[:start], ZEROS, raw[start + 64 : first - len(_CONTEXT)]]
+    pieces += (_WORKFLOW, written.workflow(checkpoint.workflow), b",", _CONTEXT, name, raw[first:second])
+    pieces.append(b'\n    "phase_results": ')
     pieces += written.pieces_of(checkpoint.context.phase_results)
     written.rest = b"{" + raw[first : raw.rindex(b"}")]
     pieces += (b",", raw[second:], b"\n")

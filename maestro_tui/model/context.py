@@ -75,6 +75,9 @@ class Usage(_Fact):
     def plus(self, other: Usage) -> Usage:
         """The sum, where a known number plus an unknown one stays the known one."""
 
+        if other is NO_USAGE:
+            return self
+
         def add(one: Any, two: Any) -> Any:
             return two if one is None else one if two is None else one + two
 
@@ -88,6 +91,10 @@ class Usage(_Fact):
     def covering(self, later: Usage) -> Usage:
         """These figures with the known ones of `later` in their place."""
         return self.model_copy(update=later.model_dump(exclude_none=True))
+
+
+NO_USAGE = Usage()
+"""Nothing is known to be spent."""
 
 
 class ContractCheck(_Fact):
@@ -158,7 +165,7 @@ class PhaseResult(Deriving):
     contract: ContractCheck | None = None
     quality: dict[str, float | None] = Field(default_factory=dict)
     gate: Gate | None = None
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     usage_by: dict[str, Usage] = Field(default_factory=dict)
     """Persona → what it has spent, where that is known."""
     error: PhaseError | None = None
@@ -255,7 +262,7 @@ class TeamExecutionContext(_Fact):
     limits: Limits | None = None
     """What the launch allows at most."""
     blueprints: dict[str, BlueprintChoice] = Field(default_factory=dict)
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     spent: dict[str, Usage] = Field(default_factory=dict)
     """Phase → what all its attempts have spent, for budgets."""
     spent_by: dict[str, dict[str, Usage]] = Field(default_factory=dict)
@@ -325,12 +332,12 @@ class TeamExecutionContext(_Fact):
         """The context with usage added to the phase's, to its personas' (`by`) and to the total."""
         update: dict[str, Any] = {
             "usage": self.usage.plus(usage),
-            "spent": {**self.spent, name: self.spent.get(name, Usage()).plus(usage)},
+            "spent": {**self.spent, name: self.spent.get(name, NO_USAGE).plus(usage)},
         }
         if by:
             personas = dict(self.spent_by.get(name, {}))
             for persona, one in by.items():
-                personas[persona] = personas.get(persona, Usage()).plus(one)
+                personas[persona] = personas.get(persona, NO_USAGE).plus(one)
             update["spent_by"] = {**self.spent_by, name: personas}
         return self.model_copy(update=update)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from maestro_tui.model.context import PhaseResult, PhaseStatus, TeamExecutionContext, Usage
+from maestro_tui.model.context import NO_USAGE, PhaseResult, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.errors import PlanError
 from maestro_tui.model.fingerprint import stale_reasons
 from maestro_tui.model.policy import spent_of
@@ -299,12 +299,14 @@ def _why_run(
 def spent_words(workflow: Workflow, context: TeamExecutionContext, name: str) -> str | None:
     """Why the budgets let no attempt of this phase begin, with the command that raises them; None when they do."""
     own = context.budget_of(name, workflow.phase(name).budget)
-    words = spent_of(own, context.spent.get(name, Usage()))
+    words = spent_of(own, context.spent.get(name, NO_USAGE))
     if words is not None:
         return f"its budget is spent ({words}); maestro-tui raise {context.session_id} {name} allows more"
     by = context.spent_by.get(name, {})
     for persona in (*workflow.phase(name).personas, *workflow.personas):
-        words = spent_of(context.budget_of(name, persona.budget, persona.name), by.get(persona.name, Usage()))
+        words = spent_of(
+            context.budget_of(name, persona.budget, persona.name), by.get(persona.name, NO_USAGE)
+        )
         if words is not None:
             return (
                 f"the budget of persona {persona.name} is spent ({words}); maestro-tui raise "
@@ -357,7 +359,7 @@ def _moment(at: datetime | None) -> str:
 
 
 def _changes(before: Workflow, now: Workflow) -> Sequence[str]:
-    if before == now:
+    if before is now or before == now:
         return []
     out = []
     for name in now.names:

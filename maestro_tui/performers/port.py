@@ -13,6 +13,7 @@ from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase
+from maestro_tui.store import durable
 
 RATIOS = frozenset(["quality", "contract", "tests", "coverage", "schema", "opinion"])
 """Metrics that lie between 0 and 1."""
@@ -28,8 +29,8 @@ class Task:
     persona: Persona
     requirement: str
     workspace: Path
-    scratch: Path
-    """An existing empty folder of this persona and attempt alone, outside the workspace."""
+    scratch_at: Path
+    """Where `scratch` is; it is made for those who ask for it."""
     context: Mapping[str, Any]
     """What `$MAESTRO_CONTEXT` holds: session_id, phase, attempt, requirement, outputs {phase: {…}},
     decisions [], artifacts []; JSON values only. With `feedback` when the phase runs again (verdict, error or
@@ -42,6 +43,16 @@ class Task:
     budget: Budget | None = None
     """Tokens and money that may be spent now, the least that the budgets of persona, phase and session leave; None
     when nothing limits them. The engine holds what is told by `Port.spend` against it."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this persona and attempt alone, outside the workspace; empty when it is asked for first.
+
+        Raises `StoreError`.
+        """
+        with durable.told("make the folder", self.scratch_at):
+            durable.enter_dirs(self.scratch_at)
+        return self.scratch_at
 
 
 @dataclass(frozen=True, slots=True)

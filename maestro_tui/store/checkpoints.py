@@ -71,6 +71,8 @@ class CheckpointStore:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().absolute()
         self._last: dict[str, _Last] = {}
+        self._safe_root: tuple[int, int] | None = None
+        """The root whose own name is on the disk since this store brought it there."""
 
     # ── Finding ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,6 +248,10 @@ class CheckpointStore:
                     raise FileExistsError
                 durable.sweep(folder / HISTORY)
                 durable.sweep(folder)
+                with durable.told("write", folder):
+                    # Made here, its name is safe with the folder's other names, and before the commit: a file
+                    # system with a journal then has nothing new to write for the folders above.
+                    durable.enter_file(folder / JOURNAL)
                 durable.write_new(commit_path(folder, 0), data)
             except FileExistsError:
                 raise InputError(
@@ -253,14 +259,20 @@ class CheckpointStore:
                     "choose another id. Nothing was run."
                 ) from None
             with durable.told("write", folder):
-                # Made here, its name is safe with the folder's other names.
-                durable.enter_file(folder / JOURNAL)
-                for parent in (folder, self.root, self.root.parent):
-                    durable.sync_dir(parent)
+                durable.sync_dir(folder)
+                durable.sync_dir(self.root)
+                self._sync_root()
             # Last: a view without a history would look like a session that has lost its commits.
             durable.link_view(commit_path(folder, 0), view_path(folder, "init"))
             self._remember(read, commit_path(folder, 0), written)
         return commit.model_copy(update={"sha256": read.sha256})
+
+    def _sync_root(self) -> None:
+        """Make the root's own name durable, once."""
+        facts = self.root.stat()
+        if self._safe_root != (facts.st_dev, facts.st_ino):
+            durable.sync_dir(self.root.parent)
+            self._safe_root = (facts.st_dev, facts.st_ino)
 
     def commit(self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold) -> Checkpoint:
         """Apply `change` to the newest commit and write the next one; the only way that state changes.

@@ -94,6 +94,13 @@ def enter_dir(folder: Path) -> None:
     os.chmod(folder, 0o700)
 
 
+def enter_dirs(folder: Path) -> None:
+    """Make a folder and those above it that are not there, each as `enter_dir` does."""
+    if not folder.parent.is_dir():
+        enter_dirs(folder.parent)
+    enter_dir(folder)
+
+
 def enter_file(path: Path) -> None:
     """Make an empty file (0600 under any umask) if nothing is there; its folder is not synced yet."""
     try:

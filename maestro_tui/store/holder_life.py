@@ -52,18 +52,24 @@ def owner_condition(session_dir: Path, owner: Owner) -> str:
     return "gone since a moment ago"
 
 
-def holder_lines(session_dir: Path, now: float) -> list[str]:
-    """A line for each runner that the lease names, and one when the lock file of a living one is gone."""
+def holder_lines(session_dir: Path, now: float, *, living: bool = True) -> list[str]:
+    """A line for each runner that the lease names, and one when the lock file of a living one is gone.
+
+    Without `living` those of whom there is nothing more to say than that they live are left out.
+    """
     lease = read_lease(session_dir)
     lines = []
     for holder in lease.holders:
+        condition = condition_of(holder)
+        if condition == ALIVE and not living:
+            continue
         who = owner_of(holder, lease.epoch, now)
         running = f", running {', '.join(who.phases)}" if who.phases else ""
         beat = format_duration(now - who.heartbeat_at)
         lines.append(
-            f"{who.words()} (user {who.user or 'unknown'}{running}): {condition_of(holder)}; heartbeat {beat} ago"
+            f"{who.words()} (user {who.user or 'unknown'}{running}): {condition}; heartbeat {beat} ago"
         )
-    lock = session_dir / "locks" / "session"
+    lock = f"{session_dir}/locks/session"
     if any(is_alive(holder) for holder in lease.holders) and not os.path.lexists(lock):
         lines.append(
             "its lock file locks/session was removed: another runner can take the session at any time, and what "

@@ -32,12 +32,12 @@ from maestro_tui.store.runner_file import (
     boot_id,
     host_name,
     is_alive,
+    own_start_ticks,
     owner_of,
     parse_lease,
     pid_namespace,
     read_lease,
     read_owner,
-    start_ticks,
     write_lease,
 )
 
@@ -80,7 +80,7 @@ class Hold:
             pid=os.getpid(),
             host=host_name(),
             boot_id=boot_id(),
-            start_ticks=start_ticks(os.getpid()) or 0,
+            start_ticks=own_start_ticks() or 0,
             user=_user(),
             started_at=now,
             heartbeat_at=now,

@@ -34,11 +34,22 @@ _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,40}-----)?"
 )
 
-_HINTS = (
-    "sk-", "pk-", "rk-", "sk_", "rk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA",
-    "ASIA", "AIza", "xox", "npm_", "pypi-", "hf_", "eyJ", "PRIVATE KEY", "://", "earer", "EARER", "asic", "ASIC",
-)  # fmt: skip
-"""Text without any of these holds nothing of a secret's shape."""
+_HINTS = tuple(
+    re.compile(hint).search
+    for hint in (
+        r"-(?:(?<=[spr]k-)|(?<=glpat-)|(?<=pypi-)|(?<=xox[abeoprs]-))",
+        r"_(?:(?<=[sr]k_)|(?<=gh[pousr]_)|(?<=github_pat_)|(?<=npm_)|(?<=hf_))",
+        r"A(?:KIA|SIA|Iza|SIC)",
+        r"J(?<=eyJ)",
+        r"PRIVATE KEY",
+        r"://",
+        r"earer",
+        r"EARER",
+        r"asic",
+    )
+)
+"""Text that none of these is found in holds nothing of a secret's shape. Each begins with a fixed character, which
+is searched many times as fast as a choice."""
 
 CARRY = 9_000
 """How many characters of a line that goes on are held back, so that no secret hides on the border."""
@@ -53,7 +64,6 @@ class Redactor:
             if _is_secret(name, value):
                 for form in _forms(value):
                     self._names.setdefault(form, name)
-        self._signs = (*_HINTS, *self._names)
         longest_first = sorted(self._names, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -68,15 +78,16 @@ class Redactor:
             text = _PRIVATE_KEY.sub("‹private key›", text)
         if "://" in text:
             text = _IN_URL.sub(r"\1‹secret›\3", text)
-        return _BEARER.sub(r"\1\2‹secret›", text) if "earer" in text or "asic" in text else text
+        if any(hint in text for hint in ("earer", "asic", "EARER", "ASIC")):
+            text = _BEARER.sub(r"\1\2‹secret›", text)
+        return text
 
     def data(self, value: Any) -> Any:
         """JSON data without its secrets, in keys too; what holds none is returned as it is."""
         # Most data holds none: one look at all its text together is enough to see that.
         text = "\0".join(_texts(value))
-        for sign in self._signs:
-            if sign in text:
-                return self._data(value)
+        if any(hint(text) for hint in _HINTS) or any(name in text for name in self._names):
+            return self._data(value)
         return value
 
     def _data(self, value: Any) -> Any:
@@ -100,14 +111,14 @@ def _texts(value: Any) -> list[str]:
         one = todo.pop()
         if isinstance(one, str):
             out.append(one)
-        elif isinstance(one, Mapping):
-            todo += one.keys()
-            todo += one.values()
         elif isinstance(one, list | tuple):
             try:
                 out.append("\0".join(one))  # most long ones are lines of text
             except TypeError:
                 todo += one
+        elif one is not None and isinstance(one, Mapping):
+            todo += one.keys()
+            todo += one.values()
     return out
 
 

@@ -6,7 +6,9 @@ import json
 import math
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -84,8 +86,30 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+_found: ContextVar[dict[int, tuple[str, int] | None] | None] = ContextVar("_found", default=None)
+
+
+@contextmanager
+def each_process_once() -> Iterator[None]:
+    """Within, a process is looked at once: for those who ask at one moment of all sessions, which share runners."""
+    token = _found.set({})
+    try:
+        yield
+    finally:
+        _found.reset(token)
+
+
 def process_state(pid: int) -> tuple[str, int] | None:
     """State (one letter, as proc(5) has it) and beginning (clock ticks since boot) of a process; None when it is gone."""
+    known = _found.get()
+    if known is None:
+        return _look_at(pid)
+    if pid not in known:
+        known[pid] = _look_at(pid)
+    return known[pid]
+
+
+def _look_at(pid: int) -> tuple[str, int] | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except (OSError, ValueError):
@@ -104,8 +128,12 @@ def start_ticks(pid: int) -> int | None:
 
 
 @cache
-def _has_proc() -> bool:
-    return start_ticks(os.getpid()) is not None
+def own_start_ticks() -> int | None:
+    """When this process began, as `start_ticks`; asked once, since the system takes its time to tell."""
+    return start_ticks(os.getpid())
+
+
+os.register_at_fork(after_in_child=own_start_ticks.cache_clear)
 
 
 def is_alive(holder: Holder) -> bool | None:
@@ -116,7 +144,7 @@ def is_alive(holder: Holder) -> bool | None:
         return False
     if holder.pids and pid_namespace() not in ("", holder.pids):
         return None
-    if _has_proc():
+    if own_start_ticks() is not None:
         return start_ticks(holder.pid) == holder.start_ticks
     try:
         os.kill(holder.pid, 0)

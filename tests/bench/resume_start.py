@@ -8,7 +8,6 @@ The same work on both sides: five phases, each a shell command that says a line;
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from tests.bench import figures
 from tests.bench.five_steps import NAMES
+from tests.bench.terminal import as_installed
 
 AIM = 0.5
 SESSION = "s1"
@@ -57,9 +57,8 @@ def to_line(words: list[str], wanted: str, cwd: Path) -> float:
 
 
 def _environment() -> dict[str, str]:
-    """Compiled modules are kept, as they are where a package was installed; the first round is not counted."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parents[2])}
+    """As it is where a package was installed; the first round is not counted."""
+    return {**as_installed(), "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def main() -> None:

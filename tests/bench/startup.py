@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.bench import figures
 from tests.bench.make_fleet import fleet, make_fleet
-from tests.bench.terminal import Terminal, console
+from tests.bench.terminal import Terminal, as_installed, console
 
 AIM = 0.5
 
@@ -23,7 +23,7 @@ AIM = 0.5
 def spent(*words: str) -> float:
     """Seconds that a process takes from its start to its end."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, env=as_installed())
     return time.perf_counter() - began
 
 

@@ -27,6 +27,11 @@ class NeverShown(Exception):
     """What was waited for did not come in time."""
 
 
+def as_installed() -> dict[str, str]:
+    """The environment with compiled modules kept, as they are where a package was installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class Terminal:
     """One program on `columns` × `rows`, in a home of its own; killed by `close`."""
 
@@ -35,7 +40,7 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         environment = {
             name: value
-            for name, value in os.environ.items()
+            for name, value in as_installed().items()
             if name
             not in ("COLUMNS", "LINES", "NO_COLOR", "TEXTUAL_ANIMATIONS", "TMUX", "MAESTRO_CHECKPOINT_DIR")
         }

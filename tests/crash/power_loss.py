@@ -29,7 +29,7 @@ from tests.crash.scene import SESSION, Scene, clock, same_every_time
 
 EACH = 96
 """States of one moment at most."""
-EACH_WITH_ENGINE = 14
+EACH_WITH_ENGINE = 10
 """The same for whole sessions: they have ten times as many moments, and many changes pending at each."""
 ENGINE_EVERY = 12
 """Of the states of a whole session every so many are taken up by the real engine, the others by the store."""

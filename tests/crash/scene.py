@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
+from maestro_tui.engine import drive
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.context import Gate, PhaseResult, PhaseStatus, TeamExecutionContext
@@ -143,10 +144,14 @@ def engine_of(root: Path, workspace: Path, work: Work) -> TeamExecutionEngineV2S
 
 @contextmanager
 def same_every_time(first: int = 1) -> Iterator[None]:
-    """Names and times come out equal at each run, so that equal states are recognised as equal."""
+    """Names and times come out equal at each run, so that equal states are recognised as equal.
+
+    A phase is named in the lease at once, however long it takes here.
+    """
     numbers = itertools.count(first)
     with (
         mock.patch.object(secrets, "token_hex", lambda size=32: f"{next(numbers):0{2 * size}x}"),
         mock.patch.object(checkpoints, "_now", lambda: MOMENT),
+        mock.patch.object(drive, "NAMED_SECONDS", 0.0),
     ):
         yield

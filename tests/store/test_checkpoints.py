@@ -30,6 +30,7 @@ from maestro_tui.model.context import (
 )
 from maestro_tui.model.errors import DamagedFile, FencedError, InputError, PlanError, StoreError
 from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_number, gap_lines
 from maestro_tui.store.journal import Journal
@@ -497,6 +498,27 @@ def test_the_folders_of_a_new_session_are_synced_up_to_the_root(
     folder = store.session_dir("s1")
     wanted = [folder / "history", folder, store.root, store.root.parent]
     assert [path for path in synced if path in wanted] == wanted
+
+
+def test_the_roots_own_name_is_synced_once_and_again_when_it_is_another_folder(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    real = durable.sync_dir
+    monkeypatch.setattr(durable, "sync_dir", lambda folder: (synced.append(folder), real(folder))[1])
+
+    def above() -> int:
+        return synced.count(store.root.parent)
+
+    store.create(context("s1"))
+    store.create(context("s2"))
+    once = above()
+    store.create(context("s3"))
+    assert above() == once
+    store.root.rename(store.root.parent / "elsewhere")
+    store.root.mkdir()
+    store.create(context("s4"))
+    assert above() == once + 1
 
 
 def test_a_commit_costs_two_syncs(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,6 +238,14 @@ def test_a_forked_child_of_the_holder_does_not_keep_the_session(folder: Path) ->
             os.kill(child, signal.SIGKILL)
 
 
+def test_a_forked_child_tells_its_own_start_not_its_parents() -> None:
+    assert runner_file.own_start_ticks() == runner_file.start_ticks(os.getpid())
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if runner_file.own_start_ticks() == runner_file.start_ticks(os.getpid()) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def taken_or_none(folder: Path) -> Hold | None:
     try:
         return hold_session(folder)
@@ -294,7 +302,7 @@ def test_whether_a_holder_on_another_computer_lives_is_not_known(folder: Path) -
 
 def test_a_computer_without_proc_asks_the_kernel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = hold_session(folder)
-    monkeypatch.setattr(runner_file, "_has_proc", lambda: False)
+    monkeypatch.setattr(runner_file, "own_start_ticks", lambda: None)
     owner = read_owner(folder, NOW)
     assert owner is not None and owner.alive is True
     done = subprocess.Popen(["true"])

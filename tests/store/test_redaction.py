@@ -65,6 +65,16 @@ def test_settings_and_folders_are_no_secrets(redactor: Redactor) -> None:
         "ghp_" + "a1B2" * 9,
         "github_pat_" + "a1B2c3" * 5,
         "AKIA" + "ABCDEFGH12345678",
+        "sk_live_" + "a1B2" * 4,
+        "gho_" + "a1B2" * 9,
+        "ghu_" + "a1B2" * 9,
+        "ghs_" + "a1B2" * 9,
+        "ghr_" + "a1B2" * 9,
+        "glpat-" + "a1B2" * 5,
+        "ASIA" + "ABCDEFGH12345678",
+        "pypi-AgE" + "a1B2" * 13,
+        "hf_" + "a1B2" * 8,
+        "rk-" + "a1B2" * 6,
         "AIza" + "Sy0123456789abcdefghijklmnopqrstuvw",
         "xoxb-123456789012-abcdefghijkl",
         "npm_" + "a1B2" * 9,
@@ -73,13 +83,26 @@ def test_settings_and_folders_are_no_secrets(redactor: Redactor) -> None:
 )
 def test_a_token_is_known_by_its_shape(redactor: Redactor, token: str) -> None:
     assert token not in redactor.text(f"using {token}, done")
+    assert token not in redactor.data([f"using {token}, done"])[0]
 
 
-def test_passwords_in_addresses_headers_and_private_keys_are_taken_out(redactor: Redactor) -> None:
-    assert "hunter2" not in redactor.text("postgres://ann:hunter2@db/x")
-    assert "c2VjcmV0c2VjcmV0" not in redactor.text("Authorization: Bearer c2VjcmV0c2VjcmV0c2VjcmV0")
-    key = "-----BEGIN OPENSSH PRIVATE KEY----- b3BlbnNzaC1rZXk= -----END OPENSSH PRIVATE KEY-----"
-    assert "b3BlbnNz" not in redactor.text(key)
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("postgres://ann:hunter2@db/x", "hunter2"),
+        ("Authorization: Bearer c2VjcmV0c2VjcmV0c2VjcmV0", "c2VjcmV0c2VjcmV0"),
+        ("AUTHORIZATION: BASIC c2VjcmV0c2VjcmV0c2VjcmV0", "c2VjcmV0c2VjcmV0"),
+        (
+            "-----BEGIN OPENSSH PRIVATE KEY----- b3BlbnNzaC1rZXk= -----END OPENSSH PRIVATE KEY-----",
+            "b3BlbnNz",
+        ),
+    ],
+)
+def test_passwords_in_addresses_headers_and_private_keys_are_taken_out(
+    redactor: Redactor, text: str, secret: str
+) -> None:
+    assert secret not in redactor.text(text)
+    assert secret not in redactor.data({"said": text})["said"]
 
 
 def test_data_is_redacted_throughout_keys_included(redactor: Redactor) -> None:
