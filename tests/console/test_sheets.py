@@ -26,9 +26,10 @@ from maestro_tui.console.screens.trust import TrustSheet
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.context import Artifact, ContractCheck, Gate, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import InputError, PlanError
+from maestro_tui.model.plan import Action
 from maestro_tui.model.summary import FleetSnapshot
 from maestro_tui.model.workflow import Workflow
-from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, post, session
+from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, plan_for, post, session
 
 pytestmark = pytest.mark.usefixtures("plain_pane")
 SIZE = (80, 24)
@@ -166,6 +167,35 @@ async def test_a_refusal_is_told_in_the_sheet_which_stays_open() -> None:
         await pilot.press("y")
         await settle(pilot)
         assert len(host.calls) == 2 and len(app.screen_stack) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("unchanged since 13:55", "Nothing would run: no phase is left to do. R reruns from a phase."),
+        ("waits for approval", "Nothing would run: requirements waits for you; a opens the review."),
+    ],
+)
+async def test_where_nothing_would_run_only_close_is_offered_and_what_to_do_instead(
+    reason: str, words: str
+) -> None:
+    host = FakeHost()
+
+    def nothing(session_id: str, kind: str, phase: str | None) -> Any:
+        plan = plan_for(session_id, kind, phase)
+        done = {"action": Action.REUSE, "reason": reason, "approval": False}
+        return plan.model_copy(update={"phases": tuple(one.model_copy(update=done) for one in plan.phases)})
+
+    host.plan_of = nothing
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await opened(pilot, "j", "r")
+        shown = [button for button in sheet.query(Button) if button.display]
+        assert [str(button.label) for button in shown] == ["Close"]
+        assert words in said(app, "#sums") and "$" not in said(app, "#sums")
+        await opened(pilot, "y")
+        assert host.calls == [] and app.screen is sheet
+        assert isinstance(await opened(pilot, "R"), ChoosePhase)
 
 
 async def test_a_plan_that_cannot_be_made_is_told() -> None:
