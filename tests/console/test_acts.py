@@ -40,8 +40,8 @@ SIZE = (80, 24)
 
 
 async def with_reason(pilot: Pilot[Any], words: str) -> None:
-    await pilot.press("c", *words.replace(" ", "_"), "enter")
-    await pilot.press("enter")
+    """Types where the focus is; the first enter leads on to the button, the second presses it."""
+    await pilot.press(*words, "enter", "enter")
     await settle(pilot)
 
 
@@ -54,14 +54,29 @@ async def test_skip_names_who_goes_on_without_it_and_needs_a_reason() -> None:
     async with app.run_test(size=SIZE) as pilot:
         sheet = await opened(pilot, "j", "K", "enter")
         assert isinstance(sheet, SkipSheet) and sheet.phase == "design"
-        assert "implementation, testing, deployment" in said(app, "#without")
-        await pilot.press("y")
+        needing = [line.split()[1:3] for line in said(app, "#without").splitlines()[1:]]
+        assert needing == [[name, "run"] for name in ("implementation", "testing", "deployment")]
+        assert "usual 3m" in said(app, "#without") and "about 14m" in said(app, "#sums")
+        await pilot.press("enter", "enter")
         await settle(pilot)
         assert host.calls == [] and "Say why" in said(app, "#sentence")
-        await pilot.press(*"not_now", "enter", "enter")
-        await settle(pilot)
-        assert host.calls == [("skip", "payments-refactor", "design", None, "not_now")]
+        await with_reason(pilot, "xylophone")
+        assert host.calls == [("skip", "payments-refactor", "design", None, "xylophone")]
         assert len(app.screen_stack) == 1
+
+
+async def test_what_was_typed_is_there_again_when_the_sheet_is_opened_again_until_it_is_recorded() -> None:
+    host = FakeHost()
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "j", "K", "enter", *"yes", "escape")
+        assert host.calls == [] and len(app.screen_stack) == 1
+        await opened(pilot, "K", "enter")
+        assert app.screen.query_one("#comment", Input).value == "yes"
+        await opened(pilot, *"!", "enter", "y")
+        assert host.calls == [("skip", "payments-refactor", "design", None, "yes!")]
+        await opened(pilot, "K", "enter")
+        assert app.screen.query_one("#comment", Input).value == ""
 
 
 async def test_a_refused_act_stays_on_its_sheet_and_may_be_tried_again() -> None:

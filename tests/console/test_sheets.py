@@ -326,6 +326,21 @@ async def test_a_review_shows_what_the_phase_left() -> None:
             [("push_back", "kyc-flow", "deployment", None, "why"), ("resume", "kyc-flow", None, None, False)],
         ),
         (("c", *"no", "tab", "x"), [("reject", "kyc-flow", "deployment", None, "no")]),
+        # Every key is text in the comment: no letter and no enter in it decides.
+        (("b", *"cyxb", "enter"), []),
+        (
+            ("b", *"cyxb", "enter", "enter"),
+            [
+                ("push_back", "kyc-flow", "deployment", None, "cyxb"),
+                ("resume", "kyc-flow", None, None, False),
+            ],
+        ),
+        (("x", *"no", "enter", "enter"), [("reject", "kyc-flow", "deployment", None, "no")]),
+        (("c", *"good", "enter", "enter"), []),
+        (
+            ("c", *"good", "enter", "y"),
+            [("approve", "kyc-flow", "deployment", None, "good"), ("resume", "kyc-flow", None, None, False)],
+        ),
         (("b",), []),
         (("x",), []),
         (("enter",), []),

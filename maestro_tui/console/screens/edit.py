@@ -61,7 +61,8 @@ def _same(one: Any, two: Any) -> bool:
 class EditSheet(AboutSession, ActSheet):
     """The differences, and the question whether to record them."""
 
-    REASON = "c reason: needed, it is recorded with your name and the time"
+    AUTO_FOCUS = "#comment"
+    REASON = "why: needed, it is recorded with your name and the time"
     DOING = "Recording …"
     AROUND = 13
 
@@ -73,6 +74,10 @@ class EditSheet(AboutSession, ActSheet):
         self.before, self.changed = before, changed
         self.overtaken = False
         self.no_words = "Throw away"
+
+    def about(self) -> tuple[str, ...]:
+        """A reason belongs to the phase."""
+        return (*super().about(), self.phase)
 
     def title_words(self) -> str:
         """What is asked."""

@@ -87,6 +87,8 @@ class MainScreen(Screen[None]):
         self.view = EMPTY_VIEW
         self.usual = NO_USUAL
         self.marked: frozenset[str] = frozenset()
+        self.drafts: dict[tuple[str, ...], str] = {}
+        """What was typed into a sheet that was closed before it was of use."""
         self._initial_filter = typable(initial_filter)
         self._wanted, _, self._wanted_phase = (open_session or "").partition("/")
         self._opening = bool(self._wanted)

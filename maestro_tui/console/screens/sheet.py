@@ -130,9 +130,13 @@ class Sheet(ModalScreen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """The list takes the rows that are left."""
+        self.fit_list(event.size.height, self.AROUND)
+
+    def fit_list(self, height: int, around: int) -> None:
+        """Give the list what `around` rows leave of a screen of that height."""
         # In cells: a share of the screen is not known yet while an automatic height is worked out.
         for one in self.query(".list"):
-            one.styles.max_height = max(3, event.size.height * 15 // 16 - self.AROUND)
+            one.styles.max_height = max(3, height * 15 // 16 - around)
 
     def action_close(self) -> None:
         """Close without doing anything."""
