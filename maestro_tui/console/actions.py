@@ -32,6 +32,8 @@ class Scene:
     marked: int = 0
     own: frozenset[str] = frozenset()
     """Ids of the sessions that run in this process."""
+    sorted: bool = False
+    """True when the list is in another order than attention first."""
 
 
 Available = Callable[[Scene], str | None]
@@ -181,6 +183,10 @@ def _skippable(scene: Scene) -> str | None:
     return problem
 
 
+def _sorted(scene: Scene) -> str | None:
+    return None if scene.sorted else "What needs attention stands first already."
+
+
 def _marks(scene: Scene) -> str | None:
     return None if scene.marked else "No session is marked; space marks one."
 
@@ -328,6 +334,15 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("sort", "s", "sort", "Sort by the next column; attention first is the beginning.", "Find"),
     Action("sort_reverse", "S", "turn the order", "Turn the order round.", "Find"),
+    Action(
+        "attention",
+        "A",
+        "attention first",
+        "Back to the order that puts first what waits for you, then what failed.",
+        "Find",
+        available=_sorted,
+        rank=1,
+    ),
     Action("copy_id", "c", "copy id", "Copy the session's id to the clipboard.", "Copy", available=_pointed),
     Action(
         "copy_resume",

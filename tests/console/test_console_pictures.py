@@ -130,6 +130,12 @@ def test_wrong_filter(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
+def test_sorted(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The names of the columns, an arrow at the one that sorts; the order in a word; the key back to attention."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("s", "s", "s"))
+
+
+@SIZES
 def test_resume(snap_compare: Compare, size: tuple[int, int]) -> None:
     """What is reused, what runs and why, how long, what is overwritten; the focus is on Cancel."""
     assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("j", "r"))

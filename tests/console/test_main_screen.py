@@ -12,12 +12,13 @@ import pytest
 from textual.widgets import Input
 
 from maestro_tui.console.app import MaestroApp
-from maestro_tui.console.fleet import columns_for
+from maestro_tui.console.fleet import Sort, columns_for
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.screens import main as main_screen
 from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.console.widgets.bars import Brief, FilterInput, KeyBar, Words
+from maestro_tui.console.widgets.column_bar import ColumnBar
 from maestro_tui.model.summary import FleetSnapshot
 from tests.console.fakes import (
     NOW,
@@ -302,6 +303,34 @@ async def test_the_order_is_kept_between_starts() -> None:
     async with again.run_test(size=WIDE) as pilot:
         await pilot.pause()
         assert (again.main.sort.column, again.main.sort.reverse) == ("session", True)
+
+
+@pytest.mark.parametrize(
+    ("pressed", "column", "word"),
+    [
+        ("s", "session ▲", "by session ▲"),
+        ("sS", "session ▼", "by session ▼"),
+        ("sss", "updated ▲", "by updated ▲"),
+        ("sssss", "", "by workflow ▲"),
+    ],
+)
+async def test_another_order_is_seen_at_its_column_and_in_a_word_and_one_key_takes_it_back(
+    pressed: str, column: str, word: str
+) -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        bar = app.main.query_one(ColumnBar)
+        assert not bar.display and "attention" not in keys_shown(app)
+        await pilot.press(*pressed)
+        await pilot.pause()
+        names = bar.render().plain
+        assert bar.display and column in names and names.count("▲") + names.count("▼") == bool(column)
+        assert word in app.main.query_one("#shown", Words).words and "attention" in keys_shown(app)
+        await pilot.press("A")
+        await pilot.pause()
+        assert not bar.display and app.main.sort == Sort() and app.main.view.rows[0].session_id == "kyc-flow"
+        assert "by" not in app.main.query_one("#shown", Words).words and "attention" not in keys_shown(app)
 
 
 async def test_marks_survive_filters_and_end_with_their_session() -> None:

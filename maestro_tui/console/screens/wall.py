@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
     from maestro_tui.console.screens.main import MainScreen
 
-_NOT_HERE = frozenset(["sort", "sort_reverse", "mark_shown"])
+_NOT_HERE = frozenset(["sort", "sort_reverse", "attention", "mark_shown"])
 """Actions of the list that have no meaning on the wall."""
 
 
