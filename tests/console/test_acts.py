@@ -283,12 +283,12 @@ async def test_force_is_offered_only_after_the_polite_way_did_not_do() -> None:
 async def test_a_process_on_another_computer_is_never_stopped_from_here() -> None:
     host = FakeHost()
     app = console(busy_fleet(), host=host)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         app.main.table.select("search-index")
         await opened(pilot, "x", "X")
         assert len(app.screen_stack) == 1 and host.calls == []
-        assert all("pid 5220 on build-7" in note.message for note in app._notifications)
+        assert len(app.notices) == 2 and all("pid 5220 on build-7" in one.words for one in app.notices)
 
 
 HOLDER = """

@@ -39,6 +39,7 @@ from maestro_tui.console.widgets.bars import (
 )
 from maestro_tui.console.widgets.column_bar import ColumnBar
 from maestro_tui.console.widgets.fleet_table import FleetTable
+from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.model.text import clean, typable
@@ -119,6 +120,7 @@ class MainScreen(Screen[None]):
                 yield FleetTable(ascii_only=app.ascii_only, own_pid=app.own_pid(), id="sessions")
                 yield Brief(ascii_only=app.ascii_only)
             yield Vertical(id="inspector")
+        yield NoticeBar()
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button
 
+from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.palette import palette
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Sheet(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, body, sentence, buttons."""
+        yield NoticeBar()
         with Vertical(id="sheet"):
             yield Block(self.title_words(), id="title")
             yield from self.body()

@@ -13,6 +13,7 @@ from textual.screen import Screen
 
 from maestro_tui.console.actions import ACTIONS, Action, keys_for
 from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words, short_path
+from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.wall_strips import WallStrips
 from maestro_tui.model.summary import FleetSnapshot
 
@@ -70,6 +71,7 @@ class WallScreen(Screen[None]):
         yield Words(id="limits")
         yield WallStrips(ascii_only=app.ascii_only)
         yield Brief(ascii_only=app.ascii_only)
+        yield NoticeBar()
         yield KeyBar()
 
     def on_mount(self) -> None:
