@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.screens.edit_file import EditFileSheet
+from maestro_tui.console.settings import remember_launch
 from maestro_tui.model.context import Artifact
 from maestro_tui.model.summary import FleetSnapshot
 from tests.console.fakes import (
@@ -267,9 +268,8 @@ def test_edited_file_sheet(snap_compare: Compare, size: tuple[int, int]) -> None
 def test_launch_sheet_with_a_team(snap_compare: Compare, size: tuple[int, int]) -> None:
     """The team that is being written, the agents that are here, how the named one is installed, and the limits."""
     app = own(busy_fleet())
-    app.memory.put(
-        "launch", {"requirement": "Make refunds idempotent", "team": "codex", "limits": "30m/phase $5"}
-    )
+    last = {"requirement": "Make refunds idempotent", "team": "codex", "limits": "30m/phase $5"}
+    remember_launch(app.memory, app.root, last)
 
     async def at_team(pilot: Pilot[Any]) -> None:
         await keys("n")(pilot)

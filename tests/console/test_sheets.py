@@ -23,6 +23,7 @@ from maestro_tui.console.screens.quit import QuitSheet
 from maestro_tui.console.screens.review import ReviewSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.screens.trust import TrustSheet
+from maestro_tui.console.settings import Memory, last_launch, remember_launch
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.context import Artifact, ContractCheck, Gate, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import InputError, PlanError
@@ -536,3 +537,48 @@ async def test_a_workflow_that_nobody_has_approved_is_told_before_launching(tmp_
         sheet.query_one("#workflow", Input).value = str(tmp_path / "maestro.toml")
         await settle(pilot)
         assert not wrong.display
+
+
+async def test_a_launch_is_remembered_for_its_own_checkpoint_directory_only(tmp_path: Path) -> None:
+    memory = Memory(None)
+    for root, words in ((ROOT, "Mine"), ("/elsewhere/.maestro", "")):
+        app = console(fleet(), root=root)
+        app.memory = memory
+        async with app.run_test(size=SIZE) as pilot:
+            sheet = await launch_sheet(pilot, tmp_path)
+            if words:
+                _text(sheet, words)
+                await pilot.press("ctrl+s")
+                await settle(pilot)
+                await opened(pilot, "n")
+            assert app.screen.query_one("#requirement", TextArea).text == words
+
+
+def test_the_launches_of_few_directories_are_remembered() -> None:
+    memory = Memory(None)
+    for number in range(60):
+        assert remember_launch(memory, Path(f"/{number}"), {"team": str(number)}) is None
+    remember_launch(memory, Path("/30"), {"team": "again"})
+    kept = memory.get("launches")
+    assert (
+        len(kept) == 50 and list(kept)[-1] == "/30" and last_launch(memory, Path("/30")) == {"team": "again"}
+    )
+    assert last_launch(memory, Path("/9")) is None
+
+
+async def test_a_launch_sheet_that_is_closed_keeps_what_was_typed(tmp_path: Path) -> None:
+    app = console(fleet())
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await launch_sheet(pilot, tmp_path)
+        sheet.query_one(PhaseList).focus()
+        await opened(pilot, "space")
+        _text(sheet, "Half a thou")
+        await opened(pilot, "escape", "n")
+        await phases_read(pilot, 5)
+        assert app.screen.query_one("#requirement", TextArea).text == "Half a thou"
+        assert app.screen.query_one(PhaseList).form.chosen() == (
+            "design",
+            "implementation",
+            "testing",
+            "deployment",
+        )

@@ -91,6 +91,8 @@ class MainScreen(Screen[None]):
         self.marked: frozenset[str] = frozenset()
         self.drafts: dict[tuple[str, ...], str] = {}
         """What was typed into a sheet that was closed before it was of use."""
+        self.launch_draft: dict[str, object] | None = None
+        """The launch sheet as it was closed without a launch."""
         self._initial_filter = typable(initial_filter)
         self._wanted, _, self._wanted_phase = (open_session or "").partition("/")
         self._opening = bool(self._wanted)
