@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 _HINT = "tab next field   esc closes, text stays"
 _HINTS = {
-    "requirement": "^o takes a file   ^z takes back   tab next field   esc closes, text stays",
-    "workflow": "^o takes a file   tab next field   esc closes, text stays",
+    "requirement": "^o takes a file   ^z undo   esc closes, text stays",
+    "workflow": "^o takes a file   esc closes, text stays",
     "phases": "space run it   p stop after it   f start from it",
 }
 """What helps at a field."""
@@ -84,7 +84,7 @@ class LaunchSheet(Sheet):
                 compact=True,
                 tab_behavior="focus",
                 soft_wrap=True,
-                placeholder="What must be true when the work is done? ^o takes a file",
+                placeholder="What must be true when the work is done?",
             )
             yield Field("Requirement", requirement)
             yield Block(id="wrong-requirement", classes="wrong")
