@@ -41,12 +41,10 @@ class HelpScreen(Sheet):
     def _text(self, width: int) -> Text:
         styles, console = palette(self), self.console
         text = Text()
-        groups: dict[str, list[tuple[str, str]]] = {}
+        here = list(_keys_of(self._focused))
+        groups: dict[str, list[tuple[str, str]]] = {"Here": here} if here else {}
         for action in console.console_actions:
             groups.setdefault(action.group, []).append((console.key_of(action), action.help))
-        here = list(_keys_of(self._focused))
-        if here:
-            groups["Here"] = here
         groups["Filter"] = [
             ("words", "in id, requirement, workflow, error or last event"),
             ("status:", "waiting, failed, silent, running, interrupted, paused, new, cancelled, completed"),
