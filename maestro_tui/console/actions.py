@@ -66,6 +66,8 @@ _KEY_WORDS = {
     "colon": ":",
     "asterisk": "*",
     "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
     "space": "space",
     "full_stop": ".",
     "comma": ",",

@@ -613,14 +613,19 @@ async def test_a_sentence_goes_when_its_time_is_over_and_a_later_same_one_stays(
         assert app.notices == () and not app.main.query_one(NoticeBar).display
 
 
-async def test_what_is_told_while_a_sheet_is_open_is_seen_there() -> None:
+async def test_what_is_told_while_a_sheet_is_open_is_seen_there_and_afterwards_on_the_list() -> None:
     app = console(busy_fleet())
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
+        app.say("told before")
         await pilot.press("j", "r")
         await pilot.pause()
         app.say("q quits.")
         await pilot.pause()
-        bar = app.screen.query_one(NoticeBar)
-        assert bar.display and "q quits." in bar.render().plain and bar.region.bottom == NARROW[1]
+        bar, under = app.screen.query_one(NoticeBar), app.main.query_one(NoticeBar)
+        assert bar.render().plain == "▌ q quits." and bar.region.bottom == NARROW[1]
         assert app.screen.query_one("#sheet").region.bottom <= bar.region.y
+        assert under.render().plain == "▌ told before"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert under.render().plain.splitlines() == ["▌ told before", "▌ q quits."]

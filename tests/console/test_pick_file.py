@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
 from maestro_tui.console import folder_list
-from maestro_tui.console.folder_list import narrowed, read_folder, written
+from maestro_tui.console.folder_list import Listing, narrowed, read_folder, written
 from maestro_tui.console.launch_form import requirement_text
+from maestro_tui.console.screens import pick_file
 from maestro_tui.console.screens.launch import LaunchSheet
 from maestro_tui.console.screens.pick_file import PickFile
 from tests.console.fakes import console, fleet
@@ -111,6 +113,28 @@ async def test_a_typed_folder_is_gone_to_and_escape_takes_nothing(shop: Path) ->
         assert (
             isinstance(app.screen, LaunchSheet) and app.screen.query_one("#requirement", TextArea).text == ""
         )
+
+
+async def test_what_is_typed_while_a_folder_is_read_is_meant_for_it(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def slowly(folder: Path) -> Listing:
+        assert folder == shop or go.wait(20)
+        return read_folder(folder)
+
+    monkeypatch.setattr(pick_file, "read_folder", slowly)
+    app = console(fleet())
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "n")
+        sheet = await typed(pilot, "ctrl+o")
+        await pilot.press("enter", *"refu", "enter")
+        assert sheet.reading and app.screen is sheet
+        go.set()
+        await settle(pilot)
+        await settle(pilot)
+        assert app.screen.query_one("#requirement", TextArea).text == "@docs/refunds.md"
 
 
 async def test_a_name_with_markup_is_shown_as_it_is_and_is_chosen(shop: Path) -> None:

@@ -241,7 +241,8 @@ def done(session_id: str, kind: str, phase: str | None) -> Plan:
 
 @SIZES
 async def test_resume_of_nothing(take: Take, size: tuple[int, int]) -> None:
-    """That nothing would run and what to do instead; Close is the only button. alone: the same for one phase."""
+    """That nothing would run and what to do instead; Close is the only button. alone: the same for one phase. marked:
+    for three sessions at once."""
     host = FakeHost()
     host.plan_of = done
     app = here(failed_fleet(), host)
@@ -250,6 +251,8 @@ async def test_resume_of_nothing(take: Take, size: tuple[int, int]) -> None:
         take(pilot, "resume")
         await over(pilot, failed_fleet(), "p", "enter")
         take(pilot, "alone")
+        await over(pilot, failed_fleet(), "asterisk", "r")
+        take(pilot, "marked")
 
 
 @SIZES

@@ -157,6 +157,13 @@ class ForkPlanSheet(PlanSheet):
         """Whoever holds the old session does not matter to a new one."""
         return "a new session begins; the old one stays as it is"
 
+    def nothing_words(self, plan: Plan) -> str:
+        """It can be begun all the same."""
+        return "The fork would run nothing as it is. R reruns it from a phase, once it is begun."
+
+    def action_rerun(self) -> None:
+        """Not of the old session."""
+
     def session_changed(self) -> None:
         """A commit stays what it is."""
 

@@ -56,7 +56,7 @@ class HelpScreen(Sheet):
         for index, (group, keys) in enumerate(groups.items()):
             text.append(("\n\n" if index else "") + group, styles.style("muted"))
             for key, words in keys:
-                text.append("\n" + fit(key, 9), styles.style("bold accent"))
+                text.append("\n" + fit(key, 8) + " ", styles.style("bold accent"))
                 text.append(("\n" + " " * 9).join(wrap_words(words, width - 9)))
         text.append("\n\nSigns", styles.style("muted"))
         return text.append_text(self._signs())

@@ -309,6 +309,11 @@ class MainScreen(Screen[None]):
         self.table.select(session_id)
         self.set_detail(True)
 
+    def on_screen_resume(self) -> None:
+        """What was told on a sheet stands here until its time is over."""
+        for bar in self.query(NoticeBar):
+            bar.show(self.console.notices)
+
     def on_resize(self, event: events.Resize) -> None:
         """From a certain width on, the list tells more of each session."""
         self.set_class(event.size.width >= VAST, "-vast")

@@ -57,6 +57,7 @@ class PickFile(Sheet):
         self.listing = Listing(folder)
         self.shown: tuple[Entry, ...] = ()
         self._chosen = chosen
+        self.reading = self._enter = False
 
     def title_words(self) -> str:
         """What the file is for."""
@@ -76,18 +77,27 @@ class PickFile(Sheet):
         """Read the first folder."""
         self._open(self.listing.folder)
 
-    def _open(self, folder: Path, back_to: str = "") -> None:
-        self.run_worker(self._read(folder, back_to), group="read", exclusive=True, exit_on_error=False)
+    def _open(self, folder: Path, *, typed: str = "", back_to: str = "") -> None:
+        """Read another folder; `typed` is what leads there. What is typed meanwhile is meant for it."""
+        self.reading = True
+        if not typed:
+            self.query_one("#narrow", Input).value = ""
+        self.run_worker(self._read(folder, typed, back_to), group="read", exclusive=True, exit_on_error=False)
 
-    async def _read(self, folder: Path, back_to: str) -> None:
+    async def _read(self, folder: Path, typed: str, back_to: str) -> None:
         listing = await asyncio.to_thread(read_folder, folder)
+        self.reading = False
+        enter, self._enter = self._enter, False
         if listing.problem and self.listing.entries:
-            self.tell(f"{clean(str(folder), 200)}: {listing.problem}")
+            self.tell(f"{clean(short_path(folder), 200)}: {listing.problem}")
             return
         self.listing = listing
-        self.query_one("#narrow", Input).value = ""
+        narrow = self.query_one("#narrow", Input)
+        narrow.value = narrow.value.removeprefix(typed)
         self.tell(listing.problem or (f"Only the first {MOST:,} are shown." if listing.cut else ""))
         self._show(back_to)
+        if enter:
+            self._entered()
 
     def _show(self, at: str = "") -> None:
         block = self.query_one("#folder", Block)
@@ -118,8 +128,8 @@ class PickFile(Sheet):
         if message.value.endswith("/"):
             # A path that is typed is gone to, as far as it leads.
             folder = self.listing.folder / Path(message.value).expanduser()
-            self._open(folder)
-        else:
+            self._open(folder, typed=message.value)
+        elif not self.reading:
             self._show()
 
     @on(NarrowInput.Left)
@@ -145,6 +155,9 @@ class PickFile(Sheet):
 
     @on(Input.Submitted, "#narrow")
     def _entered(self) -> None:
+        if self.reading:
+            self._enter = True
+            return
         place = self.query_one(OptionList).highlighted
         if place is not None and place < len(self.shown):
             self._take(self.shown[place])
@@ -160,6 +173,6 @@ class PickFile(Sheet):
             self._open(self.listing.folder / one.name)
         elif one.problem:
             self.tell(f"{one.shown}: {one.problem}.", "phase-waiting")
-        elif self.is_current and not self.too_early:
+        elif self.is_current:
             self.leave()
             self._chosen(self.listing.folder / one.name)

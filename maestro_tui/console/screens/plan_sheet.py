@@ -14,7 +14,6 @@ from rich.text import Text
 from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button
 
@@ -94,11 +93,11 @@ class PlanSheet(AboutSession):
             self.plan = None
             self.query_one("#phases", Block).show("")
             self.query_one("#sums", Block).show("")
-            self._offer(False)
+            self.offer(False)
             self.tell(clean(error, 600))
             return
         self._show_plan(self.plan)
-        self._offer(bool(self.plan.runs))
+        self.offer(bool(self.plan.runs))
         self.tell(note, "phase-waiting")
 
     def ask_plan(self, host: Host) -> Plan:
@@ -117,11 +116,6 @@ class PlanSheet(AboutSession):
         return plan_words.command_words(
             self.kind, self.session.session_id, self.phase, self.console.root_words()
         )
-
-    def _offer(self, offered: bool) -> None:
-        """Where nothing would run, nothing can be confirmed."""
-        self.query_one("#yes", Button).display = offered
-        self.query_one("#no", Button).label = Content("Cancel" if offered else "Close")
 
     def _show_plan(self, plan: Plan) -> None:
         width = max(40, self.query_one("#phases", Block).size.width)

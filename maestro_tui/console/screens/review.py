@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _MOST = 12
 _COMMENT = "comment: needed to push back or reject"
-_WHY = {"push_back": "Why do you push it back?", "reject": "Why do you reject it?"}
+_WHY = {"push_back": "why you push it back", "reject": "why you reject it"}
 
 
 class ReviewSheet(AboutSession):
@@ -236,8 +236,8 @@ class ReviewSheet(AboutSession):
             return
         comment = self.query_one("#comment", Input).value.strip()
         if what != "approve" and not comment:
-            self.tell(f"{_WHY[what]} It is recorded with your name and the time.", "phase-waiting")
-            self._write(what, "your comment")
+            self.tell(f"Say {_WHY[what]}; it is recorded with your name and the time.", "phase-waiting")
+            self._write(what, _WHY[what])
             return
         if not self.read:
             self.tell("The result is not read yet; there is nothing to decide upon.", "phase-waiting")

@@ -95,7 +95,7 @@ class Sheet(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, body, sentence, buttons."""
-        yield NoticeBar()
+        yield NoticeBar(over=True)
         with Vertical(id="sheet"):
             yield Block(self.title_words(), id="title")
             yield from self.body()
@@ -110,6 +110,20 @@ class Sheet(ModalScreen[None]):
         block = self.query_one("#sentence", Block)
         block.show(Text(sentence, palette(self).style(colour)))
         block.display = bool(sentence)
+
+    def offer(self, yes: bool) -> None:
+        """Show the button that does it, or only Close where there is nothing to do."""
+        button = self.query_one("#yes", Button)
+        if not yes and button.has_focus:
+            self.set_focus(self.query_one("#no", Button))
+        button.display = yes
+        self.relabel("#no", self.no_words if yes else "Close")
+
+    def relabel(self, button: str, words: str) -> None:
+        """Other words on a button."""
+        one = self.query_one(button, Button)
+        one.label = Content(words)
+        one.refresh(layout=True)
 
     def on_mount(self) -> None:
         """No sentence yet."""

@@ -72,7 +72,7 @@ class SkipSheet(AboutSession, ActSheet):
             word = phase_word(now, self.session.status.value)
             error = f": {clean(now.error, 200)}" if now.error else ""
             tries = f" at attempt {now.attempt}" if now.attempt else ""
-            self.query_one("#standing", Block).show(f"It is {word}{tries}{error}")
+            self.query_one("#standing", Block).show(f"now {word}{tries}{error}")
         self.run_worker(self._look(note), group="read", exclusive=True, exit_on_error=False)
 
     async def _look(self, note: str) -> None:

@@ -82,6 +82,11 @@ class WallScreen(Screen[None]):
             self.strips.select(chosen.session_id)
         self.set_interval(1.0, self.tick)
 
+    def on_screen_resume(self) -> None:
+        """What was told on a sheet stands here until its time is over."""
+        for bar in self.query(NoticeBar):
+            bar.show(self.console.notices)
+
     def take_snapshot(self, snapshot: FleetSnapshot) -> None:
         """Show a newer state; the screen below has projected it already."""
         if self.standing:

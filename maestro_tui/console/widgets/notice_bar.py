@@ -28,16 +28,26 @@ class NoticeBar(Widget):
 
     DEFAULT_CSS = "NoticeBar { height: auto; display: none; background: $panel; }"
 
-    def __init__(self) -> None:
+    def __init__(self, *, over: bool = False) -> None:
+        """`over` says that the bar belongs to a sheet: what was told before still stands below it."""
         super().__init__()
+        self._over = over
+        self._before: tuple[Notice, ...] = ()
         self._notices: tuple[Notice, ...] = ()
 
     def on_mount(self) -> None:
         """A screen that comes shows what is told already."""
-        self.show(cast("MaestroApp", self.app).notices)
+        told = cast("MaestroApp", self.app).notices
+        if self._over:
+            self._before = told
+        self.show(told)
 
     def show(self, notices: tuple[Notice, ...]) -> None:
-        """Tell these."""
+        """Tell these; under a sheet nothing new is told until it is closed."""
+        if self.app.screen is self.screen:
+            notices = tuple(one for one in notices if one not in self._before)
+        else:
+            notices = tuple(one for one in self._notices if one in notices)
         if notices != self._notices:
             self._notices = notices
             self.display = bool(notices)
