@@ -159,7 +159,12 @@ class ForkPlanSheet(PlanSheet):
 
     def nothing_words(self, plan: Plan) -> str:
         """It can be begun all the same."""
-        return "The fork would run nothing as it is. R reruns it from a phase, once it is begun."
+        blocked = [one for one in plan.phases if one.action.value == "blocked"]
+        if blocked:
+            return f"The fork would run nothing yet: {clean(blocked[0].phase, 60)} {clean(blocked[0].reason, 120)}."
+        return (
+            "The fork would run nothing: no phase is left to do. R reruns it from a phase once it is begun."
+        )
 
     def action_rerun(self) -> None:
         """Not of the old session."""

@@ -61,7 +61,7 @@ class PruneSheet(ActSheet):
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
         """One."""
-        yield "yes", "Remove them  y"
+        yield "yes", f"Remove {'it' if len(self.marked) == 1 else 'them'}  y"
 
     def on_mount(self) -> None:
         """Choose them; what the settings say comes first."""
