@@ -189,18 +189,23 @@ class ReviewSheet(AboutSession):
             self.run_worker(self._edit(), group="edit", exit_on_error=False)
 
     async def _edit(self) -> None:
-        from maestro_tui.console.screens.edit import EditSheet, edited_outputs, outputs_text
+        from maestro_tui.console.screens.edit import EditSheet, edit_key, edited_outputs, outputs_text
         from maestro_tui.console.shell_out import edit_text
 
         try:
             before = await self.console.ask_host(methodcaller("outputs", self.session.session_id, self.phase))
-            changed = edited_outputs(before, edit_text(self.console, outputs_text(before), ".json"))
+            kept, key = self.console.main.drafts, edit_key(self.session, self.phase)
+            text = edit_text(self.console, kept.get(key) or outputs_text(before), ".json")
+            # Kept until it is recorded or thrown away, also when it cannot be read.
+            kept[key] = text
+            changed = edited_outputs(before, text)
         except MaestroError as error:
             self.tell(clean(error, 600))
             return
         finally:
             self.busy = False
         if not changed:
+            kept.pop(key, None)
             self.tell("Nothing was changed.", "muted")
         elif self.is_current:
             self.tell("")
