@@ -80,26 +80,6 @@ def test_waiting(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
-@pytest.mark.parametrize("fleet_name", ["failed", "waiting", "hostile"])
-@pytest.mark.parametrize("sheet", ["review", "resume", "choose", "skip", "fork", "doctor", "batch"])
-def test_sheets_over_other_fleets(
-    snap_compare: Compare, size: tuple[int, int], fleet_name: str, sheet: str
-) -> None:
-    """The sheet over that fleet, or at its foot the sentence why it cannot be opened now."""
-    over = {"failed": failed_fleet, "waiting": waiting_fleet, "hostile": strange_fleet}[fleet_name]()
-    pressed = {
-        "review": ("a",),
-        "resume": ("r",),
-        "choose": ("p",),
-        "skip": ("K", "enter"),
-        "fork": ("F",),
-        "doctor": ("D",),
-        "batch": ("asterisk", "r"),
-    }[sheet]
-    assert snap_compare(own(over), terminal_size=size, run_before=keys("g", *pressed))
-
-
-@SIZES
 def test_hostile(snap_compare: Compare, size: tuple[int, int]) -> None:
     """Markup, wide characters and right-to-left text stand as they are, within their columns."""
     words = "[red]名前[/red] [@click=app.quit]שלום مرحبا 🎉 e\u0301"

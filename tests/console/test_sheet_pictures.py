@@ -88,6 +88,26 @@ async def over(pilot: Pilot[Any], snapshot: FleetSnapshot, *keys: str) -> None:
 
 
 @SIZES
+@pytest.mark.parametrize("fleet_name", ["failed", "waiting", "hostile"])
+async def test_over_other_fleets(take: Take, size: tuple[int, int], fleet_name: str) -> None:
+    """The sheet over that fleet, or over the keys the sentence why it cannot be opened now."""
+    snapshot = {"failed": failed_fleet, "waiting": waiting_fleet, "hostile": strange_fleet}[fleet_name]()
+    app = here(snapshot)
+    async with app.run_test(size=size) as pilot:
+        for name, pressed in (
+            ("review", "a"),
+            ("resume", "r"),
+            ("choose", "p"),
+            ("skip", ("K", "enter")),
+            ("fork", "F"),
+            ("doctor", "D"),
+            ("batch", "*r"),
+        ):
+            await over(pilot, snapshot, *pressed)
+            take(pilot, name)
+
+
+@SIZES
 async def test_launch(
     take: Take, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
