@@ -106,7 +106,7 @@ async def draw(demo: Demo, size: str) -> list[Path]:
     """All pictures of one size."""
     made: list[Path] = []
     app = MaestroApp(demo.root)
-    async with app.run_test(size=SIZES[size], notifications=True) as pilot:
+    async with app.run_test(size=SIZES[size]) as pilot:
         await until(lambda: len(app.snapshot.sessions) == 5, pilot, "five sessions")
         await pilot.pause(1.0)
         for name, session_id, keys in SHOTS:

@@ -32,6 +32,8 @@ class Scene:
     marked: int = 0
     own: frozenset[str] = frozenset()
     """Ids of the sessions that run in this process."""
+    sorted: bool = False
+    """True when the list is in another order than attention first."""
 
 
 Available = Callable[[Scene], str | None]
@@ -64,6 +66,8 @@ _KEY_WORDS = {
     "colon": ":",
     "asterisk": "*",
     "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
     "space": "space",
     "full_stop": ".",
     "comma": ",",
@@ -179,6 +183,10 @@ def _skippable(scene: Scene) -> str | None:
     if problem is None and session is not None and session.status is SessionStatus.COMPLETED:
         return f"{session.session_id} is completed; there is nothing to skip."
     return problem
+
+
+def _sorted(scene: Scene) -> str | None:
+    return None if scene.sorted else "What needs attention stands first already."
 
 
 def _marks(scene: Scene) -> str | None:
@@ -328,6 +336,15 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("sort", "s", "sort", "Sort by the next column; attention first is the beginning.", "Find"),
     Action("sort_reverse", "S", "turn the order", "Turn the order round.", "Find"),
+    Action(
+        "attention",
+        "A",
+        "attention first",
+        "Back to the order that puts first what waits for you, then what failed.",
+        "Find",
+        available=_sorted,
+        rank=1,
+    ),
     Action("copy_id", "c", "copy id", "Copy the session's id to the clipboard.", "Copy", available=_pointed),
     Action(
         "copy_resume",

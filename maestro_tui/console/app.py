@@ -20,13 +20,13 @@ from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
 from maestro_tui.console.alerts import Alerter
 from maestro_tui.console.crash import crash_words
-from maestro_tui.console.key_line import OneKeyAtATime
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.plain_ascii import AsciiApp
 from maestro_tui.console.ports import Host, Source
 from maestro_tui.console.production import WatchSource, engine_host, phase_result
 from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.styles import style_paths
+from maestro_tui.console.telling import Telling
 from maestro_tui.console.theme import THEME_NAMES, THEMES, variable_defaults
 from maestro_tui.model.summary import FleetSnapshot
 from maestro_tui.model.text import clean_lines
@@ -45,7 +45,7 @@ def _palette_commands() -> type[Provider]:
     return ConsoleCommands
 
 
-class MaestroApp(AsciiApp, OneKeyAtATime):
+class MaestroApp(AsciiApp, Telling):
     """The operator's console over one checkpoint directory."""
 
     TITLE = "maestro"
@@ -195,11 +195,6 @@ class MaestroApp(AsciiApp, OneKeyAtATime):
         screen = self.screen_stack[0]
         assert isinstance(screen, MainScreen)
         return screen
-
-    def say(self, sentence: str, *, severity: str = "information") -> None:
-        """Tell the operator something for a while; the text is never read as markup."""
-        level = "error" if severity == "error" else "warning" if severity == "warning" else "information"
-        self.notify(sentence, severity=level, timeout=8, markup=False)  # type: ignore[arg-type]
 
     def write_terminal(self, sequence: str) -> None:
         """Write one of our own control sequences; nothing where there is no terminal."""

@@ -28,6 +28,11 @@ class Sort:
     reverse: bool = False
 
 
+def arrow(sort: Sort, ascii_only: bool = False) -> str:
+    """The direction as a sign: what is small, early in the alphabet or young stands at the top, or at the bottom."""
+    return ("v" if sort.reverse else "^") if ascii_only else "▼" if sort.reverse else "▲"
+
+
 SORT_COLUMNS = ("attention", "session", "phase", "updated", "created", "workflow", "owner")
 
 Key = Callable[[FleetRow], Any]

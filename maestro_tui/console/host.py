@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from maestro_tui.engine import doctor
 from maestro_tui.engine.host import EngineHost
 from maestro_tui.engine.phase_team import PhaseTeam, phase_team
 from maestro_tui.model.budgets import Standing, standings
-from maestro_tui.model.context import GateVerdict, PhaseStatus
+from maestro_tui.model.context import GateVerdict, PhaseResult, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.summary import Owner, SessionSummary
@@ -41,20 +42,46 @@ class ConsoleHost(EngineHost):
 
     def plan_decision(self, session_id: str, phase: str, verdict: GateVerdict) -> Plan:
         """What going on would do once a phase that waits is decided; nothing is decided and nothing runs."""
+
+        def decided(context: TeamExecutionContext) -> PhaseResult:
+            result = context.phase_results.get(phase)
+            if result is None or result.gate is None:
+                raise InputError(f"{phase} of {session_id} has no result that could be decided upon.")
+            update: dict[str, Any] = {"gate": result.gate.model_copy(update={"verdict": verdict})}
+            if verdict == "pushed_back":
+                update["status"] = PhaseStatus.PENDING
+            return result.model_copy(update=update)
+
+        return self._plan_as_if(session_id, phase, decided)
+
+    def plan_skip(self, session_id: str, phase: str) -> Plan:
+        """What going on would do once a phase is skipped; nothing is recorded and nothing runs."""
+
+        def skipped(context: TeamExecutionContext) -> PhaseResult:
+            return PhaseResult(status=PhaseStatus.SKIPPED, source="skipped")
+
+        return self._plan_as_if(session_id, phase, skipped)
+
+    def _plan_as_if(
+        self, session_id: str, phase: str, result: Callable[[TeamExecutionContext], PhaseResult]
+    ) -> Plan:
         engine = self._engine(trust=True, remember=False)
         situation = engine.situation(session_id)
         context = situation.head.context
-        result = context.phase_results.get(phase)
-        if result is None or result.gate is None:
-            raise InputError(f"{phase} of {session_id} has no result that could be decided upon.")
-        update: dict[str, Any] = {"gate": result.gate.model_copy(update={"verdict": verdict})}
-        if verdict == "pushed_back":
-            update["status"] = PhaseStatus.PENDING
-        results = {**context.phase_results, phase: result.model_copy(update=update)}
-        context = context.model_copy(update={"phase_results": results})
-        head = situation.head.model_copy(update={"context": context})
+        results = {**context.phase_results, phase: result(context)}
+        head = situation.head.model_copy(
+            update={"context": context.model_copy(update={"phase_results": results})}
+        )
         plan = replace(situation, head=head).plan(Request())
         return engine.with_estimates(plan, situation.workflow)
+
+    def plan_fork(self, session_id: str, seq: int) -> Plan:
+        """What resuming a fork from that commit would do; the fork is not made."""
+        engine = self._engine(trust=True, remember=False)
+        commit = CheckpointStore(self.root).load(session_id, seq)
+        # A fork begins with a journal of its own: no attempt of the old one is open in it, or counted.
+        situation = replace(engine.situation(session_id, head=commit), open_attempts={}, highest_attempts={})
+        return engine.with_estimates(situation.plan(Request()), situation.workflow)
 
     def definition(self, session_id: str, phase: str) -> Phase:
         """A phase as its workflow says it now: thresholds, limits, contracts."""

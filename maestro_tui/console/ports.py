@@ -52,6 +52,12 @@ class Host(Protocol):
     def plan_decision(self, session_id: str, phase: str, verdict: GateVerdict) -> Plan:
         """What going on would do once a phase that waits is decided."""
 
+    def plan_skip(self, session_id: str, phase: str) -> Plan:
+        """What going on would do once a phase is skipped."""
+
+    def plan_fork(self, session_id: str, seq: int) -> Plan:
+        """What resuming a fork from that commit would do."""
+
     def launch(self, launch: Launch) -> str:
         """Start a new session; its id."""
 

@@ -234,3 +234,21 @@ class Memory:
             # Nothing depends on it: a lost or damaged memory is the same as a first start.
             return {}
         return data if isinstance(data, dict) else {}
+
+
+_LAUNCHES = 50
+"""Checkpoint directories whose last launch is remembered."""
+
+
+def last_launch(memory: Memory, root: Path) -> object:
+    """What was launched last in a checkpoint directory; None when nothing was. Others do not count."""
+    known = memory.get("launches")
+    return known.get(str(root)) if isinstance(known, dict) else None
+
+
+def remember_launch(memory: Memory, root: Path, form: Mapping[str, object]) -> str | None:
+    """Remember a launch for its checkpoint directory; a sentence when it could not be written."""
+    known = memory.get("launches")
+    others = {one: kept for one, kept in known.items() if one != str(root)} if isinstance(known, dict) else {}
+    newest = dict(list(others.items())[-(_LAUNCHES - 1) :])
+    return memory.put("launches", {**newest, str(root): dict(form)})

@@ -24,6 +24,15 @@ def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
     time.tzset()
 
 
+@pytest.fixture(autouse=True)
+def _still_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    from textual.widgets import Input, TextArea
+
+    # Half of all pictures would otherwise lack the cursor of the field in focus.
+    monkeypatch.setattr(Input.cursor_blink, "_default", False)
+    monkeypatch.setattr(TextArea.cursor_blink, "_default", False)
+
+
 @pytest.fixture
 def plain_pane(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts a bare widget in the inspector's place: for tests of everything around it."""

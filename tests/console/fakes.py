@@ -122,6 +122,15 @@ class FakeHost:
     def plan_launch(self, launch: Any) -> Plan:
         return self.plan_of("new", "resume", None)
 
+    def plan_skip(self, session_id: str, phase: str) -> Plan:
+        plan = self.plan_of(session_id, "rerun_from", phase)
+        skip = {"action": Action.SKIP, "reason": "skipped", "estimate": Estimate(), "overwrites": ()}
+        left = [one.model_copy(update=skip if one.phase == phase else {}) for one in plan.phases]
+        return plan.model_copy(update={"phases": tuple(left)})
+
+    def plan_fork(self, session_id: str, seq: int) -> Plan:
+        return self.plan_of(session_id, "resume", None)
+
     def launch(self, launch: Any) -> str:
         self._do("launch", launch)
         return "20261123-140300-new-thing-aa01"

@@ -19,7 +19,7 @@ from textual.widgets import Button, Input, OptionList
 from maestro_tui.console.host import ConsoleHost
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.doctor import DoctorSheet
-from maestro_tui.console.screens.fork import ForkSheet
+from maestro_tui.console.screens.fork import ForkPlanSheet, ForkSheet
 from maestro_tui.console.screens.kill import KillSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.prune import PruneSheet
@@ -31,7 +31,7 @@ from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.summary import FleetSnapshot, Owner
 from maestro_tui.store.lease import hold_session, read_owner
 from maestro_tui.store.retention import Retention
-from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, owner, post, session
+from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, owner, plan_for, post, session
 from tests.console.hostile import HOSTILE, NEVER_RAW
 from tests.console.test_sheets import opened, said, settle
 
@@ -40,8 +40,8 @@ SIZE = (80, 24)
 
 
 async def with_reason(pilot: Pilot[Any], words: str) -> None:
-    await pilot.press("c", *words.replace(" ", "_"), "enter")
-    await pilot.press("enter")
+    """Types where the focus is; the first enter leads on to the button, the second presses it."""
+    await pilot.press(*words, "enter", "enter")
     await settle(pilot)
 
 
@@ -54,14 +54,29 @@ async def test_skip_names_who_goes_on_without_it_and_needs_a_reason() -> None:
     async with app.run_test(size=SIZE) as pilot:
         sheet = await opened(pilot, "j", "K", "enter")
         assert isinstance(sheet, SkipSheet) and sheet.phase == "design"
-        assert "implementation, testing, deployment" in said(app, "#without")
-        await pilot.press("y")
+        needing = [line.split()[1:3] for line in said(app, "#without").splitlines()[1:]]
+        assert needing == [[name, "run"] for name in ("implementation", "testing", "deployment")]
+        assert "usual 3m" in said(app, "#without") and "about 14m" in said(app, "#sums")
+        await pilot.press("enter", "enter")
         await settle(pilot)
         assert host.calls == [] and "Say why" in said(app, "#sentence")
-        await pilot.press(*"not_now", "enter", "enter")
-        await settle(pilot)
-        assert host.calls == [("skip", "payments-refactor", "design", None, "not_now")]
+        await with_reason(pilot, "xylophone")
+        assert host.calls == [("skip", "payments-refactor", "design", None, "xylophone")]
         assert len(app.screen_stack) == 1
+
+
+async def test_what_was_typed_is_there_again_when_the_sheet_is_opened_again_until_it_is_recorded() -> None:
+    host = FakeHost()
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "j", "K", "enter", *"yes", "escape")
+        assert host.calls == [] and len(app.screen_stack) == 1
+        await opened(pilot, "K", "enter")
+        assert app.screen.query_one("#comment", Input).value == "yes"
+        await opened(pilot, *"!", "enter", "y")
+        assert host.calls == [("skip", "payments-refactor", "design", None, "yes!")]
+        await opened(pilot, "K", "enter")
+        assert app.screen.query_one("#comment", Input).value == ""
 
 
 async def test_a_refused_act_stays_on_its_sheet_and_may_be_tried_again() -> None:
@@ -82,16 +97,44 @@ async def test_a_refused_act_stays_on_its_sheet_and_may_be_tried_again() -> None
 # ── Fork ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_fork_begins_at_the_chosen_commit_and_shows_its_plan_before_anything_runs() -> None:
+FORKED = "20261123-140300-forked-bb02"
+
+
+@pytest.mark.parametrize(
+    ("key", "calls"),
+    [
+        ("escape", []),
+        ("enter", []),
+        ("f", [("fork", "payments-refactor", 1, None)]),
+        (
+            "y",
+            [("fork", "payments-refactor", 1, None), ("resume", FORKED, "hash-resume-0", None, False)],
+        ),
+    ],
+)
+async def test_a_fork_is_begun_only_when_its_plan_is_confirmed(key: str, calls: list[Any]) -> None:
     host = FakeHost()
     app = console(busy_fleet(), host=host)
     async with app.run_test(size=SIZE) as pilot:
         sheet = await opened(pilot, "j", "F")
         assert isinstance(sheet, ForkSheet) and sheet.query_one(OptionList).option_count == 3
-        await opened(pilot, "j", "enter")
-        assert host.calls == [("fork", "payments-refactor", 1, None)]
-        assert isinstance(app.screen, PlanSheet) and len(app.screen_stack) == 2
-        assert app.screen.session.session_id == "20261123-140300-forked-bb02"
+        sheet = await opened(pilot, "j", "enter")
+        assert isinstance(sheet, ForkPlanSheet) and host.calls == []
+        assert said(app, "#title") == "Fork payments-refactor from commit 1, after requirements"
+        assert "$ maestro-tui fork payments-refactor --at 1" in said(app, "#sums")
+        await opened(pilot, key)
+        assert host.calls == calls and len(app.screen_stack) == 1
+
+
+async def test_a_fork_that_would_run_otherwise_than_shown_is_shown_again() -> None:
+    host = FakeHost()
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "j", "F", "enter")
+        host.plan_of = lambda session_id, kind, phase: plan_for(session_id, "phase", "testing")
+        sheet = await opened(pilot, "y")
+        assert isinstance(sheet, PlanSheet) and sheet.session.session_id == FORKED
+        assert [call[0] for call in host.calls] == ["fork"]
 
 
 async def test_a_damaged_commit_is_nothing_to_fork_from() -> None:
@@ -240,12 +283,12 @@ async def test_force_is_offered_only_after_the_polite_way_did_not_do() -> None:
 async def test_a_process_on_another_computer_is_never_stopped_from_here() -> None:
     host = FakeHost()
     app = console(busy_fleet(), host=host)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         app.main.table.select("search-index")
         await opened(pilot, "x", "X")
         assert len(app.screen_stack) == 1 and host.calls == []
-        assert all("pid 5220 on build-7" in note.message for note in app._notifications)
+        assert len(app.notices) == 2 and all("pid 5220 on build-7" in one.words for one in app.notices)
 
 
 HOLDER = """
@@ -316,9 +359,15 @@ def test_the_real_host_skips_forks_examines_and_prunes(tmp_path: Path) -> None:
     session_id = engine.create(Launch(requirement="A shop", workflow="sdlc", workspace=str(workspace)))
     assert host.dependents(session_id, "testing") == ("deployment",)
     assert host.summary(session_id).session_id == session_id
+    without = host.plan_skip(session_id, "requirements")
+    assert "requirements" not in without.runs and host.history(session_id)[-1].phase == "init"
     host.skip(session_id, "requirements", None, "known already")
+    assert host.plan_resume(session_id).runs == without.runs
     assert [one.phase for one in host.history(session_id)] == ["init", "requirements"]
+    shown = host.plan_fork(session_id, 0)
     forked = host.fork(session_id, 0)
+    made = host.plan_resume(forked)
+    assert made.phases == shown.phases and made.runs
     assert host.summary(forked).phases[0].status == "pending"
     assert host.examine(session_id)["damage"] == []
     assert host.outputs(session_id, "requirements") == {}

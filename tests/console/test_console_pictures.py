@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.screens.edit_file import EditFileSheet
+from maestro_tui.console.settings import remember_launch
 from maestro_tui.model.context import Artifact
 from maestro_tui.model.summary import FleetSnapshot
 from tests.console.fakes import (
@@ -79,26 +80,6 @@ def test_waiting(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
-@pytest.mark.parametrize("fleet_name", ["failed", "waiting", "hostile"])
-@pytest.mark.parametrize("sheet", ["review", "resume", "choose", "skip", "fork", "doctor", "batch"])
-def test_sheets_over_other_fleets(
-    snap_compare: Compare, size: tuple[int, int], fleet_name: str, sheet: str
-) -> None:
-    """The sheet over that fleet, or at its foot the sentence why it cannot be opened now."""
-    over = {"failed": failed_fleet, "waiting": waiting_fleet, "hostile": strange_fleet}[fleet_name]()
-    pressed = {
-        "review": ("a",),
-        "resume": ("r",),
-        "choose": ("p",),
-        "skip": ("K", "enter"),
-        "fork": ("F",),
-        "doctor": ("D",),
-        "batch": ("asterisk", "r"),
-    }[sheet]
-    assert snap_compare(own(over), terminal_size=size, run_before=keys("g", *pressed))
-
-
-@SIZES
 def test_hostile(snap_compare: Compare, size: tuple[int, int]) -> None:
     """Markup, wide characters and right-to-left text stand as they are, within their columns."""
     words = "[red]名前[/red] [@click=app.quit]שלום مرحبا 🎉 e\u0301"
@@ -127,6 +108,12 @@ def test_wrong_filter(snap_compare: Compare, size: tuple[int, int]) -> None:
     """The sentence about the filter stands under it."""
     app = own(busy_fleet(), initial_filter="staus:failed")
     assert snap_compare(app, terminal_size=size, run_before=keys())
+
+
+@SIZES
+def test_sorted(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The names of the columns, an arrow at the one that sorts; the order in a word; the key back to attention."""
+    assert snap_compare(own(busy_fleet()), terminal_size=size, run_before=keys("s", "s", "s"))
 
 
 @SIZES
@@ -261,9 +248,8 @@ def test_edited_file_sheet(snap_compare: Compare, size: tuple[int, int]) -> None
 def test_launch_sheet_with_a_team(snap_compare: Compare, size: tuple[int, int]) -> None:
     """The team that is being written, the agents that are here, how the named one is installed, and the limits."""
     app = own(busy_fleet())
-    app.memory.put(
-        "launch", {"requirement": "Make refunds idempotent", "team": "codex", "limits": "30m/phase $5"}
-    )
+    last = {"requirement": "Make refunds idempotent", "team": "codex", "limits": "30m/phase $5"}
+    remember_launch(app.memory, app.root, last)
 
     async def at_team(pilot: Pilot[Any]) -> None:
         await keys("n")(pilot)

@@ -48,7 +48,7 @@ async def test_what_the_editor_changed_is_recorded_on_y(
         await pilot.press("enter", "2", "e")
         await settle(pilot)
         assert isinstance(app.screen, EditFileSheet) and "out.txt   4 B → 12 B" in said(app, "#file")
-        await pilot.press("c", *"typo", "enter", "enter")
+        await pilot.press(*"typo", "enter", "enter")
         await settle(pilot)
         assert len(app.screen_stack) == 1
     (edit,) = CheckpointStore(host.root).head(name).context.edits

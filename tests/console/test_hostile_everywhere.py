@@ -53,7 +53,7 @@ async def test_nothing_hostile_is_painted_raw_or_can_be_clicked(
 ) -> None:
     keys, words = SCENES[scene]
     app = hostile_app(tmp_path, untrusted=scene == "trust")
-    async with app.run_test(size=size, notifications=True, tooltips=True) as pilot:
+    async with app.run_test(size=size, tooltips=True) as pilot:
         await reach(pilot, keys)
         shown = painted(app)
         assert words in shown or size == (80, 24), shown

@@ -12,12 +12,15 @@ import pytest
 from textual.widgets import Input
 
 from maestro_tui.console.app import MaestroApp
-from maestro_tui.console.fleet import columns_for
+from maestro_tui.console.fleet import Sort, columns_for
 from maestro_tui.console.messages import SnapshotArrived
+from maestro_tui.console.notices import Notice, with_notice
 from maestro_tui.console.screens import main as main_screen
 from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.console.widgets.bars import Brief, FilterInput, KeyBar, Words
+from maestro_tui.console.widgets.column_bar import ColumnBar
+from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.model.summary import FleetSnapshot
 from tests.console.fakes import (
     NOW,
@@ -304,6 +307,34 @@ async def test_the_order_is_kept_between_starts() -> None:
         assert (again.main.sort.column, again.main.sort.reverse) == ("session", True)
 
 
+@pytest.mark.parametrize(
+    ("pressed", "column", "word"),
+    [
+        ("s", "session ▲", "by session ▲"),
+        ("sS", "session ▼", "by session ▼"),
+        ("sss", "updated ▲", "by updated ▲"),
+        ("sssss", "", "by workflow ▲"),
+    ],
+)
+async def test_another_order_is_seen_at_its_column_and_in_a_word_and_one_key_takes_it_back(
+    pressed: str, column: str, word: str
+) -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        bar = app.main.query_one(ColumnBar)
+        assert not bar.display and "attention" not in keys_shown(app)
+        await pilot.press(*pressed)
+        await pilot.pause()
+        names = bar.render().plain
+        assert bar.display and column in names and names.count("▲") + names.count("▼") == bool(column)
+        assert word in app.main.query_one("#shown", Words).words and "attention" in keys_shown(app)
+        await pilot.press("A")
+        await pilot.pause()
+        assert not bar.display and app.main.sort == Sort() and app.main.view.rows[0].session_id == "kyc-flow"
+        assert "by" not in app.main.query_one("#shown", Words).words and "attention" not in keys_shown(app)
+
+
 async def test_marks_survive_filters_and_end_with_their_session() -> None:
     snapshot = busy_fleet()
     app = console(snapshot)
@@ -343,9 +374,9 @@ async def test_the_users_keys_do_it_and_are_shown() -> None:
 
 async def test_what_is_wrong_in_the_settings_is_told() -> None:
     app = console(busy_fleet(), settings=Settings(problems=("config.toml: [bold there is no key 'q2'.",)))
-    async with app.run_test(size=WIDE, notifications=True) as pilot:
+    async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
-        assert [note.message for note in app._notifications] == ["config.toml: [bold there is no key 'q2'."]
+        assert [one.words for one in app.notices] == ["config.toml: [bold there is no key 'q2'."]
 
 
 async def test_text_from_outside_neither_crashes_nor_acts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +394,7 @@ async def test_text_from_outside_neither_crashes_nor_acts(monkeypatch: pytest.Mo
     app = console(FleetSnapshot(root=ROOT, sessions={"s-1": one}, problem=HOSTILE), host=host)
     ended: list[Any] = []
     monkeypatch.setattr(app, "exit", lambda *args, **options: ended.append(args))
-    async with app.run_test(size=NARROW, notifications=True) as pilot:
+    async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         app._look_at_host()
         await pilot.press("colon", *"red")
@@ -533,3 +564,68 @@ async def test_the_key_that_the_session_most_likely_needs_stands_first(session_i
         app.main.table.select(session_id)
         await pilot.pause()
         assert keys_shown(app)[0] == first
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_what_is_told_covers_neither_the_keys_nor_the_row_under_the_cursor(
+    size: tuple[int, int],
+) -> None:
+    app = console(many(100))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press(*"jjjj", "G")
+        for words in ("one", "two", "three", "x " * 200, "three"):
+            app.say(words)
+        app.say("An error, " * 60, severity="error")
+        app.say("four")
+        await pilot.pause()
+        assert [one.words[:8] for one in app.notices] == ["An error", "four"], (
+            "two at most; errors stay longest"
+        )
+        bar, keys, table = app.main.query_one(NoticeBar), app.main.query_one(KeyBar), app.main.table
+        assert bar.region.height == 5 and bar.region.bottom == keys.region.y
+        assert keys.region.bottom == size[1] and table.region.bottom <= bar.region.y
+        row = table.cursor - int(table.scroll_y)
+        assert table.current is not None and 0 <= row < table.size.height
+
+
+def test_a_sentence_that_is_told_again_stands_once_and_longer() -> None:
+    first, other, again = Notice("Copied: a"), Notice("Nothing was written", "error"), Notice("Copied: a")
+    assert with_notice(with_notice((), first), other) == (first, other)
+    assert with_notice((first, other), again) == (other, again)
+    assert with_notice((other, again), Notice("Copied: b"))[0] is other
+
+
+async def test_a_sentence_goes_when_its_time_is_over_and_a_later_same_one_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        over: list[Any] = []
+        monkeypatch.setattr(app, "set_timer", lambda seconds, done: over.append(done))
+        app.say("Copied: a")
+        app.say("Copied: a")
+        over[0]()
+        assert [one.words for one in app.notices] == ["Copied: a"]
+        over[1]()
+        await pilot.pause()
+        assert app.notices == () and not app.main.query_one(NoticeBar).display
+
+
+async def test_what_is_told_while_a_sheet_is_open_is_seen_there_and_afterwards_on_the_list() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        app.say("told before")
+        await pilot.press("j", "r")
+        await pilot.pause()
+        app.say("q quits.")
+        await pilot.pause()
+        bar, under = app.screen.query_one(NoticeBar), app.main.query_one(NoticeBar)
+        assert bar.render().plain == "▌ q quits." and bar.region.bottom == NARROW[1]
+        assert app.screen.query_one("#sheet").region.bottom <= bar.region.y
+        assert under.render().plain == "▌ told before"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert under.render().plain.splitlines() == ["▌ told before", "▌ q quits."]

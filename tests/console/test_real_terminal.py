@@ -184,7 +184,7 @@ def test_an_output_is_edited_in_the_real_editor_and_the_later_phase_receives_it(
     terminal.wait_for("interrupted, going on")
     (project.folder / "leave").touch()
     terminal.wait_for(lambda shown: "Record this edit" in shown and "edited by hand" in shown)
-    terminal.type("csays it better")
+    terminal.type("says it better")
     terminal.wait_for("says it better")
     unfocused = terminal.look_of("Record it")
     terminal.press("Enter")

@@ -24,6 +24,7 @@ from maestro_tui.console.screens.quit import QuitSheet
 from maestro_tui.console.screens.review import ReviewSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.screens.trust import TrustSheet
+from maestro_tui.console.settings import Memory, last_launch, remember_launch
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.context import Artifact, ContractCheck, Gate, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import InputError, PlanError
@@ -171,6 +172,35 @@ async def test_a_refusal_is_told_in_the_sheet_which_stays_open() -> None:
         assert len(host.calls) == 2 and len(app.screen_stack) == 1
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("unchanged since 13:55", "Nothing would run: no phase is left to do. R reruns from a phase."),
+        ("waits for approval", "Nothing would run: requirements waits for you; a opens the review."),
+    ],
+)
+async def test_where_nothing_would_run_only_close_is_offered_and_what_to_do_instead(
+    reason: str, words: str
+) -> None:
+    host = FakeHost()
+
+    def nothing(session_id: str, kind: str, phase: str | None) -> Any:
+        plan = plan_for(session_id, kind, phase)
+        done = {"action": Action.REUSE, "reason": reason, "approval": False}
+        return plan.model_copy(update={"phases": tuple(one.model_copy(update=done) for one in plan.phases)})
+
+    host.plan_of = nothing
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await opened(pilot, "j", "r")
+        shown = [button for button in sheet.query(Button) if button.display]
+        assert [str(button.label) for button in shown] == ["Close"]
+        assert words in said(app, "#sums") and "$" not in said(app, "#sums")
+        await opened(pilot, "y")
+        assert host.calls == [] and app.screen is sheet
+        assert isinstance(await opened(pilot, "R"), ChoosePhase)
+
+
 async def test_a_plan_that_cannot_be_made_is_told() -> None:
     host = FakeHost()
 
@@ -299,6 +329,21 @@ async def test_a_review_shows_what_the_phase_left() -> None:
             [("push_back", "kyc-flow", "deployment", None, "why"), ("resume", "kyc-flow", None, None, False)],
         ),
         (("c", *"no", "tab", "x"), [("reject", "kyc-flow", "deployment", None, "no")]),
+        # Every key is text in the comment: no letter and no enter in it decides.
+        (("b", *"cyxb", "enter"), []),
+        (
+            ("b", *"cyxb", "enter", "enter"),
+            [
+                ("push_back", "kyc-flow", "deployment", None, "cyxb"),
+                ("resume", "kyc-flow", None, None, False),
+            ],
+        ),
+        (("x", *"no", "enter", "enter"), [("reject", "kyc-flow", "deployment", None, "no")]),
+        (("c", *"good", "enter", "enter"), []),
+        (
+            ("c", *"good", "enter", "y"),
+            [("approve", "kyc-flow", "deployment", None, "good"), ("resume", "kyc-flow", None, None, False)],
+        ),
         (("b",), []),
         (("x",), []),
         (("enter",), []),
@@ -530,3 +575,48 @@ async def test_a_workflow_that_nobody_has_approved_is_told_before_launching(tmp_
         sheet.query_one("#workflow", Input).value = str(tmp_path / "maestro.toml")
         await settle(pilot)
         assert not wrong.display
+
+
+async def test_a_launch_is_remembered_for_its_own_checkpoint_directory_only(tmp_path: Path) -> None:
+    memory = Memory(None)
+    for root, words in ((ROOT, "Mine"), ("/elsewhere/.maestro", "")):
+        app = console(fleet(), root=root)
+        app.memory = memory
+        async with app.run_test(size=SIZE) as pilot:
+            sheet = await launch_sheet(pilot, tmp_path)
+            if words:
+                _text(sheet, words)
+                await pilot.press("ctrl+s")
+                await settle(pilot)
+                await opened(pilot, "n")
+            assert app.screen.query_one("#requirement", TextArea).text == words
+
+
+def test_the_launches_of_few_directories_are_remembered() -> None:
+    memory = Memory(None)
+    for number in range(60):
+        assert remember_launch(memory, Path(f"/{number}"), {"team": str(number)}) is None
+    remember_launch(memory, Path("/30"), {"team": "again"})
+    kept = memory.get("launches")
+    assert (
+        len(kept) == 50 and list(kept)[-1] == "/30" and last_launch(memory, Path("/30")) == {"team": "again"}
+    )
+    assert last_launch(memory, Path("/9")) is None
+
+
+async def test_a_launch_sheet_that_is_closed_keeps_what_was_typed(tmp_path: Path) -> None:
+    app = console(fleet())
+    async with app.run_test(size=SIZE) as pilot:
+        sheet = await launch_sheet(pilot, tmp_path)
+        sheet.query_one(PhaseList).focus()
+        await opened(pilot, "space")
+        _text(sheet, "Half a thou")
+        await opened(pilot, "escape", "n")
+        await phases_read(pilot, 5)
+        assert app.screen.query_one("#requirement", TextArea).text == "Half a thou"
+        assert app.screen.query_one(PhaseList).form.chosen() == (
+            "design",
+            "implementation",
+            "testing",
+            "deployment",
+        )

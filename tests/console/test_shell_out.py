@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -62,12 +63,35 @@ async def test_an_edit_is_shown_as_a_diff_and_recorded_with_its_reason(outside: 
         assert modes == [0o600, 0o700] and not given[0].exists()
         changes = said(app, "#changes")
         assert "version" in changes and '"1.0"' in changes and '"2.0"' in changes
-        await pilot.press("y")
-        assert host.calls == []
+        await pilot.press("enter", "enter")
+        assert host.calls == [] and "Say why" in said(app, "#sentence")
         await pilot.press(*"typo", "enter", "enter")
         await settle(pilot)
         assert host.calls == [("edit", "kyc-flow", "deployment", {"version": "2.0"}, None, "typo")]
         assert isinstance(app.screen, ReviewSheet)
+
+
+@pytest.mark.usefixtures("plain_pane")
+@pytest.mark.parametrize(
+    ("leave", "found"), [(("escape",), ("1.0", "2.0")), (("tab", "enter"), ("1.0", "1.0"))]
+)
+async def test_an_edit_that_is_left_is_edited_on_until_it_is_thrown_away(
+    outside: Outside, leave: tuple[str, ...], found: tuple[str, ...]
+) -> None:
+    seen: list[str] = []
+
+    def change(path: Path) -> None:
+        seen.append(json.loads(path.read_text())["version"])
+        path.write_text(path.read_text().replace("1.0", "2.0"))
+
+    outside(change)
+    app = console(busy_fleet(), results=result)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(pilot, "a", "e")
+        await opened(pilot, *leave)
+        assert isinstance(app.screen, ReviewSheet)
+        await opened(pilot, "e")
+        assert isinstance(app.screen, EditSheet) and tuple(seen) == found
 
 
 @pytest.mark.usefixtures("plain_pane")

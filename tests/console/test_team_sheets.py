@@ -68,7 +68,7 @@ async def test_resume_of_a_session_without_money_says_so_and_leads_to_the_raise(
         assert "blocked" in said(app, "#phases") and "b raises the budget that is spent" in said(app, "#sums")
         await pilot.press("y")
         await settle(pilot)
-        assert host.calls == [] and "Nothing would run" in said(app, "#sentence")
+        assert host.calls == [] and "Nothing would run" in said(app, "#sums")
         sheet = await opened(pilot, "b")
         assert isinstance(sheet, RaiseSheet) and len(app.screen_stack) == 2
 
@@ -83,7 +83,7 @@ async def test_a_raise_is_recorded_with_its_reason_and_then_resume_is_offered() 
         assert shown[0].split() == ["▌the", "session", "$5.02", "of", "$5.00", "spent"]
         assert shown[1].split() == ["▌", "84,000", "of", "200,000", "tokens"]
         assert shown[2].split() == ["design", "10m10s", "of", "30m00s"]
-        await pilot.press("y")
+        await pilot.press("enter", "enter", "enter")
         assert "Say how much more" in said(app, "#sentence") and host.calls == []
         await pilot.press(*"$2", "space", *"50k", "space", *"tokens", "enter", *"worth_it", "enter", "enter")
         await settle(pilot)
@@ -96,7 +96,7 @@ async def test_another_budget_is_chosen_with_the_arrows_wherever_one_writes() ->
     host = FakeHost()
     app = console(fleet(at_budget()), host=host)
     async with app.run_test(size=SIZE) as pilot:
-        sheet = await opened(pilot, "b", "m", "down", "down")
+        sheet = await opened(pilot, "b", "down", "down")
         assert isinstance(sheet, RaiseSheet) and sheet.chosen == 1
         assert "15m" in sheet.query_one("#more", Input).placeholder
         await pilot.press(*"10m", "enter", *"x", "enter", "enter")
@@ -109,7 +109,7 @@ async def test_a_refused_raise_stays_on_its_sheet() -> None:
     host.refuse = PlanError("The session has no budget in seconds [/red].")
     app = console(fleet(at_budget()), host=host)
     async with app.run_test(size=SIZE) as pilot:
-        await opened(pilot, "b", "m")
+        await opened(pilot, "b")
         await pilot.press(*"9m", "enter", *"x", "enter", "enter")
         await settle(pilot)
         assert isinstance(app.screen, RaiseSheet)
@@ -244,7 +244,7 @@ async def test_a_changed_file_is_recorded_with_its_reason() -> None:
         app.open_sheet(EditFileSheet(one, FILE, 4_100))
         await settle(pilot)
         assert said(app, "#file") == "docs/[/red].md   812 B → 4.1 kB"
-        await pilot.press("y")
+        await pilot.press("enter", "enter")
         assert "Say why" in said(app, "#sentence") and host.calls == []
         await pilot.press(*"typo", "enter", "enter")
         await settle(pilot)

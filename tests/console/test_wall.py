@@ -380,7 +380,7 @@ async def test_hostile_names_are_shown_and_do_nothing(size: tuple[int, int]) -> 
         )
     ]
     app = console(fleet(*bad))
-    async with app.run_test(size=size, notifications=True) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.press("w")
         await pilot.press("plus", "j", "j", "h", "l")

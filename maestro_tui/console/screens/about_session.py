@@ -13,6 +13,10 @@ class AboutSession(Sheet):
 
     session: SessionSummary
 
+    def about(self) -> tuple[str, ...]:
+        """What a reason that is typed here belongs to."""
+        return (type(self).__name__, self.session.session_id)
+
     def take_snapshot(self, snapshot: FleetSnapshot) -> None:
         """Ask anew when the session has another commit or another runner than what is shown."""
         if not self.query("#sentence"):

@@ -1,4 +1,8 @@
-"""A sheet that does one thing on `y`, with or without a reason that is recorded; a refusal stays on the sheet."""
+"""A sheet that does one thing on `y`, with or without a reason that is recorded; a refusal stays on the sheet.
+
+Where a reason is all that is asked, the focus begins in its line; enter leads on to the button, which `y` or enter
+presses.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
+from maestro_tui.console.screens.reason import ReasonField
 from maestro_tui.console.screens.sheet import Sheet
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.text import clean
@@ -23,7 +28,7 @@ class ActSheet(Sheet):
         Binding("c", "comment", "Write the reason", show=False),
     ]
     REASON: ClassVar[str] = ""
-    """What the line for the reason says while it is empty; without it no reason is asked for."""
+    """What the line for the reason asks; without it there is none."""
     DOING: ClassVar[str] = ""
     """What the sheet says while the act is under way."""
 
@@ -35,7 +40,11 @@ class ActSheet(Sheet):
         """The facts, then the reason where one is needed."""
         yield from self.facts()
         if self.REASON:
-            yield Input(placeholder=self.REASON, id="comment", compact=True)
+            yield ReasonField(self.about(), self.REASON)
+
+    def about(self) -> tuple[str, ...]:
+        """What a reason that is typed here belongs to."""
+        raise NotImplementedError
 
     async def act(self, reason: str) -> bool:
         """Do it; True when the sheet is done. May raise `MaestroError`, which is told."""
@@ -66,9 +75,9 @@ class ActSheet(Sheet):
             return
         if self.too_early:
             return
-        reason = self.query_one("#comment", Input).value.strip() if self.REASON else ""
+        reason = self.query_one("#comment", ReasonField).value.strip() if self.REASON else ""
         if self.REASON and not reason:
-            self.tell("Say why; it is recorded with your name and the time.", "phase-waiting")
+            self.tell("Say why first; it is recorded with your name and the time.", "phase-waiting")
             self.action_comment()
             return
         self.busy = True
@@ -81,6 +90,8 @@ class ActSheet(Sheet):
         except MaestroError as error:
             self.tell(clean(error, 600))
         else:
+            for field in self.query(ReasonField):
+                field.done()
             if done:
                 self.leave()
         finally:

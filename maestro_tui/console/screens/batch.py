@@ -122,6 +122,9 @@ class BatchSheet(Sheet):
             text.append(fit(short_id(session.session_id), width) + "  ")
             text.append(self._said.get(session.session_id, "…"), styles.style("muted"))
         self.query_one("#sessions", Block).show(text)
+        own = self.console.own_sessions
+        some = bool(self.plans) if self.what == "resume" else any(s.session_id in own for s in self.sessions)
+        self.offer(some or not self.ready)
         sums = self.query_one("#sums", Block)
         sums.show(self._sums() if self.ready else "")
         sums.display = self.what != "cancel"
@@ -150,7 +153,7 @@ class BatchSheet(Sheet):
             return
         if not self.ready:
             self.tell("Not all of them are read yet; there is nothing to confirm.", "phase-waiting")
-        elif not self.too_early:
+        elif self.query_one("#yes", Button).display and not self.too_early:
             self.busy = True
             self.run_worker(self._do(), group="do", exit_on_error=False)
 

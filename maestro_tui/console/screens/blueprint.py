@@ -46,7 +46,7 @@ class BlueprintSheet(AboutSession, ActSheet):
         Binding("k", "move(-1)", "Up", show=False),
     ]
     AUTO_FOCUS = "OptionList"
-    REASON = "c reason: needed, it is recorded with your name and the time"
+    REASON = "why: needed, it is recorded with your name and the time"
     DOING = "Recording …"
     AROUND = 17
 
@@ -59,6 +59,10 @@ class BlueprintSheet(AboutSession, ActSheet):
         self.mode: Mode = "sequential"
         self.automatic = False
         """True when a person's earlier word is taken back."""
+
+    def about(self) -> tuple[str, ...]:
+        """A reason belongs to the phase."""
+        return (*super().about(), self.phase)
 
     def title_words(self) -> str:
         """What is asked."""

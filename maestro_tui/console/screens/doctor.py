@@ -29,7 +29,7 @@ class DoctorSheet(AboutSession, ActSheet):
     """The findings; where somebody holds the session who cannot be reached, `y` takes it over."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("u", "again", "Examine again", show=False)]
-    REASON = "c reason: needed to take it over"
+    REASON = "why: needed to take it over, it is recorded"
     DOING = "Taking it over …"
 
     def __init__(self, session: SessionSummary) -> None:

@@ -128,9 +128,14 @@ def _sort_reverse(screen: MainScreen) -> None:
     _set_sort(screen, Sort(screen.sort.column, not screen.sort.reverse))
 
 
+def _attention(screen: MainScreen) -> None:
+    _set_sort(screen, Sort())
+
+
 def _set_sort(screen: MainScreen, sort: Sort) -> None:
     screen.sort = sort
     screen.refresh_view()
+    screen.refresh_keys()
     problem = screen.console.memory.put("sort", [sort.column, sort.reverse])
     if problem is not None:
         screen.console.say(problem, severity="warning")
@@ -223,6 +228,7 @@ HANDLERS: Mapping[str, Callable[[MainScreen], None]] = {
     "filter": _filter,
     "sort": _sort,
     "sort_reverse": _sort_reverse,
+    "attention": _attention,
     "copy_id": _copy_id,
     "copy_resume": _copy_resume,
     "copy_path": _copy_path,

@@ -8,9 +8,10 @@ from operator import methodcaller
 from typing import Any
 
 from rich.text import Text
-from textual import events
+from textual import events, on
 from textual.containers import VerticalScroll
 from textual.widget import Widget
+from textual.widgets import Button
 
 from maestro_tui.console.fleet import short_id
 from maestro_tui.console.screens.about_session import AboutSession
@@ -58,10 +59,16 @@ def _same(one: Any, two: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
 
 
+def edit_key(session: SessionSummary, phase: str) -> tuple[str, ...]:
+    """Where an edit is kept that is not recorded yet: it belongs to this commit of the session."""
+    return ("outputs", session.session_id, phase, session.sha256)
+
+
 class EditSheet(AboutSession, ActSheet):
     """The differences, and the question whether to record them."""
 
-    REASON = "c reason: needed, it is recorded with your name and the time"
+    AUTO_FOCUS = "#comment"
+    REASON = "why: needed, it is recorded with your name and the time"
     DOING = "Recording …"
     AROUND = 13
 
@@ -72,7 +79,12 @@ class EditSheet(AboutSession, ActSheet):
         self.session, self.phase = session, phase
         self.before, self.changed = before, changed
         self.overtaken = False
+        self._key = edit_key(session, phase)
         self.no_words = "Throw away"
+
+    def about(self) -> tuple[str, ...]:
+        """A reason belongs to the phase."""
+        return (*super().about(), self.phase)
 
     def title_words(self) -> str:
         """What is asked."""
@@ -83,7 +95,7 @@ class EditSheet(AboutSession, ActSheet):
         yield VerticalScroll(Block(id="changes"), classes="list")
         yield Block(
             "later phases receive the new outputs; those that are committed already become stale. "
-            "The phase's own result stays as it was, the edit is kept beside it.",
+            "The phase's own result stays as it was, the edit is kept beside it. esc goes back, e edits on.",
             classes="note",
         )
 
@@ -101,6 +113,10 @@ class EditSheet(AboutSession, ActSheet):
         lines = [as_text(one, palette(self).style) for one in change_lines(changes, width)]
         self.query_one("#changes", Block).show(Text("\n").join(lines))
 
+    @on(Button.Pressed, "#no")
+    def _thrown_away(self) -> None:
+        self.console.main.drafts.pop(self._key, None)
+
     def session_changed(self) -> None:
         """What was edited may not be what stands there now: nothing is recorded over it."""
         self.overtaken = True
@@ -116,5 +132,6 @@ class EditSheet(AboutSession, ActSheet):
         """Record it."""
         work = methodcaller("edit", self.session.session_id, self.phase, dict(self.changed), None, reason)
         await self.console.ask_host(work)
+        self.console.main.drafts.pop(self._key, None)
         self.console.say(f"{short_id(self.session.session_id)}: the edit of {self.phase} is recorded.")
         return True

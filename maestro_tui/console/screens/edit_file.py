@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class EditFileSheet(AboutSession, ActSheet):
     """One file that a person changed by hand."""
 
-    REASON = "c reason: needed, it is recorded with your name and the time"
+    AUTO_FOCUS = "#comment"
+    REASON = "why: needed, it is recorded with your name and the time"
     DOING = "Recording …"
 
     def __init__(self, session: SessionSummary, artifact: Artifact, size: int) -> None:
@@ -31,6 +32,10 @@ class EditFileSheet(AboutSession, ActSheet):
         super().__init__()
         self.session, self.artifact, self.size_now = session, artifact, size
         self.no_words = "Not now"
+
+    def about(self) -> tuple[str, ...]:
+        """A reason belongs to the file."""
+        return (*super().about(), self.artifact.path)
 
     def title_words(self) -> str:
         """What is asked."""

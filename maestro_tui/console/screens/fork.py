@@ -1,7 +1,8 @@
-"""Forks a session: begins a new one from any of its commits, then shows what resuming it would do."""
+"""Forks a session: asks from which commit, shows what the new one would run, and begins it when that is confirmed."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import methodcaller
@@ -11,7 +12,7 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import OptionList
+from textual.widgets import Button, OptionList
 from textual.widgets.option_list import Option
 
 from maestro_tui.console.fleet import short_id
@@ -26,6 +27,7 @@ from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.console.ports import Host
+    from maestro_tui.model.plan import Plan
     from maestro_tui.store.checkpoints import CommitInfo
 
 
@@ -52,8 +54,8 @@ class ForkSheet(AboutSession):
         yield OptionList(compact=True, markup=False, classes="list")
         yield Block(id="count", classes="note")
         yield Block(
-            "enter begins a new session with all that was committed up to there; the old one stays as it is. "
-            "Its plan is shown before anything runs.",
+            "enter shows what a new session with all that was committed up to there would run; "
+            "nothing is begun yet, and the old one stays as it is.",
             classes="note",
         )
 
@@ -118,20 +120,106 @@ class ForkSheet(AboutSession):
         if self.busy or not self.is_current or self.too_early:
             return
         self.busy = True
-        commit = self.commits[message.option_index]
-        self.run_worker(self._fork(commit.seq), group="do", exit_on_error=False)
+        self.app.switch_screen(ForkPlanSheet(self.session, self.commits[message.option_index]))
 
-    async def _fork(self, seq: int) -> None:
+
+class ForkPlanSheet(PlanSheet):
+    """What resuming the fork would do. Until it is confirmed, no session is begun."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f", "fork_only", "Begin it, run nothing", show=False)]
+
+    def __init__(self, session: SessionSummary, commit: CommitInfo) -> None:
+        super().__init__(session, "resume")
+        self.commit = commit
+
+    def title_words(self) -> str:
+        """What is asked."""
+        after = f", after {clean(self.commit.phase, 60)}" if self.commit.seq else ""
+        return f"Fork {short_id(self.session.session_id)} from commit {self.commit.seq}{after}"
+
+    def yes_buttons(self) -> Iterable[tuple[str, str]]:
+        """Two: with and without running it."""
+        yield "only", "Fork only  f"
+        yield "yes", "Fork and resume  y"
+
+    def ask_plan(self, host: Host) -> Plan:
+        """Of the fork, which does not exist yet."""
+        return host.plan_fork(self.session.session_id, self.commit.seq)
+
+    def command(self) -> str:
+        """The command line that begins it."""
+        root = self.console.root_words()
+        where = ["--checkpoint-dir", root] if root else []
+        words = ["maestro-tui", *where, "fork", self.session.session_id, "--at", str(self.commit.seq)]
+        return shlex.join(words)
+
+    def holder_words(self) -> str:
+        """Whoever holds the old session does not matter to a new one."""
+        return "a new session begins; the old one stays as it is"
+
+    def nothing_words(self, plan: Plan) -> str:
+        """It can be begun all the same."""
+        blocked = [one for one in plan.phases if one.action.value == "blocked"]
+        if blocked:
+            return f"The fork would run nothing yet: {clean(blocked[0].phase, 60)} {clean(blocked[0].reason, 120)}."
+        return (
+            "The fork would run nothing: no phase is left to do. R reruns it from a phase once it is begun."
+        )
+
+    def action_rerun(self) -> None:
+        """Not of the old session."""
+
+    def session_changed(self) -> None:
+        """A commit stays what it is."""
+
+    @on(Button.Pressed, "#only")
+    def action_fork_only(self) -> None:
+        """Begin the session; nothing runs."""
+        if not (self.busy or self.plan is None or self.too_early):
+            self.busy = True
+            self.run_worker(self._fork(None), group="do", exit_on_error=False)
+
+    async def _do(self, plan: Plan, *, trust: bool) -> None:
+        await self._fork(plan)
+
+    async def _fork(self, plan: Plan | None) -> None:
+        """Begin the session, and run it as planned where a plan is given."""
         try:
-            name = await self.console.ask_host(methodcaller("fork", self.session.session_id, seq, None))
-            new: SessionSummary = await self.console.ask_host(methodcaller("summary", name))
+            name = await self.console.ask_host(
+                methodcaller("fork", self.session.session_id, self.commit.seq, None)
+            )
         except MaestroError as error:
             self.busy = False
             self.tell(clean(error, 600))
             return
         self.console.main.await_session(name, "Forked into")
+        if plan is None or await self._resumed(name, plan):
+            self.leave()
+
+    async def _resumed(self, name: str, shown: Plan) -> bool:
+        """Go on with the fork as it was shown; otherwise show the plan that it has now, and False."""
+
+        def work(host: Host) -> bool:
+            made = host.plan_resume(name)
+            if _steps(made) != _steps(shown):
+                return False
+            host.resume(name, made.hash)
+            return True
+
+        try:
+            if await self.console.ask_host(work):
+                return True
+        except MaestroError as error:
+            # Most likely commands that nobody has approved: its own plan asks for that.
+            self.console.say(clean(error, 300), severity="warning")
+        new: SessionSummary = await self.console.ask_host(methodcaller("summary", name))
         if self.is_current:
             self.app.switch_screen(PlanSheet(new, "resume"))
+        return False
+
+
+def _steps(plan: Plan) -> list[tuple[str, str, int | None]]:
+    return [(one.phase, one.action.value, one.attempt) for one in plan.phases]
 
 
 def _seconds(at: datetime | None) -> float | None:

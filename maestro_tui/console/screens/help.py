@@ -41,12 +41,10 @@ class HelpScreen(Sheet):
     def _text(self, width: int) -> Text:
         styles, console = palette(self), self.console
         text = Text()
-        groups: dict[str, list[tuple[str, str]]] = {}
+        here = list(_keys_of(self._focused))
+        groups: dict[str, list[tuple[str, str]]] = {"Here": here} if here else {}
         for action in console.console_actions:
             groups.setdefault(action.group, []).append((console.key_of(action), action.help))
-        here = list(_keys_of(self._focused))
-        if here:
-            groups["Here"] = here
         groups["Filter"] = [
             ("words", "in id, requirement, workflow, error or last event"),
             ("status:", "waiting, failed, silent, running, interrupted, paused, new, cancelled, completed"),
@@ -58,7 +56,7 @@ class HelpScreen(Sheet):
         for index, (group, keys) in enumerate(groups.items()):
             text.append(("\n\n" if index else "") + group, styles.style("muted"))
             for key, words in keys:
-                text.append("\n" + fit(key, 9), styles.style("bold accent"))
+                text.append("\n" + fit(key, 8) + " ", styles.style("bold accent"))
                 text.append(("\n" + " " * 9).join(wrap_words(words, width - 9)))
         text.append("\n\nSigns", styles.style("muted"))
         return text.append_text(self._signs())

@@ -7,9 +7,7 @@ from operator import methodcaller
 
 from rich.text import Text
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button
 
 from maestro_tui.console.fleet import ago, short_id
 from maestro_tui.console.screens.act_sheet import ActSheet
@@ -93,6 +91,7 @@ class KillSheet(ActSheet):
             self.console.say(f"pid {self.owner.pid} has ended; r resumes {short_id(now.session_id)}.")
             self.leave()
         else:
+            self.offer(False)
             self.tell(f"pid {self.owner.pid} does not run it any more.", "phase-waiting")
 
     async def act(self, reason: str) -> bool:
@@ -100,6 +99,7 @@ class KillSheet(ActSheet):
         session_id, owner, force = self.session.session_id, self.owner, self.force
         await self.console.ask_host(methodcaller("stop_runner", session_id, owner, force=force))
         self.asked = True
+        self.offer(False)
         if force:
             self.tell(f"pid {owner.pid} was ended by force; waiting until it is seen …", "muted")
         else:
@@ -114,5 +114,6 @@ class KillSheet(ActSheet):
             "SIGKILL ends it at once, without a word; its children may outlive it for a moment. What is "
             "committed stays, and the session can be resumed."
         )
-        self.query_one("#yes", Button).label = Content("End it by force  y")
+        self.offer(True)
+        self.relabel("#yes", "End it by force  y")
         self.tell(f"pid {self.owner.pid} has not ended after {GRACE:.0f} s.", "phase-waiting")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events, on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Input, TextArea
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.launch_form import TOOLBOX, Form, recalled, requirement_text
+from maestro_tui.console.folder_list import written
+from maestro_tui.console.launch_form import Form, recalled, requirement_text
+from maestro_tui.console.launch_refusal import about_team, field_of, launch_of, limit_sums
 from maestro_tui.console.lines import short
 from maestro_tui.console.screens.plan_sheet import ask_for_trust
 from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.settings import last_launch, remember_launch
 from maestro_tui.console.team_words import hint_words, missing_words, start_words, trust_words
+from maestro_tui.console.widgets.field import Field
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.errors import InputError, MaestroError, WorkflowError
@@ -31,28 +34,18 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.usual import together
 
 if TYPE_CHECKING:
-    from maestro_tui.engine.launch import Launch
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Workflow
     from maestro_tui.performers.agents.detect import FoundAgent
 
 
-class Field(Horizontal):
-    """A label and the widget behind it."""
-
-    DEFAULT_CSS = """
-    Field { height: auto; }
-    Field > Block { width: 14; color: $muted; }
-    """
-
-    def __init__(self, label: str, widget: Widget) -> None:
-        super().__init__()
-        self._label, self._widget = label, widget
-
-    def compose(self) -> ComposeResult:
-        """Both."""
-        yield Block(self._label)
-        yield self._widget
+_HINT = "tab next field   esc closes, text stays"
+_HINTS = {
+    "requirement": "^o takes a file   ^z undo   esc closes, text stays",
+    "workflow": "^o takes a file   esc closes, text stays",
+    "phases": "space run it   p stop after it   f start from it",
+}
+"""What helps at a field."""
 
 
 class LaunchSheet(Sheet):
@@ -60,6 +53,7 @@ class LaunchSheet(Sheet):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "confirm", "Launch", show=False, priority=True),
+        Binding("ctrl+o", "pick_file", "Choose a file", show=False, priority=True),
     ]
     TITLE_WORDS = "New session"
     AROUND = 12
@@ -81,7 +75,9 @@ class LaunchSheet(Sheet):
 
     def body(self) -> Iterable[Widget]:
         """The fields, each with a line for what is wrong with it."""
-        self.form, self._out, self._pause = recalled(self.console.memory.get("launch"))
+        draft = self.console.main.launch_draft
+        data = draft if draft is not None else last_launch(self.console.memory, self.console.root)
+        self.form, self._out, self._pause = recalled(data)
         with VerticalScroll(classes="list", can_focus=False):
             requirement = TextArea(
                 self.form.requirement,
@@ -89,13 +85,13 @@ class LaunchSheet(Sheet):
                 compact=True,
                 tab_behavior="focus",
                 soft_wrap=True,
-                placeholder="What must be true when the work is done? Several lines, or @FILE",
+                placeholder="What must be true when the work is done?",
             )
             yield Field("Requirement", requirement)
             yield Block(id="wrong-requirement", classes="wrong")
             yield Field("Workspace", Input(self.form.workspace, id="workspace", compact=True))
             yield Block(id="wrong-workspace", classes="wrong")
-            hint = "empty: maestro.toml in the workspace, else sdlc; or a file"
+            hint = "empty: the workspace's maestro.toml, else sdlc"
             yield Field("Workflow", Input(self.form.workflow, id="workflow", compact=True, placeholder=hint))
             yield Block(id="wrong-workflow", classes="wrong")
             yield Field("Team", Input(self.form.team, id="team", compact=True))
@@ -109,7 +105,7 @@ class LaunchSheet(Sheet):
             hint = "requirements=docs/req.md design=…"
             yield Field("Provided", Input(self.form.inputs, id="inputs", compact=True, placeholder=hint))
             yield Block(id="wrong-inputs", classes="wrong")
-        yield Block("space run it   p stop after it   f start from it", id="hint", classes="note")
+        yield Block(id="hint", classes="note")
         yield Block(id="sums")
         yield Block(id="command")
 
@@ -138,7 +134,7 @@ class LaunchSheet(Sheet):
         estimates = self.query_one(PhaseList).usual
         running = {name: estimates.get(name, Estimate()) for name in form.running()}
         usual = together(running, {one.name: one.needs for one in form.phases}).words()
-        asked = _limit_words(form)
+        asked = limit_sums(form)
         limits = ", ".join(one for one in (form.limit, f"at most {asked}" if asked else "") if one)
         sums = [usual if running and estimates else "", limits, self._danger]
         self.query_one("#sums", Block).show(
@@ -153,6 +149,7 @@ class LaunchSheet(Sheet):
         self.form = replace(self.form, requirement=message.text_area.text)
         self._wrong("requirement", "")
         self._show()
+        self.run_worker(self._look_at_file(), group="file", exclusive=True, exit_on_error=False)
 
     @on(Input.Changed, "#workspace")
     def _workspace_changed(self, message: Input.Changed) -> None:
@@ -196,7 +193,8 @@ class LaunchSheet(Sheet):
             self._wrong("limits", "")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Which teams there are is told while one writes a team's name."""
+        """What helps at a field is told while one is there: its keys, the teams that there are."""
+        self.query_one("#hint", Block).show(_HINTS.get(event.widget.id or "", _HINT))
         hint = self.query_one("#team-hint", Block)
         hint.display = event.widget.id == "team" and bool(hint.words)
 
@@ -231,6 +229,48 @@ class LaunchSheet(Sheet):
         block = self.query_one(f"#wrong-{field}", Block)
         block.show(Text(sentence, palette(self).style(colour)))
         block.display = bool(sentence)
+
+    # ── A file for the field in focus ─────────────────────────────────────────────────────────────────────
+
+    def action_pick_file(self) -> None:
+        """Choose the workflow's file there, else the requirement's."""
+        if self.busy or not self.is_current:
+            return
+        from maestro_tui.console.screens.pick_file import PickFile
+
+        workflow = self.query_one("#workflow", Input).has_focus
+        title = "Which file is the workflow?" if workflow else "Which file holds the requirement?"
+        folder = Path(self.query_one("#workspace", Input).value.strip() or ".").expanduser().absolute()
+        start = folder if folder.is_dir() else Path.cwd()
+        self.app.push_screen(
+            PickFile(title, start, self._workflow_picked if workflow else self._requirement_picked)
+        )
+
+    def _workflow_picked(self, path: Path) -> None:
+        self.query_one("#workflow", Input).value = str(path)
+
+    def _requirement_picked(self, path: Path) -> None:
+        area = self.query_one("#requirement", TextArea)
+        area.select_all()
+        # As an edit: ctrl+z brings back what was typed.
+        area.replace(f"@{written(path, Path.cwd())}", *area.selection)
+        self.set_focus(area)
+
+    async def _look_at_file(self) -> None:
+        """Show how a requirement's file begins, or what is wrong with it."""
+        text = self.form.requirement.strip()
+        if not text.startswith("@") or "\n" in text:
+            return
+        await asyncio.sleep(0.15)
+        try:
+            words = await asyncio.to_thread(requirement_text, text)
+        except InputError as error:
+            self._wrong("requirement", clean(error, 400), "phase-waiting")
+            return
+        first = next((one for one in words.splitlines() if one.strip()), "")
+        count = len(words.splitlines())
+        told = f"{count:,} line{'s' if count != 1 else ''}: {short(clean(first, 200), 60)}"
+        self._wrong("requirement", told, "muted")
 
     # ── The workflow of the workspace, read in a thread as it is typed ────────────────────────────────────
 
@@ -288,7 +328,7 @@ class LaunchSheet(Sheet):
             launch = replace(form, phases=phases, start_from=None, limits="").launch()
             plan: Plan = await self.console.ask_host(methodcaller("plan_launch", launch))
         except MaestroError as error:
-            if _about_team(error, self.form):
+            if about_team(error, self.form):
                 self._unfit = clean(error, 400)
                 self._tell_team()
             return
@@ -324,7 +364,7 @@ class LaunchSheet(Sheet):
     async def _launch(self, *, trust: bool) -> None:
         form = self.form = self._as_typed()
         try:
-            wrong, launch = await asyncio.to_thread(_made, form, trust)
+            wrong, launch = await asyncio.to_thread(launch_of, form, trust)
             if launch is None:
                 self._wrong(wrong[0], wrong[1])
                 self.set_focus(self.query_one(f"#{wrong[0]}"))
@@ -336,65 +376,30 @@ class LaunchSheet(Sheet):
             return
         finally:
             self.busy = False
-        problem = self.console.memory.put("launch", form.remembered())
+        self.console.main.launch_draft = None
+        problem = remember_launch(self.console.memory, self.console.root, form.remembered())
         if problem is not None:
             self.console.say(problem, severity="warning")
         self.console.main.await_session(session_id)
         self.leave()
 
     def _refused(self, error: MaestroError) -> None:
-        sentence = clean(error, 600)
-        field = (
-            "team"
-            if _about_team(error, self.form)
-            else "workflow"
-            if isinstance(error, WorkflowError)
-            else "workspace"
-            if "workspace" in sentence
-            else "inputs"
-            if "provide" in sentence
-            else "phases"
-            if "phase" in sentence
-            else "requirement"
-            if "requirement" in sentence
-            else ""
-        )
+        sentence, field = clean(error, 600), field_of(error, self.form)
         if field:
             self._wrong(field, sentence)
             self.set_focus(self.query_one(f"#{field}"))
         else:
             self.tell(sentence)
 
+    def action_close(self) -> None:
+        """Close; what was typed is there again when the sheet is opened again."""
+        if not self.busy:
+            draft = self._as_typed().remembered()
+            if not self.form.phases:  # the workflow is not read yet
+                draft |= {"out": list(self._out), "pause": list(self._pause)}
+            self.console.main.launch_draft = draft
+        self.leave()
+
     def _trusted(self) -> None:
         self.busy = True
         self.run_worker(self._launch(trust=True), group="do", exit_on_error=False)
-
-
-def _about_team(error: MaestroError, form: Form) -> bool:
-    """True when the team that was named cannot work here: a program, an extra, a key or an option is missing."""
-    cannot = ("Persona ", "The environment variable ", "There is no team ")
-    return form.team.strip() not in ("", TOOLBOX) and str(error).startswith(cannot)
-
-
-def _limit_words(form: Form) -> str:
-    try:
-        limits = form.chosen_limits()
-    except InputError:  # told at its field
-        return ""
-    return limits.words() if limits is not None else ""
-
-
-def _made(form: Form, trust: bool) -> tuple[tuple[str, str], Launch | None]:
-    """The launch, or the field that is wrong and why; may read the requirement's file."""
-    checks: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("requirement", lambda: requirement_text(form.requirement)),
-        ("inputs", form.provided),
-        ("team", form.chosen_team),
-        ("limits", form.chosen_limits),
-    )
-    for field, check in checks:
-        try:
-            check()
-        except InputError as error:
-            return (field, clean(error, 400)), None
-    return ("", ""), form.launch(trust=trust)

@@ -37,7 +37,9 @@ from maestro_tui.console.widgets.bars import (
     Words,
     short_path,
 )
+from maestro_tui.console.widgets.column_bar import ColumnBar
 from maestro_tui.console.widgets.fleet_table import FleetTable
+from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.model.text import clean, typable
@@ -87,6 +89,10 @@ class MainScreen(Screen[None]):
         self.view = EMPTY_VIEW
         self.usual = NO_USUAL
         self.marked: frozenset[str] = frozenset()
+        self.drafts: dict[tuple[str, ...], str] = {}
+        """What was typed into a sheet that was closed before it was of use."""
+        self.launch_draft: dict[str, object] | None = None
+        """The launch sheet as it was closed without a launch."""
         self._initial_filter = typable(initial_filter)
         self._wanted, _, self._wanted_phase = (open_session or "").partition("/")
         self._opening = bool(self._wanted)
@@ -109,12 +115,14 @@ class MainScreen(Screen[None]):
         yield HeaderBar(short_path(app.root), ascii_only=app.ascii_only, read_only=app.read_only)
         with Horizontal(id="body"):
             with Vertical(id="fleet"):
-                yield FilterBar(self._initial_filter)
+                yield FilterBar(self._initial_filter, ascii_only=app.ascii_only)
                 yield Words(id="filter-problem")
                 yield Words(id="problem")
+                yield ColumnBar(ascii_only=app.ascii_only)
                 yield FleetTable(ascii_only=app.ascii_only, own_pid=app.own_pid(), id="sessions")
                 yield Brief(ascii_only=app.ascii_only)
             yield Vertical(id="inspector")
+        yield NoticeBar()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -195,8 +203,8 @@ class MainScreen(Screen[None]):
         self._say_empty()
         self.table.set_view(self.view, now, self.usual, recall=recall)
         self.query_one(HeaderBar).show(self.view, now)
-        order = "" if self.sort == Sort() else f"by {self.sort.column}{' ↑' if self.sort.reverse else ''}"
-        self.query_one(FilterBar).show(self.view, order, len(self.marked))
+        self.query_one(FilterBar).show(self.view, self.sort, len(self.marked))
+        self.query_one(ColumnBar).show(self.sort)
         self._show_words("#filter-problem", self.query_now.problem, "phase-failed")
         self._show_words("#problem", self.view.problem, "phase-failed")
         row, shown = self.table.current, self._shown
@@ -264,7 +272,7 @@ class MainScreen(Screen[None]):
 
     def scene_of(self, session: SessionSummary | None) -> Scene:
         """What actions on that session depend on now."""
-        return Scene(session, len(self.marked), self.console.own_sessions)
+        return Scene(session, len(self.marked), self.console.own_sessions, self.sort != Sort())
 
     def await_session(self, session_id: str, did: str = "Launched") -> None:
         """Go to a session as soon as it is seen on disk."""
@@ -300,6 +308,11 @@ class MainScreen(Screen[None]):
             self.refresh_view()
         self.table.select(session_id)
         self.set_detail(True)
+
+    def on_screen_resume(self) -> None:
+        """What was told on a sheet stands here until its time is over."""
+        for bar in self.query(NoticeBar):
+            bar.show(self.console.notices)
 
     def on_resize(self, event: events.Resize) -> None:
         """From a certain width on, the list tells more of each session."""

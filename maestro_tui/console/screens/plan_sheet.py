@@ -46,6 +46,7 @@ class PlanSheet(AboutSession):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "confirm", "Do it", show=False),
         Binding("b", "raise_budget", "Raise a budget that is spent", show=False),
+        Binding("R", "rerun", "Rerun from a phase", show=False),
     ]
     AROUND = 13
 
@@ -86,44 +87,72 @@ class PlanSheet(AboutSession):
         self.run_worker(self._make_plan(note), group="plan", exclusive=True, exit_on_error=False)
 
     async def _make_plan(self, note: str) -> None:
-        session_id, phase = self.session.session_id, self.phase
-
-        def work(host: Host) -> Plan:
-            if self.kind == "phase" and phase is not None:
-                return host.plan_phase(session_id, phase)
-            return host.plan_resume(session_id, phase)
-
         try:
-            self.plan = await self.console.ask_host(work)
+            self.plan = await self.console.ask_host(self.ask_plan)
         except MaestroError as error:
             self.plan = None
             self.query_one("#phases", Block).show("")
             self.query_one("#sums", Block).show("")
+            self.offer(False)
             self.tell(clean(error, 600))
             return
         self._show_plan(self.plan)
+        self.offer(bool(self.plan.runs))
         self.tell(note, "phase-waiting")
+
+    def ask_plan(self, host: Host) -> Plan:
+        """The plan, from the host; called in a thread. Raises `MaestroError`."""
+        session_id, phase = self.session.session_id, self.phase
+        if self.kind == "phase" and phase is not None:
+            return host.plan_phase(session_id, phase)
+        return host.plan_resume(session_id, phase)
+
+    def holder_words(self) -> str:
+        """Who holds the session."""
+        return plan_words.holder_words(self.session.owner, self.console.clock())
+
+    def command(self) -> str:
+        """The command line that does the same."""
+        return plan_words.command_words(
+            self.kind, self.session.session_id, self.phase, self.console.root_words()
+        )
 
     def _show_plan(self, plan: Plan) -> None:
         width = max(40, self.query_one("#phases", Block).size.width)
         styles = palette(self)
         lines = plan_words.plan_lines(plan, width, self.console.ascii_only)
         self.query_one("#phases", Block).show(Text("\n").join([as_text(one, styles.style) for one in lines]))
-        owner, now = self.session.owner, self.console.clock()
         parts = [
-            plan_words.total_words(plan),
+            plan_words.total_words(plan) if plan.runs else self.nothing_words(plan),
             plan_words.overwrite_words(plan),
             plan_words.stale_words(plan),
             raise_words(plan, "b"),
             *("changed: " + clean(change, 200) for change in plan.changes[:4]),
-            plan_words.holder_words(owner, now),
+            self.holder_words(),
         ]
         sums = Text("\n".join(part for part in parts if part))
-        command = plan_words.command_words(
-            self.kind, self.session.session_id, self.phase, self.console.root_words()
-        )
-        sums.append("\n$ " + command, styles.style("muted"))
+        if plan.runs:
+            sums.append("\n$ " + self.command(), styles.style("muted"))
         self.query_one("#sums", Block).show(sums)
+
+    def nothing_words(self, plan: Plan) -> str:
+        """That nothing would run, and what can be done instead."""
+        if raise_words(plan, "b"):
+            return "Nothing would run."
+        waiting = [one.phase for one in plan.phases if one.reason == "waits for approval"]
+        if waiting:
+            return f"Nothing would run: {clean(waiting[0], 60)} waits for you; a opens the review."
+        blocked = [one for one in plan.phases if one.action.value == "blocked"]
+        why = f"{blocked[0].phase} {blocked[0].reason}" if blocked else "no phase is left to do"
+        return f"Nothing would run: {clean(why, 200)}. R reruns from a phase."
+
+    def action_rerun(self) -> None:
+        """Choose a phase to rerun from, where nothing would run."""
+        if self.busy or self.plan is None or self.plan.runs:
+            return
+        from maestro_tui.console.screens.choose_phase import ChoosePhase
+
+        self.app.switch_screen(ChoosePhase(self.session, "rerun_from"))
 
     def action_raise_budget(self) -> None:
         """Allow more, where a spent budget keeps the session from going on."""
@@ -138,10 +167,7 @@ class PlanSheet(AboutSession):
         """Do what the plan says."""
         if self.busy or self.plan is None:
             return
-        if not self.plan.runs:
-            self.tell("Nothing would run; there is nothing to confirm.", "phase-waiting")
-            return
-        if self.too_early:
+        if not self.plan.runs or self.too_early:
             return
         self.busy = True
         self.run_worker(self._do(self.plan, trust=False), group="do", exit_on_error=False)

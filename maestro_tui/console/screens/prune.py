@@ -61,7 +61,7 @@ class PruneSheet(ActSheet):
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
         """One."""
-        yield "yes", "Remove them  y"
+        yield "yes", f"Remove {'it' if len(self.marked) == 1 else 'them'}  y"
 
     def on_mount(self) -> None:
         """Choose them; what the settings say comes first."""
@@ -94,7 +94,7 @@ class PruneSheet(ActSheet):
         if self.marked:
             self.going = tuple(prunable(self.marked, keep=0, older_than=None, now=now))
             left = len(self.marked) - len(self.going)
-            scope = f"{len(self.going)} go"
+            scope = f"{len(self.going)} go{'es' if len(self.going) == 1 else ''}"
             scope += f"; {left} stay{'s' if left == 1 else ''}: not over, or damaged" if left else ""
         else:
             rule, words = self.rules[self.age]
@@ -102,6 +102,7 @@ class PruneSheet(ActSheet):
             self.going = tuple(prunable(sessions, keep=rule.keep, older_than=rule.older_than, now=now))
             total = len(self.console.snapshot.sessions)
             scope = f"{len(self.going):,} of {total:,} {words}   o another age"
+        self.offer(bool(self.going))
         self.query_one("#scope", Block).show(Text(scope, palette(self).style("muted")))
         self._show(now)
 

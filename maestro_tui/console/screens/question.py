@@ -154,6 +154,7 @@ class QuestionSheet(Sheet):
         self.busy = True
         for button in self.query("#options Button"):
             button.disabled = True
+        self.relabel("#no", "Close")
         self.set_focus(self.query_one("#no", Button))
         self.tell(sentence, "phase-waiting")
 

@@ -14,6 +14,8 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from maestro_tui.console.fleet import short_id
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import column_width, fit
 from maestro_tui.console.screens.sheet import Block, Sheet
 from maestro_tui.console.widgets.palette import palette
 
@@ -35,22 +37,28 @@ class QuitSheet(Sheet):
 
     def body(self) -> Iterable[Widget]:
         """Each with the phase it is at."""
-        styles, text = palette(self), Text()
+        styles, text = palette(self), Text(no_wrap=True, overflow="ellipsis")
+        width = column_width([short_id(one) for one in self.own], 8, 40)
         for index, session_id in enumerate(self.own):
             summary = self.console.snapshot.sessions.get(session_id)
             current = summary.current if summary is not None else None
-            text.append(("\n" if index else "") + short_id(session_id))
-            text.append(f"  {current.name}" if current is not None else "", styles.style("muted"))
+            status = summary.status.value if summary is not None else "new"
+            text.append("\n" if index else "")
+            text.append(glyph(status, self.console.ascii_only) + " ", styles.style(COLOURS[status]))
+            text.append(fit(short_id(session_id), width) + "  ")
+            text.append(f"{status} {current.name}" if current is not None else status, styles.style("muted"))
         yield VerticalScroll(Block(text), classes="list", can_focus=False)
+        they = (
+            "It is stopped at once and stays" if len(self.own) == 1 else "They are stopped at once and stay"
+        )
         yield Block(
-            "They are stopped at once and stay resumable: what is committed stays, "
-            "the phase under way runs again on resume.",
+            f"{they} resumable: what is committed stays, the phase under way runs again on resume.",
             classes="note",
         )
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
         """One."""
-        yield "yes", "Stop them and quit  y"
+        yield "yes", f"Stop {'it' if len(self.own) == 1 else 'them'} and quit  y"
 
     @on(Button.Pressed, "#yes")
     def action_confirm(self) -> None:

@@ -11,7 +11,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from maestro_tui.console.budget_words import standing_lines, suggestion
 from maestro_tui.console.fleet import short_id
@@ -19,6 +19,7 @@ from maestro_tui.console.limit_line import parse_more
 from maestro_tui.console.screens.about_session import CHANGED, AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet, as_text
+from maestro_tui.console.screens.reason import ReasonField
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import InputError, MaestroError
@@ -37,7 +38,8 @@ class RaiseSheet(AboutSession, ActSheet):
         Binding("up", "choose(-1)", "Previous budget", show=False, priority=True),
         Binding("m", "more", "How much more", show=False),
     ]
-    REASON = "c reason: needed, it is recorded with your name and the time"
+    AUTO_FOCUS = "#more"
+    REASON = "why: needed, it is recorded with your name and the time"
     DOING = "Recording …"
     AROUND = 14
 
@@ -54,7 +56,7 @@ class RaiseSheet(AboutSession, ActSheet):
     def facts(self) -> Iterable[Widget]:
         """What is spent of what, and how much more."""
         yield VerticalScroll(Block("Reading the budgets …", id="budgets"), classes="list", can_focus=False)
-        yield Input(placeholder="m how much more", id="more", compact=True)
+        yield ReasonField(self.about(), "how much more", key="m", id="more")
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
         """One."""
@@ -92,13 +94,15 @@ class RaiseSheet(AboutSession, ActSheet):
             self.query_one("#budgets", Block).show(
                 "Nothing limits what this session may spend: there is no budget to raise."
             )
+            for one in self.query("#more, #comment, #yes"):
+                one.display = False
+            self.set_focus(self.query_one("#no", Button))
             return
         styles = palette(self)
         lines = standing_lines(self.standings, self.chosen, self.console.ascii_only)
         self.query_one("#budgets", Block).show(Text("\n").join(as_text(one, styles.style) for one in lines))
-        self.query_one(
-            "#more", Input
-        ).placeholder = f"m how much more, such as {suggestion(self.standings[self.chosen].allowed)}"
+        allowed = suggestion(self.standings[self.chosen].allowed)
+        self.query_one("#more", ReasonField).ask(f"how much more, such as {allowed}")
 
     def action_choose(self, step: int) -> None:
         """Mark the next budget."""

@@ -15,10 +15,11 @@ from textual.widgets import Button, Input
 
 from maestro_tui.console import plan_words
 from maestro_tui.console.fleet import short_id
-from maestro_tui.console.lines import Line, fit_right
+from maestro_tui.console.lines import Line, fit_right, wrap_words
 from maestro_tui.console.quality_lines import contract_lines, quality_lines, usage_words
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.plan_sheet import as_text, ask_for_trust
+from maestro_tui.console.screens.reason import ReasonField
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.structural_diff import brief
 from maestro_tui.console.widgets.palette import palette
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _MOST = 12
 _GOES_ON = "it goes on"
+_COMMENT = "comment: needed to push back or reject"
+_WHY = {"push_back": "why you push it back", "reject": "why you reject it"}
 
 
 class ReviewSheet(AboutSession):
@@ -54,6 +57,8 @@ class ReviewSheet(AboutSession):
         self.no_words = "Later"
         self.session = session
         self.phase = next(phase.name for phase in session.phases if phase.waiting)
+        self.wanted = "no"
+        """The button to which enter leads from the comment."""
         self.read = False
         """True once the result that is decided upon is shown."""
         self._then: dict[str, str] = {}
@@ -69,7 +74,7 @@ class ReviewSheet(AboutSession):
     def body(self) -> Iterable[Widget]:
         """What it left, and the comment."""
         yield VerticalScroll(Block("Reading the result …", id="left"), classes="list", can_focus=False)
-        yield Input(placeholder="c comment: needed to push back or reject", id="comment", compact=True)
+        yield ReasonField(self.about(), _COMMENT)
         yield Block("e edits its outputs in your editor first", id="radius", classes="note")
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
@@ -112,7 +117,11 @@ class ReviewSheet(AboutSession):
             phase = None  # its file is gone or wrong: what the radius says of that is enough
         radius = await self._radius()
         self.query_one("#left", Block).show(self._words(result, phase))
-        self.query_one("#radius", Block).show(radius)
+        shown = self.query_one("#radius", Block)
+        shown.show(radius)
+        width = max(30, shown.size.width)
+        rows = sum(len(wrap_words(row, width)) for row in radius.plain.split("\n"))
+        self.fit_list(self.size.height, 10 + rows)
         self.read = True
         if note:
             self.tell(note, "phase-waiting")
@@ -186,30 +195,47 @@ class ReviewSheet(AboutSession):
             self.run_worker(self._edit(), group="edit", exit_on_error=False)
 
     async def _edit(self) -> None:
-        from maestro_tui.console.screens.edit import EditSheet, edited_outputs, outputs_text
+        from maestro_tui.console.screens.edit import EditSheet, edit_key, edited_outputs, outputs_text
         from maestro_tui.console.shell_out import edit_text
 
         try:
             before = await self.console.ask_host(methodcaller("outputs", self.session.session_id, self.phase))
-            changed = edited_outputs(before, edit_text(self.console, outputs_text(before), ".json"))
+            kept, key = self.console.main.drafts, edit_key(self.session, self.phase)
+            text = edit_text(self.console, kept.get(key) or outputs_text(before), ".json")
+            # Kept until it is recorded or thrown away, also when it cannot be read.
+            kept[key] = text
+            changed = edited_outputs(before, text)
         except MaestroError as error:
             self.tell(clean(error, 600))
             return
         finally:
             self.busy = False
         if not changed:
+            kept.pop(key, None)
             self.tell("Nothing was changed.", "muted")
         elif self.is_current:
             self.tell("")
             self.app.push_screen(EditSheet(self.session, self.phase, before, changed))
 
+    def about(self) -> tuple[str, ...]:
+        """A comment belongs to this attempt of the phase."""
+        attempt = next(one.attempt for one in self.session.phases if one.name == self.phase)
+        return (*super().about(), self.phase, str(attempt))
+
     def action_comment(self) -> None:
-        """Write the comment."""
-        self.set_focus(self.query_one("#comment", Input))
+        """Write the comment; which decision it goes with is chosen afterwards."""
+        self._write("no", _COMMENT)
+
+    def _write(self, wanted: str, asked: str) -> None:
+        field = self.query_one("#comment", ReasonField)
+        self.wanted = wanted
+        field.ask(asked)
+        self.set_focus(field)
 
     @on(Input.Submitted, "#comment")
     def _comment_done(self) -> None:
-        self.set_focus(self.query_one("#approve", Button))
+        self.tell("")
+        self.set_focus(self.query_one(f"#{self.wanted}", Button))
 
     @on(Button.Pressed, "#approve, #push_back, #reject")
     def _pressed(self, message: Button.Pressed) -> None:
@@ -221,9 +247,8 @@ class ReviewSheet(AboutSession):
             return
         comment = self.query_one("#comment", Input).value.strip()
         if what != "approve" and not comment:
-            word = "push it back" if what == "push_back" else "reject it"
-            self.tell(f"Say in the comment why you {word}; it is recorded with your name.", "phase-waiting")
-            self.action_comment()
+            self.tell(f"Say {_WHY[what]}; it is recorded with your name and the time.", "phase-waiting")
+            self._write(what, _WHY[what])
             return
         if not self.read:
             self.tell("The result is not read yet; there is nothing to decide upon.", "phase-waiting")
@@ -250,6 +275,7 @@ class ReviewSheet(AboutSession):
             self.busy = False
             self.tell(clean(error, 600))
             return
+        self.query_one("#comment", ReasonField).done()
         if what != "reject":
             self._next = self._then.get("approved" if what == "approve" else "pushed_back", _GOES_ON)
             await self._go_on(trust=False)

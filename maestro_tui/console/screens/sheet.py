@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button
 
+from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.palette import palette
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Sheet(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, body, sentence, buttons."""
+        yield NoticeBar(over=True)
         with Vertical(id="sheet"):
             yield Block(self.title_words(), id="title")
             yield from self.body()
@@ -108,6 +110,20 @@ class Sheet(ModalScreen[None]):
         block = self.query_one("#sentence", Block)
         block.show(Text(sentence, palette(self).style(colour)))
         block.display = bool(sentence)
+
+    def offer(self, yes: bool) -> None:
+        """Show the button that does it, or only Close where there is nothing to do."""
+        button = self.query_one("#yes", Button)
+        if not yes and button.has_focus:
+            self.set_focus(self.query_one("#no", Button))
+        button.display = yes
+        self.relabel("#no", self.no_words if yes else "Close")
+
+    def relabel(self, button: str, words: str) -> None:
+        """Other words on a button."""
+        one = self.query_one(button, Button)
+        one.label = Content(words)
+        one.refresh(layout=True)
 
     def on_mount(self) -> None:
         """No sentence yet."""
@@ -130,9 +146,13 @@ class Sheet(ModalScreen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """The list takes the rows that are left."""
+        self.fit_list(event.size.height, self.AROUND)
+
+    def fit_list(self, height: int, around: int) -> None:
+        """Give the list what `around` rows leave of a screen of that height."""
         # In cells: a share of the screen is not known yet while an automatic height is worked out.
         for one in self.query(".list"):
-            one.styles.max_height = max(3, event.size.height * 15 // 16 - self.AROUND)
+            one.styles.max_height = max(3, height * 15 // 16 - around)
 
     def action_close(self) -> None:
         """Close without doing anything."""

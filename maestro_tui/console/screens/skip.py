@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import methodcaller
+from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual.containers import VerticalScroll
 from textual.widget import Widget
 
+from maestro_tui.console import plan_words
 from maestro_tui.console.fleet import phase_word, short_id
 from maestro_tui.console.screens.about_session import CHANGED, AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
+from maestro_tui.console.screens.plan_sheet import as_text
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean
 
+if TYPE_CHECKING:
+    from maestro_tui.model.plan import Plan
+
 
 class SkipSheet(AboutSession, ActSheet):
     """One phase that will not be done."""
 
-    REASON = "c reason: needed, it is recorded"
+    AUTO_FOCUS = "#comment"
+    REASON = "why it is skipped: needed, it is recorded"
     DOING = "Recording …"
+    AROUND = 17
 
     def __init__(self, session: SessionSummary, phase: str) -> None:
         super().__init__()
         self.session, self.phase = session, phase
         self.looked = False
         """True once it is shown who goes on without it."""
+
+    def about(self) -> tuple[str, ...]:
+        """A reason belongs to the phase."""
+        return (*super().about(), self.phase)
 
     def title_words(self) -> str:
         """What is asked."""
@@ -37,8 +50,8 @@ class SkipSheet(AboutSession, ActSheet):
     def facts(self) -> Iterable[Widget]:
         """Where the phase stands, and who needs it."""
         yield Block(id="standing")
-        yield Block("Reading the workflow …", id="without")
-        yield Block("nothing runs and nothing is deleted; r goes on afterwards", classes="note")
+        yield VerticalScroll(Block("Reading the workflow …", id="without"), classes="list", can_focus=False)
+        yield Block(id="sums", classes="note")
 
     def yes_buttons(self) -> Iterable[tuple[str, str]]:
         """One."""
@@ -59,24 +72,34 @@ class SkipSheet(AboutSession, ActSheet):
             word = phase_word(now, self.session.status.value)
             error = f": {clean(now.error, 200)}" if now.error else ""
             tries = f" at attempt {now.attempt}" if now.attempt else ""
-            self.query_one("#standing", Block).show(f"It is {word}{tries}{error}")
+            self.query_one("#standing", Block).show(f"now {word}{tries}{error}")
         self.run_worker(self._look(note), group="read", exclusive=True, exit_on_error=False)
 
     async def _look(self, note: str) -> None:
-        work = methodcaller("dependents", self.session.session_id, self.phase)
+        session_id = self.session.session_id
         try:
-            names = await self.console.ask_host(work)
+            names = await self.console.ask_host(methodcaller("dependents", session_id, self.phase))
+            plan: Plan = await self.console.ask_host(methodcaller("plan_skip", session_id, self.phase))
         except MaestroError as error:
             self.query_one("#without", Block).show("")
             self.tell(clean(error, 600))
             return
-        words = Text("No phase needs it.")
-        if names:
-            words = Text("Go on without its outputs: ")
-            words.append(", ".join(names), palette(self).style("bold"))
-        self.query_one("#without", Block).show(words)
+        self.query_one("#without", Block).show(self._without(names, plan))
+        sums = f"r then {plan_words.sums_words(plan)}" if plan.runs else "nothing is left to run then"
+        self.query_one("#sums", Block).show(f"Nothing runs now and nothing is deleted; {sums}.")
         self.looked = True
         self.tell(note, "phase-waiting")
+
+    def _without(self, names: Sequence[str], plan: Plan) -> Text:
+        """The phases that go on without it, with what each would do and usually takes."""
+        if not names:
+            return Text("No phase needs it.")
+        width = max(40, self.query_one("#without", Block).size.width)
+        needing = plan.model_copy(update={"phases": tuple(one for one in plan.phases if one.phase in names)})
+        text = Text("Go on without its outputs:")
+        for one in plan_words.plan_lines(needing, width, self.console.ascii_only):
+            text.append("\n").append_text(as_text(one, palette(self).style))
+        return text
 
     def refusal(self) -> str | None:
         """It cannot be asked before it was looked who goes on without it."""

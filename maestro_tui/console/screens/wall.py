@@ -13,6 +13,7 @@ from textual.screen import Screen
 
 from maestro_tui.console.actions import ACTIONS, Action, keys_for
 from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words, short_path
+from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.wall_strips import WallStrips
 from maestro_tui.model.summary import FleetSnapshot
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
     from maestro_tui.console.screens.main import MainScreen
 
-_NOT_HERE = frozenset(["sort", "sort_reverse", "mark_shown"])
+_NOT_HERE = frozenset(["sort", "sort_reverse", "attention", "mark_shown"])
 """Actions of the list that have no meaning on the wall."""
 
 
@@ -70,6 +71,7 @@ class WallScreen(Screen[None]):
         yield Words(id="limits")
         yield WallStrips(ascii_only=app.ascii_only)
         yield Brief(ascii_only=app.ascii_only)
+        yield NoticeBar()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -79,6 +81,11 @@ class WallScreen(Screen[None]):
         if chosen is not None:
             self.strips.select(chosen.session_id)
         self.set_interval(1.0, self.tick)
+
+    def on_screen_resume(self) -> None:
+        """What was told on a sheet stands here until its time is over."""
+        for bar in self.query(NoticeBar):
+            bar.show(self.console.notices)
 
     def take_snapshot(self, snapshot: FleetSnapshot) -> None:
         """Show a newer state; the screen below has projected it already."""

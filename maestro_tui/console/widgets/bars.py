@@ -19,6 +19,7 @@ from textual.widgets import Input
 
 from maestro_tui.console.actions import Action
 from maestro_tui.console.fleet import FleetView, header_words
+from maestro_tui.console.fleet_order import Sort, arrow
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import shorten_middle
 from maestro_tui.console.widgets.palette import palette
@@ -107,9 +108,10 @@ class FilterBar(Horizontal):
     FilterBar #shown { width: auto; }
     """
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", *, ascii_only: bool = False) -> None:
         super().__init__()
-        self._text = text
+        self._text, self.ascii_only = text, ascii_only
+        self._order = ""
         self._parts: list[str] = []
         self._room = 0
         self._typing = False
@@ -126,13 +128,12 @@ class FilterBar(Horizontal):
         """The sign never changes."""
         self.query_one("#sign", Words).show(Text(" / "))
 
-    def show(self, view: FleetView, order: str, marked: int) -> None:
+    def show(self, view: FleetView, sort: Sort, marked: int) -> None:
         """Say how many are shown, in which order, and how many are marked."""
         parts = []
         if marked:
             parts.append(f"{marked} marked")
-        if order:
-            parts.append(order)
+        self._order = f"by {sort.column} {arrow(sort, self.ascii_only)}" if sort != Sort() else ""
         total = f"{view.total:,}"
         if len(view.rows) != view.total:
             parts.append(f"{len(view.rows):>{len(total)},} of {total}")
@@ -150,8 +151,11 @@ class FilterBar(Horizontal):
         self._say()
 
     def _say(self) -> None:
-        words = " · ".join(self._parts) + "  " if self._parts else ""
-        self.query_one("#shown", Words).show(Text(words.rjust(self._room if self._typing else 0)))
+        words = Text().append(self._order, palette(self).style("bold accent"))
+        words.append((" · " if self._order and self._parts else "") + " · ".join(self._parts))
+        words.append("  " if words else "")
+        words.pad_left(max(0, (self._room if self._typing else 0) - words.cell_len))
+        self.query_one("#shown", Words).show(words)
 
 
 class Words(Widget):

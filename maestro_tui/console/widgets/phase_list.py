@@ -144,7 +144,7 @@ class PhaseList(ScrollView, can_focus=True):
         parts = []
         if before:
             given = phase.name in self.form.given()
-            parts.append("provided from a file" if given else "not run; provide a file or it is skipped")
+            parts.append("provided from a file" if given else "skipped, unless its file is provided")
         elif not phase.run:
             parts.append("not run")
         if phase.name == self.form.start_from:
