@@ -135,6 +135,28 @@ class LogLine:
     text: str
 
 
+def last_line_at(path: Path) -> float | None:
+    """When the newest line near a log's end was written, seconds since the epoch; None when none tells."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | durable.NO_FOLLOW)
+    except OSError:
+        return None
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            return None
+        tail = os.pread(descriptor, _BUFFER_BYTES, max(0, facts.st_size - _BUFFER_BYTES))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    for line in reversed(tail.split(b"\n")):
+        at = parse_log_line(line).at
+        if at is not None:
+            return at
+    return None
+
+
 def parse_log_line(line: bytes) -> LogLine:
     """The parts of a line; a foreign line is all text."""
     whole = line.removesuffix(b"\n").decode("utf-8", "replace")
