@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from maestro_tui.model.errors import StoreError
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import Run, clean, clean_output
 from maestro_tui.store import durable
 from maestro_tui.store.journal import utc
 
@@ -133,6 +133,8 @@ class LogLine:
     persona: str
     stream: str
     text: str
+    runs: tuple[Run, ...] = ()
+    """The colours in which its program wrote it."""
 
 
 def last_line_at(path: Path) -> float | None:
@@ -165,6 +167,6 @@ def parse_log_line(line: bytes) -> LogLine:
         try:
             at = datetime.fromisoformat(parts[0]).timestamp()
         except (ValueError, OverflowError, OSError):
-            return LogLine(None, "", "out", clean(whole))
-        return LogLine(at, clean(parts[1], 64), clean(parts[2], 8), clean(parts[3]))
-    return LogLine(None, "", "out", clean(whole))
+            return LogLine(None, "", "out", *clean_output(whole))
+        return LogLine(at, clean(parts[1], 64), clean(parts[2], 8), *clean_output(parts[3]))
+    return LogLine(None, "", "out", *clean_output(whole))

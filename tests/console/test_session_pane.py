@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from textual.widgets import ContentSwitcher
 
+from maestro_tui.console.detail_parts import log_choices, no_log_words
 from maestro_tui.console.widgets.artifacts_view import ArtifactsView
 from maestro_tui.console.widgets.checkpoint_view import CheckpointView
 from maestro_tui.console.widgets.decisions_view import DecisionsView
@@ -194,6 +195,15 @@ async def test_a_new_attempt_takes_along_who_follows_and_leaves_alone_who_reads_
             choice = pane.log_view.choice
             assert choice is not None
             assert (choice.phase, choice.attempt) == (("requirements", 1) if reads_older else ("design", 3))
+
+
+def test_a_log_that_may_still_come_is_waited_for_and_one_that_will_not_is_not(tmp_path: Path) -> None:
+    failed, running = failed_session(tmp_path / "a"), running_session(tmp_path / "b")
+    assert [choice.running for choice in log_choices(running.root, running.detail)][-1]
+    assert not any(choice.running for choice in log_choices(failed.root, failed.detail))
+    begun = replace(running.detail, attempts=(), logs=())
+    assert "waiting for the first line" in no_log_words(begun)
+    assert no_log_words(replace(failed.detail, attempts=(), logs=())) == "No phase has begun yet."
 
 
 async def test_details_that_come_after_another_session_was_chosen_are_dropped(tmp_path: Path) -> None:

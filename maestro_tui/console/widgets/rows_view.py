@@ -279,16 +279,27 @@ def _segments(
 
 def mark_matches(text: str, query: str, exact: bool, style: Style, match_style: Style) -> list[Segment]:
     """The text as segments, with what was searched for in the style of matches."""
-    haystack = text if exact else text.lower()
-    if len(haystack) != len(text):  # a few capitals have longer lower-case forms
-        haystack = text
     segments: list[Segment] = []
     start = 0
-    while (found := haystack.find(query, start)) >= 0:
+    for found, end in matches_in(text, query, exact):
         if found > start:
             segments.append(Segment(text[start:found], style))
-        start = found + len(query)
-        segments.append(Segment(text[found:start], match_style))
+        segments.append(Segment(text[found:end], match_style))
+        start = end
     if start < len(text):
         segments.append(Segment(text[start:], style))
     return segments
+
+
+def matches_in(text: str, query: str, exact: bool | None = None) -> list[tuple[int, int]]:
+    """Where the query stands in the text; capitals count only when it has some, or as `exact` says."""
+    exact = query != query.lower() if exact is None else exact
+    haystack = text if exact else text.lower()
+    if len(haystack) != len(text):  # a few capitals have longer lower-case forms
+        haystack = text
+    found: list[tuple[int, int]] = []
+    start = 0
+    while (place := haystack.find(query, start)) >= 0:
+        start = place + len(query)
+        found.append((place, start))
+    return found
