@@ -52,11 +52,14 @@ async def test_a_collaboration_is_draft_comments_and_revision_in_bounded_rounds(
     def peer(task: Task, port: Port) -> PerformerResult:
         assert task.role == "comment"
         text = task.context["draft"]["outputs"]["text"]
-        return PerformerResult(outputs={"comments": [f"on {text}"]}, metrics={"opinion": 0.5})
+        return PerformerResult(
+            outputs={"comments": [f"on {text}"]}, summary="looked at it", metrics={"opinion": 0.5}
+        )
 
     def author(task: Task, port: Port) -> PerformerResult:
         (task.workspace / "design.md").write_text(task.role)
-        return PerformerResult(outputs={"text": f"{task.role} after {task.context.get('comments')}"})
+        text = f"{task.role} after {task.context.get('comments')}"
+        return PerformerResult(outputs={"text": text}, summary="wrote it")
 
     bench = Bench(tmp_path, two("collaborative", rounds=2), Team(author=author, peer=peer))
     context = await bench.engine.execute_batch("Design it", session_id="s")
@@ -73,6 +76,12 @@ async def test_a_collaboration_is_draft_comments_and_revision_in_bounded_rounds(
     assert result.outputs["text"].startswith("revise after")
     assert result.quality["opinion"] == 0.5 and result.quality["quality"] is None
     assert [(one.path, one.persona) for one in result.artifacts] == [("design.md", "author")]
+    assert result.summary.splitlines()[:4] == [
+        "author: wrote it",
+        "peer, comment: looked at it",
+        "author, revision: wrote it",
+        "peer, comment: looked at it",
+    ], "a reviewer reads who said what"
 
 
 async def test_a_colleague_without_a_word_ends_the_rounds(tmp_path: Path) -> None:
