@@ -20,9 +20,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maestro_tui.console.log_window import LogWindow, Scan, Scanned
-from maestro_tui.console.widgets.log_painting import Row, line_segments, window_of, wrapped
+from maestro_tui.console.widgets.log_painting import Row, line_segments, wrapped
 from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.palette import finished, palette
+from maestro_tui.console.widgets.rows_view import in_sight
 from maestro_tui.model.text import clean
 from maestro_tui.store.logs import LogLine
 
@@ -425,7 +426,7 @@ class LogLines(ScrollView, can_focus=True):
                 segments = line_segments(
                     parsed, text, part == 0, columns, self.query_text, line_base, colours
                 )
-                strips.append(finished(self, window_of(segments, left, width, line_base, sign)))
+                strips.append(finished(self, in_sight(segments, left, width, line_base, sign)))
             if len(strips) >= height:
                 break
         return strips[:height]

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.strip import Strip
 
 from maestro_tui.console.lines import clock_time, fit, short, wrap_words
 from maestro_tui.console.widgets.palette import Palette
@@ -77,15 +76,3 @@ def _in_styles(text: str, style: Style, *layers: list[Span]) -> list[Segment]:
                 here += span[2]
         segments.append(Segment(text[one:end], here))
     return segments
-
-
-def window_of(segments: list[Segment], left: int, width: int, base: Style, sign: Style) -> Strip:
-    """The columns of a row that are in sight, with an ellipsis where the row goes on to a side."""
-    whole = Strip(segments)
-    if not left and whole.cell_length <= width:
-        return whole.crop_extend(0, width, base)
-    before = 1 if left else 0
-    after = 1 if whole.cell_length > left + width else 0
-    middle = whole.crop_extend(left + before, left + width - after, base)
-    edge = Strip([Segment("…", sign)])
-    return Strip.join([*[edge] * before, middle, *[edge] * after])
