@@ -156,7 +156,8 @@ def brief(value: Any, limit: int = VALUE_LIMIT) -> str:
     if isinstance(value, str):
         return clean(json.dumps(value[: limit + 1], ensure_ascii=False), limit)
     if isinstance(value, dict | list):
-        kind = "entries" if isinstance(value, dict) else "items"
+        one = len(value) == 1
+        kind = ("entry" if one else "entries") if isinstance(value, dict) else "item" if one else "items"
         if len(value) > 8 or any(isinstance(item, dict | list) for item in _values(value)):
             return f"({len(value)} {kind})"
         inner = ", ".join(
