@@ -28,7 +28,7 @@ def log_choices(session_dir: Path, detail: SessionDetail) -> list[LogChoice]:
 def no_log_words(detail: SessionDetail) -> str:
     """What the Log tab says of a session whose attempts have left no log."""
     if detail.summary.status == "running":
-        return "No phase has begun yet; waiting for the first line…"
+        return "It runs; no phase has begun yet."
     return "No phase has run here." if detail.attempts else "No phase has begun yet."
 
 

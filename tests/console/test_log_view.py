@@ -265,7 +265,7 @@ async def test_a_log_that_does_not_exist_yet_appears_when_it_is_written(tmp_path
         view = app.query_one(LogView)
         await until(pilot, lambda: "This attempt ended without a line." in painted(app))
         view.show([LogChoice("design", 1, path, running=True)])
-        await until(pilot, lambda: "waiting for the first line" in painted(app))
+        await until(pilot, lambda: "It runs; its first line will show here." in painted(app))
         assert "No log" not in painted(app) and "no log" not in painted(app)
         write(path, 2)
         await until(pilot, lambda: "line 1" in painted(app))

@@ -202,7 +202,7 @@ def test_a_log_that_may_still_come_is_waited_for_and_one_that_will_not_is_not(tm
     assert [choice.running for choice in log_choices(running.root, running.detail)][-1]
     assert not any(choice.running for choice in log_choices(failed.root, failed.detail))
     begun = replace(running.detail, attempts=(), logs=())
-    assert "waiting for the first line" in no_log_words(begun)
+    assert no_log_words(begun) == "It runs; no phase has begun yet."
     assert no_log_words(replace(failed.detail, attempts=(), logs=())) == "No phase has begun yet."
 
 

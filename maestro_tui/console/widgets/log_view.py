@@ -106,7 +106,7 @@ class LogView(Vertical):
         if self.choice is None:
             words = self._nothing
         elif self.choice.running:
-            words = "Nothing was said yet; waiting for the first line…"
+            words = "It runs; its first line will show here."
         else:
             words = "This attempt ended without a line."
         self.log_lines.say(words)
@@ -187,6 +187,8 @@ class LogView(Vertical):
         right: list[Part] = []
         if lines.problem:
             right.append((lines.problem, "phase-failed"))
+        elif not lines.row_count:
+            pass
         elif lines.following:
             right.append(("at the end", "muted"))
         elif lines.unseen:
