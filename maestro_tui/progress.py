@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan
-from maestro_tui.model.text import clean, format_duration
+from maestro_tui.model.text import clean, format_duration, uncoloured
 from maestro_tui.model.usual import of_plan
 
 _COLOURS = {"●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "↻": "33", "›": "2"}
@@ -52,7 +52,9 @@ class Progress:
                     "›", f"{phase} · {clean(data.get('choice', ''), 160)} (by {data.get('decided_by')})"
                 )
             case "persona_output" if self._verbose:
-                self._say("›", f"{phase} · {event.persona}: {clean(data.get('text', ''), 400)}")
+                self._say(
+                    "›", f"{phase} · {event.persona}: {clean(uncoloured(str(data.get('text', ''))), 400)}"
+                )
             case "phase_retried":
                 self._say(
                     "↻",

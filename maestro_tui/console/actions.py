@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -433,6 +433,23 @@ def keys_for(actions: Iterable[Action], scene: Scene) -> tuple[Action, ...]:
     can = [one for one in actions if (one.rank or one.id in first) and one.available(scene) is None]
     can.sort(key=lambda one: (first.index(one.id) if one.id in first else len(first), one.rank))
     return tuple(can)
+
+
+_OF_LIST = frozenset(["open", "new", "filter", "wall"])
+Keys = Sequence[tuple[Action, str]]
+"""Actions for the key line, with their keys in words."""
+
+
+def keys_in_session(keys: Keys, back: str) -> Keys:
+    """The key line inside a session: what it needs most, its own keys, then the others. `back` is the key to the
+    list."""
+    own = (
+        (Action("back", "", "list", "", ""), back),
+        (Action("", "", "tabs", "", ""), "1-7"),
+        (Action("", "", "only the tab", "", ""), "z"),
+    )
+    kept = [one for one in keys if one[0].id not in _OF_LIST]
+    return (*kept[:2], *own, *kept[2:])
 
 
 def find(action_id: str) -> Action | None:

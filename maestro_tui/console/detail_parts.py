@@ -19,10 +19,17 @@ def log_choices(session_dir: Path, detail: SessionDetail) -> list[LogChoice]:
         key = (attempt.phase, attempt.attempt)
         path = written.get(key) or _expected(session_dir, *key)
         if path is not None:
-            choices[key] = LogChoice(*key, path)
+            choices[key] = LogChoice(*key, path, running=attempt.status == "running")
     for key, path in written.items():
         choices.setdefault(key, LogChoice(*key, path))
     return list(choices.values())
+
+
+def no_log_words(detail: SessionDetail) -> str:
+    """What the Log tab says of a session whose attempts have left no log."""
+    if detail.summary.status == "running":
+        return "It runs; no phase has begun yet."
+    return "No phase has run here." if detail.attempts else "No phase has begun yet."
 
 
 def _expected(session_dir: Path, phase: str, attempt: int) -> Path | None:

@@ -16,7 +16,7 @@ from maestro_tui.console import json_tree
 from maestro_tui.console.json_file import read_json
 from maestro_tui.console.lines import Line, line
 from maestro_tui.console.preview import is_binary, open_inside
-from maestro_tui.console.structural_diff import Change, json_changes, text_diff_lines
+from maestro_tui.console.structural_diff import Change, json_changes, text_diff_lines, work_first
 from maestro_tui.model.errors import StoreError
 from maestro_tui.model.text import clean, format_bytes
 from maestro_tui.store.checkpoints import CommitInfo
@@ -34,6 +34,7 @@ class Content:
     text: str | None = None
     value: Any = None
     structured: bool = False
+    commit: bool = False
     facts: str = ""
     """Size and digest, for what is no text."""
 
@@ -105,15 +106,36 @@ def compare(old: Side, new: Side) -> Comparison:
     unified = tuple(text_diff_lines(one.text, two.text, old.short, new.short))
     changes = None
     if one.structured and two.structured:
-        changes = tuple(json_changes(one.value, two.value, ALWAYS_DIFFERENT))
+        if one.commit and two.commit:
+            before, after = _opened(one.value, two.value), _opened(two.value, one.value)
+            changes = tuple(work_first(json_changes(before, after, ALWAYS_DIFFERENT)))
+        else:
+            changes = tuple(json_changes(one.value, two.value, ALWAYS_DIFFERENT))
     return Comparison(changes, unified)
+
+
+def _opened(commit: Any, other: Any) -> Any:
+    """A commit with an empty result for each phase that only the other has: what it left shows piece by piece."""
+    try:
+        own, foreign = commit["context"]["phase_results"], other["context"]["phase_results"]
+        added = {name: _nothing_of(result) for name, result in foreign.items() if name not in own}
+        return {**commit, "context": {**commit["context"], "phase_results": {**own, **added}}}
+    except (LookupError, TypeError, AttributeError):
+        return commit  # a commit of another form: its differences are told as they are
+
+
+def _nothing_of(result: dict[str, Any]) -> dict[str, Any]:
+    opened = {
+        name: type(value)() for name, value in result.items() if name in ("outputs", "artifacts", "error")
+    }
+    return {**{name: value for name, value in result.items() if value in (None, "", [], {})}, **opened}
 
 
 def _read_commit(path: Path) -> Content:
     value, problem = read_json(path)
     if problem is not None:
         raise StoreError(problem)
-    return Content(json_tree.pretty(value, limit=2_000_000), value, structured=True)
+    return Content(json_tree.pretty(value, limit=2_000_000), value, structured=True, commit=True)
 
 
 def _read_version(session_dir: Path, version: FileVersion, path: str) -> Content:

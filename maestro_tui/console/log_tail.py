@@ -48,6 +48,10 @@ _TROUBLE = re.compile(
 """What the first line of trouble usually says; `0 errors` and `no error` are none."""
 
 
+_SGR = re.compile(rb"\x1b\[[0-9;:]*m")
+"""The colours of what programs print, as `model.text` knows them."""
+
+
 def open_regular(path: Path) -> int:
     """A descriptor for reading a regular file; never follows a link, never waits. OSError otherwise."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -287,12 +291,16 @@ def find_lines(descriptor: int, start: int, end: int, wanted: Wanted) -> array[i
 
 def _first_trouble(window: bytes) -> int | None:
     """Where the first line begins whose text has a word of trouble in it."""
+    plain = _SGR.sub(b"", window)
+    return next(iter(_in_window(window, plain, _trouble_starts(plain))), None)
+
+
+def _trouble_starts(window: bytes) -> Iterable[int]:
     for hit in _TROUBLE.finditer(window):
         start = window.rfind(b"\n", 0, hit.start()) + 1
         stop = window.find(b"\n", hit.start())
         if hit.start() >= _text_start(window, start, len(window) if stop < 0 else stop):
-            return start
-    return None
+            yield start
 
 
 def _next_line(descriptor: int, at: int, end: int) -> int:
@@ -308,6 +316,24 @@ def _next_line(descriptor: int, at: int, end: int) -> int:
 
 
 def _matching_starts(window: bytes, wanted: Wanted) -> Iterable[int]:
+    """Where the matching lines begin; colours within the text match nothing and part no words."""
+    plain = _SGR.sub(b"", window) if wanted.where != "persona" else window
+    return _in_window(window, plain, _plain_starts(plain, wanted))
+
+
+def _in_window(window: bytes, plain: bytes, starts: Iterable[int]) -> Iterable[int]:
+    """Beginnings of lines of `plain`, in order, as the beginnings of the same lines in the window."""
+    if len(plain) == len(window):
+        yield from starts
+        return
+    at = in_plain = 0
+    for start in starts:
+        while in_plain < start:
+            in_plain, at = plain.find(b"\n", in_plain) + 1, window.find(b"\n", at) + 1
+        yield at
+
+
+def _plain_starts(window: bytes, wanted: Wanted) -> Iterable[int]:
     haystack = window if wanted.exact else window.lower()
     position = 0
     while (hit := haystack.find(wanted.needle, position)) >= 0:

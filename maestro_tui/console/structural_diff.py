@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from maestro_tui.console.lines import Line, fit, line, short, shorten_middle, wrap_words
@@ -24,12 +25,15 @@ Kind = Literal["added", "removed", "changed"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `path` is like `phase_results.design.outputs.files[3]`, clean."""
+    """One difference. `path` is like `phase_results.design.outputs.files[3]`, clean; an element of a list that has
+    a path or a name goes by it: `artifacts[docs/design.md].size`."""
 
     path: str
     kind: Kind
     old: str
     new: str
+    record: bool = False
+    """True for what every attempt changes: times, numbers, digests of its inputs, what was spent."""
 
 
 def json_changes(old: Any, new: Any, ignore: frozenset[str] = frozenset()) -> list[Change]:
@@ -59,6 +63,39 @@ def json_changes(old: Any, new: Any, ignore: frozenset[str] = frozenset()) -> li
     return changes
 
 
+_OF_RECORD = re.compile(
+    r"(^|\.)(attempt|at|(started|finished)_at|inputs|inputs_fingerprint|usage|usage_by)(\.|$)"
+)
+_RECORD_KEYS = frozenset("attempt phase current_phase created_at usage spent spent_by recovered".split())
+_RESULT = re.compile(r"phase_results\.[^.]+(\.|$)")
+_IN_BRACKETS = re.compile(r"\[[^\]]*\]")
+_WORK = (re.compile(r"\.outputs\b"), re.compile(r"\.artifacts\b"))
+
+
+def work_first(changes: Sequence[Change]) -> list[Change]:
+    """The changes between two commits: outputs, then artifacts, the rest of the results, what people decided; and
+    at the end what every attempt changes."""
+
+    def rank(change: Change) -> int:
+        if change.record:
+            return len(_WORK) + 2
+        path = change.path.removeprefix("context.")
+        if not _RESULT.match(path):
+            return len(_WORK) + 1
+        return next((place for place, of in enumerate(_WORK) if of.search(path)), len(_WORK))
+
+    told = [replace(one, record=_is_record(one.path.removeprefix("context."))) for one in changes]
+    return sorted(told, key=rank)
+
+
+def _is_record(path: str) -> bool:
+    if not _RESULT.match(path):
+        return path.split(".", 1)[0] in _RECORD_KEYS
+    # Phases, outputs and files may be called what they like.
+    named = _IN_BRACKETS.sub("", _RESULT.sub("", path))
+    return not re.match(r"outputs\b", named) and _OF_RECORD.search(named) is not None
+
+
 def _join(path: str, key: object) -> str:
     name = clean(key, 120)
     return f"{path}.{name}" if path else name
@@ -80,15 +117,26 @@ def _list_pairs(path: str, one: list[Any], two: list[Any]) -> Iterator[tuple[str
     ).get_opcodes():
         if tag == "equal":
             for offset in range(i2 - i1):
-                yield f"{path}[{j1 + offset}]", one[i1 + offset], two[j1 + offset]
+                yield f"{path}[{_named(two, j1 + offset)}]", one[i1 + offset], two[j1 + offset]
             continue
         both = min(i2 - i1, j2 - j1)
         for offset in range(both):
             yield f"{path}[{j1 + offset}]", one[i1 + offset], two[j1 + offset]
         for index in range(i1 + both, i2):
-            yield f"{path}[{index}]", one[index], _ABSENT
+            yield f"{path}[{_named(one, index)}]", one[index], _ABSENT
         for index in range(j1 + both, j2):
-            yield f"{path}[{index}]", _ABSENT, two[index]
+            yield f"{path}[{_named(two, index)}]", _ABSENT, two[index]
+
+
+def _named(items: list[Any], index: int) -> str:
+    """How an element of a list is called: by its path or name, else by its place."""
+    item = items[index]
+    name = (
+        next((item[key] for key in ("path", "name") if isinstance(item.get(key), str)), None)
+        if isinstance(item, dict)
+        else None
+    )
+    return clean(name, 80) if name else str(index)
 
 
 def _identity(item: Any) -> str:
@@ -108,7 +156,8 @@ def brief(value: Any, limit: int = VALUE_LIMIT) -> str:
     if isinstance(value, str):
         return clean(json.dumps(value[: limit + 1], ensure_ascii=False), limit)
     if isinstance(value, dict | list):
-        kind = "entries" if isinstance(value, dict) else "items"
+        one = len(value) == 1
+        kind = ("entry" if one else "entries") if isinstance(value, dict) else "item" if one else "items"
         if len(value) > 8 or any(isinstance(item, dict | list) for item in _values(value)):
             return f"({len(value)} {kind})"
         inner = ", ".join(
@@ -137,6 +186,7 @@ def change_lines(changes: list[Change], width: int) -> list[Line]:
         return _in_columns(changes, width)
     lines: list[Line] = []
     for index, change in enumerate(changes):
+        lines += _heading(changes, index)
         lines.append(line((index, "path"), (shorten_middle(_place(change), width), "bold")))
         if change.kind != "added":
             for part, text in enumerate(wrap_words(change.old, max(8, width - 4), 6)):
@@ -145,6 +195,14 @@ def change_lines(changes: list[Change], width: int) -> list[Line]:
             for part, text in enumerate(wrap_words(change.new, max(8, width - 4), 6)):
                 lines.append(line((index, "new", part), ("+ " if part == 0 else "  ", "added"), text))
     return lines
+
+
+def _heading(changes: list[Change], index: int) -> list[Line]:
+    """What is said before the first of the changes that every attempt makes."""
+    if not changes[index].record or (index and changes[index - 1].record):
+        return []
+    gap = [line("gap", " ")] if index else []
+    return [*gap, line("record", ("what every attempt changes: times, numbers, what was spent", "muted"))]
 
 
 def _place(change: Change) -> str:
@@ -157,8 +215,9 @@ def _in_columns(changes: list[Change], width: int) -> list[Line]:
         16, min(44, max((len(_place(change)) for change in changes), default=16), width * 2 // 5)
     )
     value_width = (width - path_width - 8) // 2
-    lines = []
+    lines: list[Line] = []
     for index, change in enumerate(changes):
+        lines += _heading(changes, index)
         old = ("- ", "removed") if change.kind != "added" else ("  ", "")
         new = ("+ ", "added") if change.kind != "removed" else ("  ", "")
         paths = [fit(shorten_middle(_place(change), path_width), path_width), *[" " * path_width] * 8]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maestro_tui.console.lines import about, clock_time, date_time
 from maestro_tui.model.summary import AttemptSummary, PhaseSummary, SessionSummary
@@ -130,7 +130,10 @@ def rows(
             if personas:
                 found.extend(_rows_of_personas(attempt, summary))
         if newest.status != phase.status and phase.status in ("pending", "skipped", "provided"):
-            found.append(_row_of_phase(phase, usual))
+            # What is still to come has no times: those of the phase are its earlier attempt's.
+            ahead = _row_of_phase(replace(phase, started_at=None, finished_at=None), usual)
+            again = phase.status == "pending"
+            found.append(replace(ahead, label=f"{phase.name} #{newest.attempt + 1}") if again else ahead)
     return found
 
 
@@ -315,6 +318,12 @@ def _local_offset(at: float) -> int:
     return time.localtime(at).tm_gmtoff
 
 
+def lasted(row: Row, now: float) -> str:
+    """How long a bar that has begun took: `14s`, and `14s+` when its end is not known."""
+    seconds = (row.end if row.end is not None else now) - (row.start or 0.0)
+    return format_duration(seconds) + ("+" if row.status == "interrupted" else "")
+
+
 def exact(row: Row, now: float) -> str:
     """A row in full, for the line that tells about the row in focus: times, duration, error."""
     name = f"{row.key[0]} #{row.key[1]}" if row.key[1] else row.key[0]
@@ -325,8 +334,10 @@ def exact(row: Row, now: float) -> str:
         end = row.end
         same_day = date_time(row.start)[:10] == date_time(end if end is not None else now)[:10]
         until = "now" if end is None else clock_time(end) if same_day else date_time(end)
+        # When a dead runner's work ended nobody knows, only when it was last seen to go on.
+        until += " (last sign of life)" if row.status == "interrupted" else ""
         words.append(f"{date_time(row.start)} → {until}")
-        words.append(format_duration((end if end is not None else now) - row.start))
+        words.append(lasted(row, now))
     words.append(row.status if row.selected else f"{row.status}, not asked for")
     if row.usual is not None:
         words.append(f"usual {about(row.usual)}")

@@ -1,9 +1,10 @@
-"""Says in a few lines what became of a session that stands still: what failed, what is safe, what to do next."""
+"""Says in a few lines how a session stands: what runs or failed, what is safe, what is next or to be done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from maestro_tui.console.fleet import shown_status
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import Line, line, short, shorten_middle, wrap_words
 from maestro_tui.model.summary import AttemptSummary, PhaseSummary, SessionSummary
@@ -29,9 +30,7 @@ def safe_words(phases: Sequence[PhaseSummary]) -> str:
         return "No phase is committed yet."
     if len(names) > 3:
         return f"{names[0]} to {names[-1]} ({len(names)} phases) are safe."
-    if len(names) == 1:
-        return f"{names[0]} is safe."
-    return f"{', '.join(names[:-1])} and {names[-1]} are safe."
+    return f"{_and(names)} {'is' if len(names) == 1 else 'are'} safe."
 
 
 def verdict(
@@ -41,7 +40,7 @@ def verdict(
     width: int,
     most: int = MOST_LINES,
 ) -> list[Line]:
-    """The lines under a session, at most `most` for what happened; none while it runs or when it completed."""
+    """The lines under a session, at most `most` for what happened; one while nothing needs to be done."""
     status = summary.status.value
     current = summary.current
     name = current.name if current is not None else ""
@@ -78,6 +77,12 @@ def verdict(
     elif status == "cancelled":
         said = f"Cancelled at {name}." if name else "Cancelled."
         then = f"{safe} r resumes at {name}." if name else safe
+    elif status == "running":
+        said = _running(summary, now)
+    elif status == "new":
+        said = f"Nothing has run yet. r begins with {name}." if name else "Nothing has run yet."
+    elif status == "completed":
+        said = _completed(summary.phases) if summary.foreign is None else "All is done."
     if summary.foreign is not None and then:
         then = f"It is history of {clean(summary.foreign, 60)}: 'maestro-tui import' takes it over."
     lines: list[Line] = []
@@ -95,6 +100,37 @@ def verdict(
     if len(summary.damage) > 2:
         lines.append(line("more damage", ("  " + _more(len(summary.damage) - 2), "muted")))
     return lines
+
+
+def _running(summary: SessionSummary, now: float) -> str:
+    """Which phases run, since when nothing was heard where that is long, and what comes after them."""
+    under_way = [phase.name for phase in summary.phases if phase.status == "running"]
+    ahead = [phase.name for phase in summary.phases if phase.status == "pending" and phase.selected]
+    if not under_way:
+        said = "Its runner prepares the next phase"
+    else:
+        said = f"{_and(under_way)} {'runs' if len(under_way) == 1 else 'run'}"
+    if shown_status(summary, now) == "silent":
+        return f"{said}, silent for {format_duration(now - summary.updated_at)}. D looks at its runner, x cancels."
+    return f"{said}; next: {ahead[0]}." if ahead else f"{said}; it is the last."
+
+
+def _completed(phases: Sequence[PhaseSummary]) -> str:
+    stale = [phase.name for phase in phases if phase.stale]
+    left_out = [phase.name for phase in phases if not phase.selected and phase.status == "pending"]
+    if stale:
+        return f"All is done, but {_and(stale)} {'is' if len(stale) == 1 else 'are'} stale. R runs again from there."
+    if left_out:
+        return (
+            f"All that was asked for is done; {_and(left_out)} {'was' if len(left_out) == 1 else 'were'} not."
+        )
+    return "All is done. R runs again from a phase."
+
+
+def _and(names: Sequence[str]) -> str:
+    if len(names) > 3:
+        return f"{names[0]} and {len(names) - 1} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _more(count: int) -> str:

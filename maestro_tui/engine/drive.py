@@ -87,8 +87,15 @@ class Drive:
         """
         self._beat_within(HEARTBEAT_SECONDS)
         try:
-            self._journal.event("runner_acquired", data={"epoch": self._hold.epoch, "mode": self._hold.mode})
-            if self._hold.after_death:
+            # The lease is written anew now: the last that is known of the dead is kept here.
+            lost = {name: one.heartbeat_at for one in self._hold.dead for name in one.phases}
+            acquired = {
+                "epoch": self._hold.epoch,
+                "mode": self._hold.mode,
+                **({"lost": lost} if lost else {}),
+            }
+            self._journal.event("runner_acquired", data=acquired)
+            if self._hold.dead:
                 await self._end_survivors()
             situation = self._situation()
             if started:

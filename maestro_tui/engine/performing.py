@@ -30,6 +30,7 @@ CLAIMING = frozenset(["agent_cli", "acp", "llm", "hive"])
 operator runs as a tool, a command or a performer of an own package measures."""
 
 Role = Literal["work", "comment", "revise"]
+_SAID_AS = {"work": "", "comment": ", comment", "revise": ", revision"}
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Performing:
                 result = await self._step(colleague, "comment", number, extra=given)
                 if result is None:
                     return
-                self._take(colleague, result, comment=True)
+                self._take(colleague, result, "comment")
                 if result.outputs or result.summary:
                     said[colleague.name] = dict(result.outputs) or result.summary
             comments[f"round {number}"] = said
@@ -126,7 +127,7 @@ class Performing:
             revised = await self._step(author, "revise", number, extra={**given, "comments": said})
             if revised is None:
                 return
-            self._take(author, revised)
+            self._take(author, revised, "revise")
             draft = revised
 
     # ── One step of one persona ───────────────────────────────────────────────────────────────────────────
@@ -318,10 +319,10 @@ class Performing:
 
     # ── What it left ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _take(self, persona: Persona, result: PerformerResult, *, comment: bool = False) -> None:
+    def _take(self, persona: Persona, result: PerformerResult, role: Role = "work") -> None:
         """Add a persona's result to what the phase has so far; comments on a draft are kept apart."""
         gathered = self._gathered
-        for key, value in {} if comment else dict(result.outputs).items():
+        for key, value in {} if role == "comment" else dict(result.outputs).items():
             other = gathered.outputs.get(key)
             if self._blueprint.mode == "parallel" and key in gathered.outputs and other != value:
                 # Two authors, one name: neither may overwrite the other.
@@ -335,7 +336,9 @@ class Performing:
         )
         self._take_metrics(persona, result.metrics)
         if result.summary:
-            gathered.summaries.append(clean(result.summary, 2000))
+            alone = len(self._blueprint.personas) == 1
+            who = "" if alone else f"{persona.name}{_SAID_AS[role]}: "
+            gathered.summaries.append(who + clean(result.summary, 2000))
         if result.failure is not None:
             gathered.bad_outcome = True
             self._fail(

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Literal
 
 from maestro_tui.engine.advice import AttemptAdvisor, MakeAdvisor, advisor_of, asks
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint, choose
 from maestro_tui.engine.classification import classification_of
-from maestro_tui.engine.contracts import check_contract, check_outputs, judge, matching, measure_quality
+from maestro_tui.engine.contracts import check_contract, check_outputs, judge, measure_quality
+from maestro_tui.engine.delivered import delivered, snapshot
 from maestro_tui.engine.handover import handed_over
 from maestro_tui.engine.ledger import BudgetSpent
 from maestro_tui.engine.performing import Gathered, Performing
 from maestro_tui.engine.persona_port import PhaseSink
-from maestro_tui.engine.receipts import with_reused
 from maestro_tui.engine.work_clock import Stopwatch, ended_by
 from maestro_tui.model.context import (
     Artifact,
@@ -34,7 +33,6 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.performers.port import Performer, Task
 from maestro_tui.performers.registry import performer_for
-from maestro_tui.store.workspace import FileChange, Tree
 
 
 class TeamExecutionEngineV2:
@@ -93,7 +91,7 @@ class TeamExecutionEngineV2:
         inputs = inputs_of(attempt.workflow, attempt.context, phase.name)
         blueprint = self.blueprint(attempt.workflow, phase, attempt.context)
         advisor = AttemptAdvisor(attempt, sink, self.advisors)
-        before = await _snapshot(attempt, "before")
+        before = await snapshot(attempt, "before")
         work = Gathered()
         try:
             async with _limited(attempt) as scope:
@@ -121,19 +119,14 @@ class TeamExecutionEngineV2:
             if not scope.expired():
                 raise
             work.error = _out_of_time(attempt)
-        changes, problems = await _changes_since(before, attempt, work.reused)
+        only = blueprint.personas[0].name if len(blueprint.personas) == 1 else None
+        globs = (*attempt.phase.globs, *blueprint.promises)
+        artifacts, problems = await delivered(before, attempt, globs, work.reused, work.authors, only)
         for problem in problems:
             sink.line("engine", "engine", problem)
-        only = blueprint.personas[0].name if len(blueprint.personas) == 1 else None
-        artifacts = (
-            await asyncio.to_thread(_own_artifacts, changes, attempt, work.authors, only) if changes else ()
-        )
-        if artifacts:
-            sink.event(
-                "artifacts_created",
-                count=len(artifacts),
-                paths=[artifact.path for artifact in artifacts[:50]],
-            )
+        touched = [artifact.path for artifact in artifacts if artifact.change != "same"]
+        if touched:
+            sink.event("artifacts_created", count=len(touched), paths=touched[:50])
         if work.error is None:
             await _review(advisor, attempt, blueprint, work, artifacts)
         return await self._measure(attempt, blueprint, work, artifacts, inputs, started, sink)
@@ -150,7 +143,7 @@ class TeamExecutionEngineV2:
     ) -> PhaseResult:
         phase, error = attempt.phase, work.error
         globs = (*phase.deliverables, *blueprint.promises)
-        changed = [artifact.path for artifact in artifacts if artifact.change != "deleted"]
+        changed = [artifact.path for artifact in artifacts if artifact.change in ("new", "changed")]
 
         def checked() -> tuple[ContractCheck, list[str]]:
             place = attempt.workspace.path
@@ -278,57 +271,6 @@ def _out_of_time(attempt: Attempt) -> PhaseError:
         kind="timeout",
         message=f"Phase {phase.name!r} was stopped after its limit of {phase.timeout_seconds or 0:g} s.",
     )
-
-
-async def _snapshot(attempt: Attempt, moment: Literal["before", "after"]) -> Tree:
-    name = f"{attempt.phase.name}/{attempt.number}/{moment}"
-    quick = attempt.workspace.quick_snapshot(name)
-    return quick if quick is not None else await asyncio.to_thread(attempt.workspace.snapshot, name)
-
-
-async def _changes_since(
-    before: Tree, attempt: Attempt, reused: Mapping[str, FileChange]
-) -> tuple[list[FileChange], tuple[str, ...]]:
-    """What the attempt changed, safe on the disk with both trees; and what could not be read or kept, a line each."""
-    workspace = attempt.workspace
-    after = await _snapshot(attempt, "after")
-    if after.files == before.files and not reused:
-        return [], after.problems
-
-    def kept() -> tuple[list[FileChange], str | None]:
-        changes = with_reused(workspace.changes(before, after), reused)
-        return changes, workspace.keep(before, after) if changes else None
-
-    changes, problem = await asyncio.to_thread(kept)
-    return changes, after.problems if problem is None else (*after.problems, problem)
-
-
-def _own_artifacts(
-    changes: Sequence[FileChange], attempt: Attempt, authors: Mapping[str, str], only: str | None
-) -> tuple[Artifact, ...]:
-    """The changes of this attempt, without what a phase running beside it has to deliver.
-
-    A file that no contract claims and that changed while two phases ran is listed with both: which of them
-    wrote it cannot be measured, and leaving it out would hide it.
-    """
-    own = []
-    is_mine, is_foreign = matching(attempt.phase.globs), matching(attempt.foreign_globs)
-    for change in changes:
-        if is_foreign(change.path) and not is_mine(change.path):
-            continue
-        facts: dict[str, Any] = {"persona": author} if (author := authors.get(change.path, only)) else {}
-        own.append(
-            Artifact(
-                path=change.path,
-                size=change.size,
-                sha256=change.sha256,
-                change=change.change,
-                phase=attempt.phase.name,
-                attempt=attempt.number,
-                **facts,
-            )
-        )
-    return tuple(own)
 
 
 def _gate_sentence(phase: Phase, failures: Sequence[str], made: Sequence[str]) -> str:

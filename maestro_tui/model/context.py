@@ -42,7 +42,8 @@ class Artifact(_Fact):
     size: int
     """Bytes."""
     sha256: str
-    change: Literal["new", "changed", "deleted", "provided"] = "new"
+    change: Literal["new", "changed", "same", "deleted", "provided"] = "new"
+    """Against the moment before the attempt; `same`: delivered, and just as it was then."""
     phase: str
     attempt: int = 1
     persona: str | None = None

@@ -62,6 +62,76 @@ def clean_lines(text: object, limit: int = LINE_LIMIT, lines: int = 10_000) -> s
     return "\n".join(kept)
 
 
+Run = tuple[int, int, str]
+"""A part of a text in a style: its first character, the one after its last, and names such as `bold red`."""
+
+_SGR = re.compile(r"\x1b\[([0-9;:]*)m")
+_COLOURS = ("grey", "red", "green", "yellow", "blue", "magenta", "cyan", "")
+
+
+def uncoloured(text: str) -> str:
+    """What a program printed without its colours (SGR sequences); every other control stays, for `clean` to show."""
+    return _SGR.sub("", text) if "\x1b" in text else text
+
+
+def clean_output(text: str, limit: int = LINE_LIMIT) -> tuple[str, tuple[Run, ...]]:
+    """One line that a program printed as `clean` text, and its colours as runs over that text.
+
+    Only SGR sequences are understood: bold, dim, underlined and the terminal's own colours, of which the theme makes
+    its own; further ones are dropped. Every other sequence becomes visible signs.
+    """
+    if "\x1b" not in text:
+        return clean(text, limit), ()
+    whole, runs, style, at = "", [], _Style(), 0
+    for found in (*_SGR.finditer(text), None):
+        piece = clean(text[at : found.start() if found is not None else len(text)], limit + 1)
+        if piece and style.names and len(whole) < limit:
+            runs.append((len(whole), min(limit, len(whole) + len(piece)), style.names))
+        whole += piece
+        if found is None or len(whole) > limit:
+            break
+        style.take(found[1])
+        at = found.end()
+    return (whole if len(whole) <= limit else whole[: limit - 1] + "…"), tuple(runs)
+
+
+class _Style:
+    """What the SGR sequences so far have switched on."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, bool] = {}
+        self._colour = ""
+
+    @property
+    def names(self) -> str:
+        on = [name for name, there in self._marks.items() if there]
+        return " ".join([*on, self._colour] if self._colour else on)
+
+    def take(self, parameters: str) -> None:
+        given = parameters.replace(":", ";").split(";")
+        codes = [int(code or "0") if len(code) <= 3 else -1 for code in given]
+        while codes:
+            code = codes.pop(0)
+            if code == 0:
+                self._marks, self._colour = {}, ""
+            elif code in (1, 2, 4):
+                self._marks[{1: "bold", 2: "muted", 4: "underline"}[code]] = True
+            elif code == 22:
+                self._marks["bold"] = self._marks["muted"] = False
+            elif code == 24:
+                self._marks["underline"] = False
+            elif 30 <= code <= 37 or 90 <= code <= 97:
+                self._colour = _COLOURS[code % 10]
+            elif code in (38, 48):
+                # A colour by number or by parts: of the 256 the first sixteen are the terminal's own.
+                of = codes[: 2 if codes[:1] == [5] else 4]
+                del codes[: len(of)]
+                if code == 38:
+                    self._colour = _COLOURS[of[1] % 8] if len(of) == 2 and 0 <= of[1] < 16 else ""
+            elif code == 39:
+                self._colour = ""
+
+
 def typable(text: str) -> str:
     """Text for a field to be typed into, without what no key types: controls, hidden and direction signs.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import clean, uncoloured
 from maestro_tui.performers import orphans
 from maestro_tui.performers.group_guard import GUARD
 
@@ -191,7 +191,7 @@ async def run_process(
     tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def take(text: str, stream: Stream) -> None:
-        tail.append(text[:TAIL_WIDTH])
+        tail.append(uncoloured(text[: 2 * TAIL_WIDTH])[:TAIL_WIDTH])
         on_line(text, stream)
 
     started = time.monotonic()

@@ -22,14 +22,16 @@ from maestro_tui.model.context import (
 )
 from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.events import Event
-from maestro_tui.model.summary import AttemptSummary, SessionSummary
+from maestro_tui.model.summary import AttemptSummary, Owner, SessionSummary
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Phase
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
+from maestro_tui.store.fold import OpenAttempt
 from maestro_tui.store.heads import read_head
 from maestro_tui.store.hive_detail import HiveHistory, history_of
 from maestro_tui.store.hive_folder import find_hive
 from maestro_tui.store.journal import read_events
+from maestro_tui.store.logs import last_line_at
 from maestro_tui.store.summaries import JOURNAL, SummaryReader
 
 EVENTS_SHOWN = 500
@@ -113,7 +115,10 @@ class DetailReader:
             return self._last
         self._read_commits(summary)
         live = self._reader.live_attempts(summary.owner).values()
-        attempts = self._reader.fold.summaries(frozenset((one.phase, one.number) for one in live))
+        attempts = self._reader.fold.summaries(
+            frozenset((one.phase, one.number) for one in live),
+            lambda attempt: self._sign_of_life(attempt, summary.owner, logs),
+        )
         events, left_out = newest_events(self.session_dir / JOURNAL)
         context = self._context
         damaged = tuple(info.problem for info in self._history if info.problem and info.seq <= summary.seq)
@@ -131,6 +136,14 @@ class DetailReader:
             logs=logs,
         )
         return self._last
+
+    def _sign_of_life(self, attempt: OpenAttempt, owner: Owner | None, logs: tuple[LogFile, ...]) -> float:
+        """When an attempt without an outcome was last known to go on, by its log and by its dead runner's lease."""
+        log = next((one for one in logs if (one.phase, one.attempt) == (attempt.phase, attempt.number)), None)
+        written = (last_line_at(log.path) if log is not None else None) or 0.0
+        own = attempt.after_runner == self._reader.fold.runners
+        held = owner is not None and owner.alive is False and own and clean(attempt.phase, 64) in owner.phases
+        return max(written, owner.heartbeat_at if held and owner is not None else 0.0)
 
     def _commits(self) -> tuple[CommitInfo, ...]:
         try:

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -128,13 +128,27 @@ class JournalFold:
         )
         return max(open_ones, default=None)
 
-    def summaries(self, running: frozenset[tuple[str, int]]) -> tuple[AttemptSummary, ...]:
+    def summaries(
+        self,
+        running: frozenset[tuple[str, int]],
+        sign: Callable[[OpenAttempt], float] = lambda attempt: attempt.last_at,
+    ) -> tuple[AttemptSummary, ...]:
         """Every attempt in the order of its start; one without an outcome that is not in `running` was
-        interrupted, and ends with its last sign of life."""
+        interrupted, and ends with its last sign of life, of which `sign` may know more than the journal."""
         return tuple(
-            _summary(attempt, (attempt.phase, attempt.number) in running)
+            _summary(attempt, (attempt.phase, attempt.number) in running, sign)
             for attempt in sorted(self.attempts.values(), key=lambda attempt: attempt.started_at)
         )
+
+    def _lost(self, phases: object) -> None:
+        """Take in when the dead runners before this one were last known to work on a phase."""
+        for phase, at in phases.items() if isinstance(phases, dict) else ():
+            open_ones = [
+                one for one in self.attempts.values() if (one.phase, one.status) == (phase, "running")
+            ]
+            if open_ones and isinstance(at, int | float):
+                newest = max(open_ones, key=lambda one: one.number)
+                newest.last_at = max(newest.last_at, float(at))
 
     def _read(self, descriptor: int, size: int) -> None:
         rest = b""
@@ -187,6 +201,7 @@ class JournalFold:
         data = data if isinstance(data, dict) else {}
         if kind == "runner_acquired":
             self.runners += 1
+            self._lost(data.get("lost"))
         if not isinstance(phase, str) or not isinstance(number, int):
             return
         if kind == "phase_started":
@@ -255,9 +270,9 @@ def _moment(text: object) -> float | None:
         return None
 
 
-def _summary(attempt: OpenAttempt, running: bool) -> AttemptSummary:
+def _summary(attempt: OpenAttempt, running: bool, sign: Callable[[OpenAttempt], float]) -> AttemptSummary:
     lost = attempt.status == "running" and not running
-    over = attempt.finished_at if not lost else attempt.last_at
+    over = attempt.finished_at if not lost else max(attempt.last_at, sign(attempt))
     return AttemptSummary(
         phase=clean(attempt.phase, 64),
         attempt=attempt.number,

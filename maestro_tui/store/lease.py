@@ -90,8 +90,8 @@ class Hold:
         with CommitLock(session_dir):
             lease = read_lease(session_dir)
             others = self._beside(lease)
-            self.after_death = any(is_alive(holder) is False for holder in lease.holders)
-            """True when a runner before this one died without giving the session back."""
+            self.dead = tuple(holder for holder in lease.holders if is_alive(holder) is False)
+            """The runners before this one that died without giving the session back."""
             self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
             self._lease = Lease(self.epoch, mode, (*others, own))
             self._seen = write_lease(session_dir, self._lease)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from maestro_tui.model.errors import StoreError
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import Run, clean, clean_output
 from maestro_tui.store import durable
 from maestro_tui.store.journal import utc
 
@@ -133,6 +133,30 @@ class LogLine:
     persona: str
     stream: str
     text: str
+    runs: tuple[Run, ...] = ()
+    """The colours in which its program wrote it."""
+
+
+def last_line_at(path: Path) -> float | None:
+    """When the newest line near a log's end was written, seconds since the epoch; None when none tells."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | durable.NO_FOLLOW)
+    except OSError:
+        return None
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            return None
+        tail = os.pread(descriptor, _BUFFER_BYTES, max(0, facts.st_size - _BUFFER_BYTES))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    for line in reversed(tail.split(b"\n")):
+        at = parse_log_line(line).at
+        if at is not None:
+            return at
+    return None
 
 
 def parse_log_line(line: bytes) -> LogLine:
@@ -143,6 +167,6 @@ def parse_log_line(line: bytes) -> LogLine:
         try:
             at = datetime.fromisoformat(parts[0]).timestamp()
         except (ValueError, OverflowError, OSError):
-            return LogLine(None, "", "out", clean(whole))
-        return LogLine(at, clean(parts[1], 64), clean(parts[2], 8), clean(parts[3]))
-    return LogLine(None, "", "out", clean(whole))
+            return LogLine(None, "", "out", *clean_output(whole))
+        return LogLine(at, clean(parts[1], 64), clean(parts[2], 8), *clean_output(parts[3]))
+    return LogLine(None, "", "out", *clean_output(whole))

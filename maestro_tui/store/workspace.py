@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -53,13 +53,13 @@ class Tree:
     """Folders and files that could not be looked at."""
 
 
-Change = Literal["new", "changed", "deleted"]
+Change = Literal["new", "changed", "deleted", "same"]
 CHANGES: tuple[Change, ...] = get_args(Change)
 
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A difference between two trees. Size and hash of a deleted file are those that it had."""
+    """What became of a file between two trees. Size and hash of a deleted one are those that it had."""
 
     path: str
     change: Change
@@ -178,6 +178,22 @@ class Workspace:
         gone = [path for path in before.files if path not in after.files]
         self._sync(paths, _folders_changed(before.files, after.files, (*paths, *gone)))
         return found
+
+    def unchanged(
+        self, before: Tree, after: Tree, belongs: Callable[[str, FileState], bool]
+    ) -> list[FileChange]:
+        """The files that `belongs` and that both trees hold alike, by path.
+
+        They are on disk (fsync) on return: the very same bytes may have been written again.
+        """
+        paths = [
+            path
+            for path, state in sorted(after.files.items())
+            if not _differs(before.files.get(path), state) and belongs(shown_path(path), state)
+        ]
+        self._sync(paths, sorted({_above(path) for path in paths}))
+        states = [(path, after.files[path]) for path in paths]
+        return [FileChange(shown_path(path), "same", state.size, state.sha256) for path, state in states]
 
     def _read(self, reading: Reading) -> None:
         try:

@@ -148,6 +148,26 @@ def test_search_finds_only_text_and_minds_capitals_only_when_typed(tmp_path: Pat
     assert rows("") == []
 
 
+def test_search_and_trouble_read_through_colours(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    texts = [
+        "\x1b[32mall\x1b[0m quiet",
+        "plain",
+        "\x1b[1m\x1b[31mError\x1b[0m: a \x1b[4mfile\x1b[24m is gone",
+        "31m",
+    ]
+    path.write_text("".join(log_line(BEGUN + n, "bot", text) for n, text in enumerate(texts)))
+    file = opened(path)
+
+    def rows(wanted: Wanted) -> list[int]:
+        return [file.line_at(offset) for offset in find_lines(file.descriptor, 0, file.end, wanted)]
+
+    assert rows(Wanted.text("a file is")) == [2]
+    assert rows(Wanted.text("all quiet")) == [0]
+    assert rows(Wanted.text("31m")) == [3]
+    assert rows(Wanted.trouble()) == [2]
+
+
 def test_a_persona_filter_shows_only_its_lines_and_takes_new_ones(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_text("".join(log_line(BEGUN + n, "ab"[n % 2], f"{n} says b\tb\t") for n in range(10)))

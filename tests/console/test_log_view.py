@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from maestro_tui.console.theme import DARK
 from maestro_tui.console.widgets.log_view import LogChoice, LogView
+from maestro_tui.console.widgets.palette import palette
 from tests.console.pane_data import BEGUN, log_line, painted, until
 
 
@@ -187,9 +188,6 @@ async def test_wrapping_shows_the_whole_line_and_the_end_stays_in_sight(tmp_path
     app = LogApp(path)
     async with app.run_test(size=(80, 20)) as pilot:
         view = await settled(pilot)
-        assert "word59" not in painted(app)
-        await pilot.press("w")
-        await pilot.pause()
         assert "49 word0" in painted(app) and "word59" in painted(app)
         await pilot.press("g")
         await pilot.pause()
@@ -197,7 +195,55 @@ async def test_wrapping_shows_the_whole_line_and_the_end_stays_in_sight(tmp_path
         assert not view.log_lines.following
         await pilot.press("G", "w")
         await pilot.pause()
-        assert "word59" not in painted(app)
+        assert "word59" not in painted(app) and "w wraps" in painted(app)
+        rows = painted(app).splitlines()[:-1]
+        assert all(row.rstrip().rstrip("▁▂▃▄▅▆▇█").endswith("…") for row in rows), "each goes on to the right"
+        await pilot.press("l")
+        await pilot.pause()
+        assert all(row.startswith("…") for row in painted(app).splitlines()[:-1])
+
+
+async def test_a_line_that_would_fill_the_screen_is_cut_with_a_sign(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_text(log_line(BEGUN, "architect", "word " * 40_000) + log_line(BEGUN, "architect", "the end"))
+    app = LogApp(path)
+    async with app.run_test(size=(80, 20)) as pilot:
+        await settled(pilot)
+        rows = [row.rstrip() for row in painted(app).splitlines()]
+        assert [place for place, row in enumerate(rows) if row.endswith("…")] == [8]
+        assert "13:51:00" in rows[0] and "the end" in rows[9]
+
+
+async def test_a_match_between_wrapped_lines_is_in_sight(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    text = "word " * 100
+    lines = [log_line(BEGUN + n, "architect", f"{n} {'needle' if n == 25 else ''} {text}") for n in range(50)]
+    path.write_text("".join(lines))
+    app = LogApp(path)
+    async with app.run_test(size=(80, 14)) as pilot:
+        view = await settled(pilot)
+        view.log_lines.search("needle")
+        await until(pilot, lambda: "needle" in painted(app).rpartition("\n")[0])
+
+
+async def test_the_colours_of_programs_are_painted_and_their_other_sequences_shown(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    words = "\x1b[32mPASS\x1b[0m all of \x1b[1;31mthese\x1b[m\x1b]0;title\x07\x1b[2J"
+    path.write_text(log_line(BEGUN, "architect", words))
+    app = LogApp(path)
+    async with app.run_test(size=(80, 10)) as pilot:
+        view = await settled(pilot)
+        assert "PASS all of these␛]0;title␇␛[2J" in painted(app)
+        colours = palette(view)
+        styles = {text: style for text, style, _ in view.log_lines.render_line(0) if style is not None}
+        assert styles["PASS"].color == colours.style("phase-completed").color
+        assert styles["these"].bold and styles["these"].color == colours.style("phase-failed").color
+        view.log_lines.search("pass all of the")
+        await until(pilot, lambda: view.log_lines.match_count == 1)
+        marked = [text for text, style, _ in view.log_lines.render_line(0) if style and style.bgcolor
+                  and style.bgcolor == colours.style("match").bgcolor]  # fmt: skip
+        assert "".join(marked) == "PASS all of the"
+        assert view.log_lines.line(0).text == "PASS all of these␛]0;title␇␛[2J", "what is copied"
 
 
 async def test_time_stamps_can_be_hidden(tmp_path: Path) -> None:
@@ -216,8 +262,11 @@ async def test_a_log_that_does_not_exist_yet_appears_when_it_is_written(tmp_path
     path = tmp_path / "x.log"
     app = LogApp(path)
     async with app.run_test(size=(80, 20)) as pilot:
-        await pilot.pause()
-        assert "nothing was written here" in painted(app)
+        view = app.query_one(LogView)
+        await until(pilot, lambda: "This attempt ended without a line." in painted(app))
+        view.show([LogChoice("design", 1, path, running=True)])
+        await until(pilot, lambda: "It runs; its first line will show here." in painted(app))
+        assert "No log" not in painted(app) and "no log" not in painted(app)
         write(path, 2)
         await until(pilot, lambda: "line 1" in painted(app))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from rich.segment import Segment
+from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.geometry import Size
 from textual.widgets import ContentSwitcher
 
 from maestro_tui.console.lines import line
 from maestro_tui.console.widgets.long_view import hold
-from maestro_tui.console.widgets.rows_view import RowsView
+from maestro_tui.console.widgets.rows_view import RowsView, in_sight
 
 
 class Views(App[None]):
@@ -88,3 +90,15 @@ async def test_a_view_before_its_first_layout_takes_its_size(layouts: list[objec
         hold(view, Size(10, 40))
         await pilot.pause()
         assert view.virtual_size.height == 40
+
+
+@pytest.mark.parametrize(
+    ("left", "seen"),
+    [(0, "0123456…"), (2, "…345678…"), (4, "…56789ab"), (9, "…ab     ")],
+)
+def test_a_row_that_goes_on_to_a_side_shows_it(left: int, seen: str) -> None:
+    segments = [Segment("01234"), Segment("56789ab")]
+    assert in_sight(segments, left, 8, Style(), Style()).text == seen
+    assert in_sight([Segment("ends" + " " * 9)], 0, 8, Style(), Style()).text == "ends    ", (
+        "blanks are no text"
+    )

@@ -80,6 +80,23 @@ async def test_keys_move_and_the_inspector_follows(size: tuple[int, int]) -> Non
         assert app.main.query_one(Brief).display == (size == NARROW)
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_inside_a_session_the_key_line_has_the_session_s_own_keys(size: tuple[int, int]) -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert "open" in keys_shown(app) and "new" in keys_shown(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert keys_shown(app)[0] == "review", "what the session needs most stays first"
+        assert {"open", "new", "filter", "wall"}.isdisjoint(keys_shown(app))
+        line = str(app.main.query_one(KeyBar).render())
+        assert "esc list  1-7 tabs" in " ".join(line.split()).replace(" 1-7", "  1-7")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "open" in keys_shown(app)
+
+
 async def test_the_cursor_stays_with_its_session_when_the_order_changes() -> None:
     snapshot = busy_fleet()
     app = console(snapshot)

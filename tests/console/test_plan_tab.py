@@ -81,3 +81,15 @@ async def test_why_there_is_no_plan_is_told_and_cannot_act() -> None:
         pane.action_tab("plan")
         await until(pilot, lambda: "@click" in words(pane))
         assert not NEVER_RAW & set(words(pane)) and app.is_running
+
+
+async def test_while_it_runs_the_tab_tells_what_is_under_way_and_asks_for_no_plan() -> None:
+    host = CountingHost()
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=(120, 40)) as pilot:
+        pane = await pane_of(pilot, app)
+        app.main.table.select("docs-site")
+        await pilot.pause()
+        pane.action_tab("plan")
+        await until(pilot, lambda: "Under way: implementation, then testing, deployment." in words(pane))
+        assert host.planned == []

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from textual.widgets import ContentSwitcher
 
+from maestro_tui.console.detail_parts import log_choices, no_log_words
 from maestro_tui.console.widgets.artifacts_view import ArtifactsView
 from maestro_tui.console.widgets.checkpoint_view import CheckpointView
 from maestro_tui.console.widgets.decisions_view import DecisionsView
@@ -196,6 +197,15 @@ async def test_a_new_attempt_takes_along_who_follows_and_leaves_alone_who_reads_
             assert (choice.phase, choice.attempt) == (("requirements", 1) if reads_older else ("design", 3))
 
 
+def test_a_log_that_may_still_come_is_waited_for_and_one_that_will_not_is_not(tmp_path: Path) -> None:
+    failed, running = failed_session(tmp_path / "a"), running_session(tmp_path / "b")
+    assert [choice.running for choice in log_choices(running.root, running.detail)][-1]
+    assert not any(choice.running for choice in log_choices(failed.root, failed.detail))
+    begun = replace(running.detail, attempts=(), logs=())
+    assert no_log_words(begun) == "It runs; no phase has begun yet."
+    assert no_log_words(replace(failed.detail, attempts=(), logs=())) == "No phase has begun yet."
+
+
 async def test_details_that_come_after_another_session_was_chosen_are_dropped(tmp_path: Path) -> None:
     told = failed_session(tmp_path / "a")
     other = completed_session(tmp_path / "b")
@@ -299,7 +309,7 @@ async def test_an_earlier_commit_can_be_shown_and_compared(tmp_path: Path) -> No
         diff = pane.query_one(DiffView)
         await until(pilot, lambda: diff.pair == (0, 1) and diff.changes)
         assert pane.tab == "diff"
-        assert any(change.path == "context.phase_results.requirements" for change in diff.changes)
+        assert any(change.path == "context.phase_results.requirements.status" for change in diff.changes)
 
 
 async def test_the_diff_of_a_failed_phase_compares_its_last_two_attempts(tmp_path: Path) -> None:
@@ -312,7 +322,8 @@ async def test_the_diff_of_a_failed_phase_compares_its_last_two_attempts(tmp_pat
         assert diff.pair == (2, 3)
         assert '"design 1"' in painted(app) and '"design 2"' in painted(app)
         await pilot.press("left_square_bracket")
-        await until(pilot, lambda: diff.pair == (1, 3) and "5 differences" not in painted(app))
+        path = "context.phase_results.design.status"
+        await until(pilot, lambda: diff.pair == (1, 3) and path in [one.path for one in diff.changes])
         await pilot.press("u")
         await until(pilot, lambda: "+++ commit 3" in painted(app))
 

@@ -133,7 +133,7 @@ async def test_rerun_names_the_phase_it_begins_at() -> None:
     host = FakeHost()
     app = console(busy_fleet(), host=host)
     async with app.run_test(size=SIZE) as pilot:
-        await opened(pilot, "j", "R", "k", "enter")
+        await opened(pilot, "j", "R", "j", "enter")
         assert "$ maestro-tui resume payments-refactor --from requirements" in said(app, "#sums")
         await pilot.press("y")
         await settle(pilot)

@@ -7,7 +7,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maestro_tui.console.structural_diff import Change, brief, change_lines, json_changes, text_diff_lines
+from maestro_tui.console.structural_diff import (
+    Change,
+    brief,
+    change_lines,
+    json_changes,
+    text_diff_lines,
+    work_first,
+)
 from tests.console.hostile import HOSTILE, NEVER_RAW
 
 values = st.recursive(
@@ -32,9 +39,56 @@ def test_an_insertion_into_a_list_is_one_change() -> None:
     old = [{"path": "a", "size": 1}, {"path": "c", "size": 3}]
     new = [{"path": "a", "size": 1}, {"path": "b", "size": 2}, {"path": "c", "size": 4}]
     assert [(one.path, one.kind) for one in json_changes(old, new)] == [
-        ("[1]", "added"),
-        ("[2].size", "changed"),
+        ("[b]", "added"),
+        ("[c].size", "changed"),
     ]
+
+
+def test_between_commits_the_work_comes_first_and_what_every_attempt_changes_last() -> None:
+    old: dict[str, Any] = {
+        "attempt": 1,
+        "context": {
+            "pushed_back": {},
+            "usage": {"seconds": 1},
+            "phase_results": {
+                "usage": {"attempt": 1, "started_at": "a", "status": "failed", "outputs": {"at": 1},
+                          "artifacts": [{"path": "a.usage.md", "size": 1, "attempt": 1}]},
+            },
+        },
+    }  # fmt: skip
+    new: dict[str, Any] = {
+        "attempt": 2,
+        "context": {
+            "pushed_back": {"usage": 1},
+            "usage": {"seconds": 2},
+            "phase_results": {
+                "usage": {"attempt": 2, "started_at": "b", "status": "completed", "outputs": {"at": 2},
+                          "artifacts": [{"path": "a.usage.md", "size": 2, "attempt": 2}]},
+            },
+        },
+    }  # fmt: skip
+    changes = work_first(json_changes(old, new))
+    result = "context.phase_results.usage"
+    assert [one.path for one in changes if not one.record] == [
+        f"{result}.outputs.at",
+        f"{result}.artifacts[a.usage.md].size",
+        f"{result}.status",
+        "context.pushed_back.usage",
+    ]
+    assert {one.path for one in changes if one.record} == {
+        "attempt",
+        "context.usage.seconds",
+        f"{result}.attempt",
+        f"{result}.started_at",
+        f"{result}.artifacts[a.usage.md].attempt",
+    }
+    assert [one.record for one in changes] == [False] * 4 + [True] * 5
+    for width in (60, 120):
+        texts = [one.text for one in change_lines(changes, width)]
+        (place,) = [
+            place for place, text in enumerate(texts) if text.startswith("what every attempt changes")
+        ]
+        assert not any("started_at" in text for text in texts[:place])
 
 
 def test_one_and_true_differ_and_ignored_keys_do_not_count() -> None:

@@ -61,6 +61,25 @@ def test_an_attempt_whose_runner_is_dead_ends_at_the_last_sign_of_life() -> None
     assert timeline.live(alive) and not timeline.live(dead)
 
 
+def test_an_attempt_whose_end_nobody_saw_says_so() -> None:
+    attempt = AttemptSummary("a", 1, "interrupted", NOW - 50, NOW - 36)
+    (lost,) = timeline.rows(summary(PhaseSummary("a", "running", 1)), [attempt], {})
+    assert timeline.lasted(lost, NOW) == "14s+"
+    assert " (last sign of life) · 14s+ · interrupted" in timeline.exact(lost, NOW)
+    done = row(NOW - 50, NOW - 36)
+    assert timeline.lasted(done, NOW) == "14s" and "sign" not in timeline.exact(done, NOW)
+
+
+def test_a_phase_that_was_pushed_back_has_its_next_attempt_still_to_come() -> None:
+    attempt = AttemptSummary("a", 1, "completed", NOW - 50, NOW - 10)
+    phase = PhaseSummary("a", "pending", 1, NOW - 50, NOW - 10)
+    found = timeline.rows(summary(phase), [attempt], {})
+    assert [(one.label, one.status, one.start) for one in found] == [
+        ("a", "completed", NOW - 50),
+        ("a #2", "pending", None),
+    ]
+
+
 def test_a_phase_that_waits_for_approval_says_so() -> None:
     attempt = AttemptSummary("a", 1, "completed", NOW - 50, NOW - 10)
     found = timeline.rows(summary(PhaseSummary("a", "completed", 1, waiting=True)), [attempt], {})

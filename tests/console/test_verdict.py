@@ -63,8 +63,43 @@ def words(summary: SessionSummary, *attempts: AttemptSummary, width: int = 200) 
             ),
             ["✗ design #2 failed: no", "It is history of hive 1.0: 'maestro-tui import' takes it over."],
         ),
-        (session(SessionStatus.COMPLETED, DONE), []),
-        (session(SessionStatus.RUNNING, PhaseSummary("design", "running", 1)), []),
+        (session(SessionStatus.COMPLETED, DONE), ["✓ All is done. R runs again from a phase."]),
+        (replace(session(SessionStatus.COMPLETED, DONE), foreign="hive 1.0"), ["✓ All is done."]),
+        (
+            session(SessionStatus.COMPLETED, replace(DONE, stale="requirement changed")),
+            ["✓ All is done, but requirements is stale. R runs again from there."],
+        ),
+        (
+            session(SessionStatus.COMPLETED, DONE, PhaseSummary("design", selected=False)),
+            ["✓ All that was asked for is done; design was not."],
+        ),
+        (
+            session(SessionStatus.NEW, PhaseSummary("design")),
+            ["○ Nothing has run yet. r begins with design."],
+        ),
+        (
+            session(SessionStatus.RUNNING, PhaseSummary("design", "running", 1)),
+            ["● design runs; it is the last."],
+        ),
+        (
+            session(
+                SessionStatus.RUNNING,
+                *(PhaseSummary(name, "running", 1) for name in ("docs", "notes")),
+                PhaseSummary("left out", selected=False),
+                PhaseSummary("ship"),
+            ),
+            ["● docs and notes run; next: ship."],
+        ),
+        (
+            replace(
+                session(SessionStatus.RUNNING, PhaseSummary("design", "running", 1)), updated_at=NOW - 1320
+            ),
+            ["● design runs, silent for 22m00s. D looks at its runner, x cancels."],
+        ),
+        (
+            session(SessionStatus.RUNNING, DONE, PhaseSummary("design")),
+            ["● Its runner prepares the next phase; next: design."],
+        ),
     ],
     ids=lambda value: value.status.value if isinstance(value, SessionSummary) else "",
 )
@@ -77,7 +112,7 @@ def test_damage_is_told_even_of_a_completed_session_and_never_floods() -> None:
     damaged = replace(
         session(SessionStatus.COMPLETED, DONE), damage=tuple(f"file {n} is damaged" for n in range(9))
     )
-    assert words(damaged) == ["! file 0 is damaged", "! file 1 is damaged", "and 7 more damaged files"]
+    assert words(damaged)[1:] == ["! file 0 is damaged", "! file 1 is damaged", "and 7 more damaged files"]
 
 
 def test_many_safe_phases_are_told_by_their_ends() -> None:

@@ -383,6 +383,7 @@ MUTANTS = (
     Mutant("view before history", _view_before_history, ("CheckpointStore.commit",), "commit what was completed"),
     Mutant("journal before commit", _journal_before_commit, ("CheckpointStore.commit",), "commit what was completed"),
     Mutant("artifacts not synced", _without(Workspace, "_sync"), ("Workspace.changes",), "a whole session"),
+    Mutant("what was written again not synced", _without(Workspace, "_sync"), ("Workspace.unchanged",), "deliver the same bytes again"),
     Mutant("checkpoint before artifacts", _checkpoint_before_artifacts, ("Workspace.changes",), "a whole session"),
     Mutant("trees named before they are safe", _trees_named_before_they_are_safe, ("TreeStore.keep",), "keep trees of the workspace"),
     Mutant("packs of trees not synced", _packs_left_to_the_system, ("TreeStore.keep",), "keep trees of the workspace"),

@@ -266,6 +266,17 @@ def _snapshot(scene: Scene) -> None:
         scene.commit(hold, "design")
 
 
+def _write_again(scene: Scene) -> None:
+    with hold_session(scene.folder(), clock=clock) as hold:
+        workspace = Workspace(scene.folder(), scene.workspace, exclude=(scene.root,))
+        before = workspace.snapshot("design/1/before")
+        put(scene.workspace / "old-design.txt", b"design")
+        after = workspace.snapshot("design/1/after")
+        left = workspace.unchanged(before, after, lambda path, _: path == "old-design.txt")
+        assert [(one.path, one.change) for one in left] == [("old-design.txt", "same")]
+        scene.commit(hold, "design", left=left)
+
+
 def _whole_session(scene: Scene) -> None:
     asyncio.run(scene.engine().execute_batch("Build it", session_id=SESSION))
 
@@ -403,6 +414,7 @@ OPERATIONS = (
         ("Workspace.changes", "Workspace.snapshot", "Workspace.keep", "TreeStore.keep"),
         trees=True,
     ),
+    Operation("deliver the same bytes again", _with_files, _write_again, ("Workspace.unchanged", *_COMMIT)),
     Operation("a whole session", _files, _whole_session, ("Workspace.changes", *_COMMIT), with_engine=True),
     Operation("fail, then resume", _files, _fail_and_resume, _COMMIT, with_engine=True),
     Operation("rerun from a phase", _done, _rerun_from, _COMMIT, with_engine=True),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
@@ -14,12 +15,13 @@ from unittest import mock
 from maestro_tui.engine import drive
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
-from maestro_tui.model.context import Gate, PhaseResult, PhaseStatus, TeamExecutionContext
+from maestro_tui.model.context import Artifact, Gate, PhaseResult, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.workflow import Persona, Phase, Workflow
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.store import checkpoints
 from maestro_tui.store.checkpoints import Change, CheckpointStore
 from maestro_tui.store.lease import Hold, hold_session
+from maestro_tui.store.workspace import FileChange
 
 MOMENT = datetime(2026, 11, 23, 20, 36, 51, 123_000, UTC)
 PHASES = ("requirements", "design", "testing")
@@ -56,9 +58,16 @@ class Scene:
         """Create a session."""
         self.store.create(context(session, self.workspace))
 
-    def commit(self, hold: Hold, phase: str, status: str = "completed", attempt: int = 1) -> None:
-        """Commit one outcome of the session."""
-        self.store.commit(SESSION, phase, attempt, outcome(phase, status, attempt), hold)
+    def commit(
+        self,
+        hold: Hold,
+        phase: str,
+        status: str = "completed",
+        attempt: int = 1,
+        left: Sequence[FileChange] = (),
+    ) -> None:
+        """Commit one outcome of the session, with the files that it left."""
+        self.store.commit(SESSION, phase, attempt, outcome(phase, status, attempt, left=left), hold)
 
     def begun(self, *phases: str) -> None:
         """A session with these phases completed."""
@@ -83,10 +92,20 @@ def context(session: str, workspace: Path) -> TeamExecutionContext:
     )
 
 
-def outcome(phase: str, status: str = "completed", attempt: int = 1, gate: Gate | None = None) -> Change:
+def outcome(
+    phase: str,
+    status: str = "completed",
+    attempt: int = 1,
+    gate: Gate | None = None,
+    left: Sequence[FileChange] = (),
+) -> Change:
     """A change that puts one phase's result in its place."""
     result = PhaseResult(
-        status=PhaseStatus(status), attempt=attempt, outputs={"said": f"{phase} {attempt}"}, gate=gate
+        status=PhaseStatus(status),
+        attempt=attempt,
+        outputs={"said": f"{phase} {attempt}"},
+        gate=gate,
+        artifacts=tuple(Artifact(**asdict(one), phase=phase, attempt=attempt) for one in left),
     )
     return lambda head: (head.context.with_result(phase, result), None)
 

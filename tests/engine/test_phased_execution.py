@@ -20,6 +20,7 @@ from maestro_tui import (
     TeamExecutionEngineV2SplitMode,
     Workflow,
 )
+from maestro_tui.store.journal import read_events
 from tests.sessions import Project, line
 from tests.waiting import wait_until
 
@@ -101,6 +102,9 @@ def test_kill_9_of_a_real_run_loses_nothing_and_runs_no_committed_phase_twice(pr
     (project.folder / "go").touch()
     done = project.json("resume", "s1", code=0)
     assert done["status"] == "completed"
+    events = read_events(project.root / "s1" / "journal.jsonl").events
+    lost = [event.data.get("lost") for event in events if event.type == "runner_acquired"]
+    assert lost[0] is None and set(lost[-1]) == {"implementation"}, "when the dead runner was last seen"
     assert [project.runs(name) for name in SDLC] == [1, 1, 2, 1, 1]
     assert [entry["attempt"] for entry in done["phases"]] == [1, 1, 2, 1, 1]
     assert project.call("verify", "s1").returncode == 0

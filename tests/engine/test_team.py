@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maestro_tui import InputError
-from maestro_tui.engine import performing
+from maestro_tui.engine import delivered, performing
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from tests.engine.scripted import Bench, Team, said, writing
 
@@ -52,11 +52,14 @@ async def test_a_collaboration_is_draft_comments_and_revision_in_bounded_rounds(
     def peer(task: Task, port: Port) -> PerformerResult:
         assert task.role == "comment"
         text = task.context["draft"]["outputs"]["text"]
-        return PerformerResult(outputs={"comments": [f"on {text}"]}, metrics={"opinion": 0.5})
+        return PerformerResult(
+            outputs={"comments": [f"on {text}"]}, summary="looked at it", metrics={"opinion": 0.5}
+        )
 
     def author(task: Task, port: Port) -> PerformerResult:
         (task.workspace / "design.md").write_text(task.role)
-        return PerformerResult(outputs={"text": f"{task.role} after {task.context.get('comments')}"})
+        text = f"{task.role} after {task.context.get('comments')}"
+        return PerformerResult(outputs={"text": text}, summary="wrote it")
 
     bench = Bench(tmp_path, two("collaborative", rounds=2), Team(author=author, peer=peer))
     context = await bench.engine.execute_batch("Design it", session_id="s")
@@ -73,6 +76,12 @@ async def test_a_collaboration_is_draft_comments_and_revision_in_bounded_rounds(
     assert result.outputs["text"].startswith("revise after")
     assert result.quality["opinion"] == 0.5 and result.quality["quality"] is None
     assert [(one.path, one.persona) for one in result.artifacts] == [("design.md", "author")]
+    assert result.summary.splitlines()[:4] == [
+        "author: wrote it",
+        "peer, comment: looked at it",
+        "author, revision: wrote it",
+        "peer, comment: looked at it",
+    ], "a reviewer reads who said what"
 
 
 async def test_a_colleague_without_a_word_ends_the_rounds(tmp_path: Path) -> None:
@@ -331,3 +340,51 @@ async def test_what_belongs_to_a_phase_beside_is_decided_by_the_rules_for_delive
     context = await bench.engine.resume("s")
     docs = context.phase_results["docs"]
     assert "sub/own.txt" in [one.path for one in docs.artifacts], "`*.txt` claims the top folder alone"
+
+
+SAME = """
+name = "w"
+[[phases]]
+name = "docs"
+deliverables = ["docs/*.md", "list.txt"]
+personas = [{ name = "writer", argv = ["x"] }]
+"""
+
+
+async def test_what_a_phase_delivers_as_it_was_is_listed_as_the_same(tmp_path: Path) -> None:
+    made = ("docs/a.md", "extra.log", "list.txt")
+    bench = Bench(tmp_path, SAME, Team(writer=writing(*made, text="always\n")))
+    for name in ("docs/there.md", "foreign.txt"):
+        (bench.folder / name).parent.mkdir(exist_ok=True)
+        (bench.folder / name).write_text("from before\n")
+    first = (await bench.engine.execute_batch("x", session_id="s")).phase_results["docs"]
+    assert [(one.path, one.change) for one in first.artifacts] == [
+        ("docs/a.md", "new"),
+        ("docs/there.md", "same"),
+        ("extra.log", "new"),
+        ("list.txt", "new"),
+    ]
+    context = await bench.engine.execute_phase("docs", session_id="s")
+    again = context.phase_results["docs"]
+    assert {(one.path, one.change, one.attempt) for one in again.artifacts} == {
+        (path, "same", 2) for path in ("docs/a.md", "docs/there.md", "extra.log", "list.txt")
+    }, "what its earlier attempt left belongs to it, what nobody claims does not"
+    assert [one["paths"] for one in bench.told("artifacts_created")] == [
+        ["docs/a.md", "extra.log", "list.txt"]
+    ]
+    (bench.folder / "extra.log").write_text("by hand\n")
+    context = await bench.engine.execute_phase("docs", session_id="s")
+    assert {one.path: one.change for one in context.phase_results["docs"].artifacts}["extra.log"] == "changed"
+
+
+async def test_a_glob_over_a_whole_source_tree_claims_no_file_that_nobody_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivered, "MOST_SAME", 2)
+    bench = Bench(tmp_path, SAME, Team(writer=writing("list.txt")))
+    (bench.folder / "docs").mkdir()
+    for name in ("a", "b", "c"):
+        (bench.folder / f"docs/{name}.md").write_text("from before\n")
+    (bench.folder / "list.txt").write_text("writer work 1\n")
+    context = await bench.engine.execute_batch("x", session_id="s")
+    assert [(one.path, one.change) for one in context.artifacts] == [("list.txt", "same")]

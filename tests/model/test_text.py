@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from maestro_tui.model.text import (
     clean,
     clean_lines,
+    clean_output,
     format_bytes,
     format_dollars,
     format_duration,
     new_session_id,
     session_id_problem,
     typable,
+    uncoloured,
 )
 
 
@@ -33,6 +35,55 @@ def test_controls_are_shown_not_dropped() -> None:
     assert clean("\u202eevil") == "<U+202E>evil"
     assert clean("a\nb") == "a␊b"
     assert clean_lines("a\r\nb\x1b") == "a\nb␛"
+
+
+def test_the_colours_of_a_program_become_runs_and_no_other_sequence_is_obeyed() -> None:
+    text, runs = clean_output("\x1b[1;31mbad\x1b[22m red\x1b[0m plain \x1b[4munder\x1b[mend")
+    assert text == "bad red plain underend"
+    assert [(text[one:end], names) for one, end, names in runs] == [
+        ("bad", "bold red"),
+        (" red", "red"),
+        ("under", "underline"),
+    ]
+    steering = "\x1b]0;title\x07\x1b[2J\x1b[31;1Hx\x1b[?25l\x9b31m\x1b[\x1b[31mm"
+    shown, runs = clean_output(steering)
+    assert shown == clean("\x1b]0;title\x07\x1b[2J\x1b[31;1Hx\x1b[?25l\x9b31m\x1b[m")
+    assert not any(ord(char) < 32 for char in shown)
+    assert [names for *_, names in runs] == ["red"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "names"),
+    [
+        ("38;5;9", "red"),
+        ("38:5:2", "green"),
+        ("38;5;208", ""),
+        ("38;2;1;4;31", ""),
+        ("48;5;1", ""),
+        ("48;2;31;31;31;35", "magenta"),
+        ("97", ""),
+        ("92", "green"),
+        ("31;39", ""),
+        ("38", ""),
+        ("38;5", ""),
+        pytest.param("9" * 5_000, "", id="a number beyond all bounds"),
+        ("31;;1", "bold"),
+    ],
+)
+def test_a_colour_by_number_takes_its_parameters_along(codes: str, names: str) -> None:
+    text, runs = clean_output(f"\x1b[{codes}mx")
+    assert (text, [run[2] for run in runs]) == ("x", [names] if names else [])
+
+
+@pytest.mark.parametrize("shape", ["\x1b[31m{}", "{}\x1b[0m", "\x1b[1mab\x1b[0m" * 9 + "{}"])
+def test_output_is_cut_like_any_text_and_its_runs_stay_within(shape: str) -> None:
+    text, runs = clean_output(shape.format("y" * 99), 20)
+    assert len(text) == 20 and text.endswith("…")
+    assert all(0 <= one < end <= 20 for one, end, _ in runs)
+
+
+def test_without_its_colours_a_text_keeps_its_other_controls() -> None:
+    assert uncoloured("\x1b[1;31mred\x1b[0m\x1b[2J\x07") == "red\x1b[2J\x07"
 
 
 @given(st.text())

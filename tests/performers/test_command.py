@@ -69,8 +69,8 @@ async def test_secrets_of_the_surroundings_are_not_passed_on_unless_named(
 
 
 async def test_a_failing_command_tells_its_exit_code_and_its_last_lines(tmp_path: Path) -> None:
-    persona = Persona(name="worker", shell="seq 1 50; echo broken >&2; exit 3")
-    with pytest.raises(PerformerFailed, match=r"ended with exit code 3; its last line: ") as caught:
+    persona = Persona(name="worker", shell="seq 1 50; printf '\\033[31mbroken\\033[0m\\n' >&2; exit 3")
+    with pytest.raises(PerformerFailed, match=r"ended with exit code 3; its last line: [^\x1b␛]+$") as caught:
         await perform(tmp_path, persona)
     assert caught.value.kind == "exit" and len(caught.value.tail) == 20
     assert "broken" in caught.value.tail

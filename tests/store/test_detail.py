@@ -6,6 +6,7 @@ import random
 import threading
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from maestro_tui.store import detail as module
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import newest_events, read_detail
 from maestro_tui.store.fold import JournalFold
-from maestro_tui.store.journal import Journal
+from maestro_tui.store.journal import Journal, utc
 from maestro_tui.store.lease import hold_session
+from maestro_tui.store.runner_file import read_lease, write_lease
 from maestro_tui.store.summaries import read_summary
 from tests.bench.make_fleet import STATUSES, make_session, without_syncing
 
@@ -84,6 +86,39 @@ def test_an_interrupted_attempt_ends_with_its_last_sign_of_life(store: Checkpoin
     last = newest_events(folder / "journal.jsonl")[0][-1]
     assert (attempt.status, attempt.finished_at) == ("interrupted", pytest.approx(last.at))
     assert [span.status for span in attempt.personas] == ["interrupted"]
+
+
+def test_a_log_and_the_lease_of_the_dead_may_know_of_a_later_sign_of_life(store: CheckpointStore) -> None:
+    folder = make(store, "interrupted")
+    before = read_detail(folder, NOW)
+    attempt, owner = before.attempts[-1], before.summary.owner
+    assert attempt.finished_at is not None and owner is not None and attempt.phase in owner.phases
+    later = attempt.finished_at + 60
+    log = folder / "logs" / f"{attempt.phase}.{attempt.attempt}.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(f"{utc(later)}\tsleeper\tout\tstill here\nno line of ours\n")
+    assert read_detail(folder, NOW).attempts[-1].finished_at == pytest.approx(later, abs=0.01)
+    lease = read_lease(folder)
+    dead = replace(lease.holders[0], heartbeat_at=later + 60)
+    write_lease(folder, replace(lease, holders=(dead,)))
+    seen = read_detail(folder, NOW).attempts[-1]
+    assert (seen.status, seen.finished_at) == ("interrupted", later + 60)
+    assert [span.finished_at for span in seen.personas] == [later + 60]
+
+
+def test_the_next_runner_keeps_when_the_dead_one_was_last_seen(store: CheckpointStore) -> None:
+    folder = make(store, "interrupted")
+    last = read_detail(folder, NOW).attempts[-1]
+    phase, again = last.phase, last.attempt + 1
+    with closing(Journal(folder / "journal.jsonl", "s-1")) as journal:
+        journal.append("runner_acquired", data={"lost": {phase: NOW + 90, "other": NOW + 99}})
+        journal.append("phase_started", phase=phase, attempt=again)
+    fold = JournalFold()
+    fold.update(folder / "journal.jsonl")
+    by_key = {(one.phase, one.attempt): one for one in fold.summaries(frozenset([(phase, again)]))}
+    first, second = by_key[phase, again - 1], by_key[phase, again]
+    assert (first.status, first.finished_at) == ("interrupted", NOW + 90)
+    assert (second.status, second.finished_at) == ("running", None)
 
 
 def test_an_outcome_that_only_a_commit_tells_of_is_there(store: CheckpointStore) -> None:

@@ -46,7 +46,7 @@ def test_what_is_shown_of_a_line_is_clean(path: Path) -> None:
     log.write("architect", "out", "50 %\r\x1b[31mred\u202e")
     log.close()
     [line] = lines(path)
-    assert parse_log_line(line) == LogLine(NOW, "architect", "out", "50 %␍␛[31mred<U+202E>")
+    assert parse_log_line(line) == LogLine(NOW, "architect", "out", "50 %␍red<U+202E>", ((5, 16, "red"),))
 
 
 def test_several_lines_in_one_text_become_several_lines(path: Path) -> None:

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from maestro_tui.console.fleet import phase_word, short_id
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit
+from maestro_tui.console.phase_choice import offered
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.sheet import Block
@@ -24,7 +25,7 @@ from maestro_tui.model.text import clean
 
 
 class ChoosePhase(AboutSession):
-    """The phases of a session, with what became of each."""
+    """The phases of a session for which it makes sense, the likeliest first, with what became of each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "move(1)", "Down", show=False),
@@ -37,6 +38,7 @@ class ChoosePhase(AboutSession):
         """`kind` is `phase`, `rerun_from`, `skip` or `blueprint`."""
         super().__init__()
         self.session, self.kind = session, kind
+        self._phases = offered(session, kind)
 
     def title_words(self) -> str:
         """What is asked."""
@@ -56,23 +58,22 @@ class ChoosePhase(AboutSession):
         yield Block(f"{words}; nothing runs yet", classes="note")
 
     def on_mount(self) -> None:
-        """Begin at the phase that the session is at."""
-        current = self.session.current
-        if current is not None:
-            self.query_one(OptionList).highlighted = self.session.phases.index(current)
+        """Begin at the likeliest."""
+        self.query_one(OptionList).highlighted = 0
 
     def session_changed(self) -> None:
         """The phases stand otherwise now; the cursor stays on its phase."""
         options = self.query_one(OptionList)
-        place = options.highlighted
+        name = self._phases[options.highlighted].name if options.highlighted is not None else ""
+        self._phases = offered(self.session, self.kind)
         options.clear_options()
         options.add_options(self._options())
-        options.highlighted = place
+        places = [place for place, phase in enumerate(self._phases) if phase.name == name]
+        options.highlighted = places[0] if places else 0
 
     def _options(self) -> list[Option]:
-        phases = self.session.phases
-        width = column_width([phase.name for phase in phases], 8, 32)
-        return [Option(self._words(phase, width)) for phase in phases]
+        width = column_width([phase.name for phase in self._phases], 8, 32)
+        return [Option(self._words(phase, width)) for phase in self._phases]
 
     def _words(self, phase: PhaseSummary, width: int) -> Text:
         status, styles = phase_word(phase, self.session.status.value), palette(self)
@@ -98,7 +99,7 @@ class ChoosePhase(AboutSession):
         if self.busy or not self.is_current:
             return
         self.busy = True
-        phase = self.session.phases[message.option_index].name
+        phase = self._phases[message.option_index].name
         if self.kind == "skip":
             from maestro_tui.console.screens.skip import SkipSheet
 

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from maestro_tui.console.actions import ACTIONS, Scene, keys_for
+from maestro_tui.console.actions import ACTIONS, Scene, keys_for, keys_in_session
 from maestro_tui.console.filter import parse
 from maestro_tui.console.fleet import (
     EMPTY_VIEW,
@@ -134,6 +134,7 @@ class MainScreen(Screen[None]):
         self.refresh_keys()
         # Not by its message, which comes after the key has been painted: the list is painted with the key.
         self.watch(self.query_one(FilterInput), "value", self._filter_changed, init=False)
+        self.watch(self, "focused", self._focus_moved, init=False)
         self.set_interval(1.0, self.tick)
         if self.at_once or self.view.rows:
             self.call_after_refresh(self._bring_pane)
@@ -263,7 +264,13 @@ class MainScreen(Screen[None]):
         keys = [(action, console.key_of(action)) for action in keys_for(console.console_actions, scene)]
         if not self.view.total:
             keys = [one for one in keys if one[0].id in ("new", "palette", "help", "quit")]
-        self.query_one(KeyBar).show(keys)
+        inside = self.focused is not None and self._pane in self.focused.ancestors_with_self
+        back = console.console_action("back")
+        self.query_one(KeyBar).show(keys_in_session(keys, console.key_of(back)) if inside and back else keys)
+
+    def _focus_moved(self) -> None:
+        if self.standing:
+            self.refresh_keys()
 
     def scene(self) -> Scene:
         """What actions depend on now."""

@@ -146,7 +146,7 @@ class ReviewSheet(AboutSession):
 
     def _words(self, result: PhaseResult, phase: Phase | None) -> Text:
         styles = palette(self)
-        text = Text(clean_lines(result.summary, 2_000, 6) or f"attempt {result.attempt}, no summary")
+        text = Text(clean_lines(result.summary, 2_000, _MOST) or f"attempt {result.attempt}, no summary")
 
         def head(words: str) -> None:
             text.append("\n\n" + words, styles.style("muted"))

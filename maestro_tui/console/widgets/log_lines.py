@@ -20,9 +20,10 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maestro_tui.console.log_window import LogWindow, Scan, Scanned
-from maestro_tui.console.widgets.log_painting import line_segments, wrapped
+from maestro_tui.console.widgets.log_painting import Row, line_segments, wrapped
 from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.palette import palette
+from maestro_tui.console.widgets.rows_view import in_sight
 from maestro_tui.model.text import clean
 from maestro_tui.store.logs import LogLine
 
@@ -86,8 +87,10 @@ class LogLines(ScrollView, can_focus=True):
         self.following = True
         self.unseen = 0
         """Lines that came since following stopped."""
-        self.wrap = False
+        self.wrap = True
         self.stamps = True
+        self.nothing = ""
+        """What is said where no line is there to be shown."""
         self.persona: str | None = None
         self.problem: str | None = None
 
@@ -258,8 +261,17 @@ class LogLines(ScrollView, can_focus=True):
         self._layout_key = ()
         top = int(self.scroll_y)
         if self.wrap or not top <= row < top + height:
-            self._scroll(row - height // 3)
+            self._scroll(self._row_above(row, height // 3))
         self.refresh()
+
+    def _row_above(self, row: int, height: int) -> int:
+        """The line from which on what stands above a line fills at most some rows of the screen."""
+        if not self.wrap:
+            return row - height
+        above = row
+        while above > 0 and (height := height - len(self._wrapped(self._window.line(above - 1)))) >= 0:
+            above -= 1
+        return above
 
     def action_persona(self) -> None:
         """Shows one persona's lines after the other, then all again."""
@@ -371,10 +383,10 @@ class LogLines(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
         base = self.rich_style
-        width, height = self.size
+        width, height = self._room
         if not self.row_count:
             return self._empty_line(y, base)
-        key = (self.scroll_offset, self.size, self.row_count, self.wrap, self.stamps, self.query_text,
+        key = (self.scroll_offset, self._room, self.row_count, self.wrap, self.stamps, self.query_text,
                self.at_offset, self.has_focus, id(palette(self)))  # fmt: skip
         if key != self._layout_key:
             self._layout = self._lay_out(width, height, base)
@@ -388,12 +400,10 @@ class LogLines(ScrollView, can_focus=True):
         if y == 0:
             if self.problem:
                 text = self.problem
-            elif not self._window.exists:
-                text = "No log: nothing was written here."
             elif self._window.scanning:
                 text = "Reading…"
             else:
-                text = "No line of this persona." if self._window.filtered else "The log is empty."
+                text = "No line of this persona." if self._window.filtered else self.nothing
         return Strip([Segment(text, base + palette(self).style("muted"))]).crop_extend(
             0, self.size.width, base
         )
@@ -411,12 +421,12 @@ class LogLines(ScrollView, can_focus=True):
             line_base = base
             if self.at_offset is not None and self._window.offset_of(index) == self.at_offset:
                 line_base = base + colours.cursor(self.has_focus)
-            for part, text in enumerate(self._wrapped(parsed) if self.wrap else [parsed.text]):
+            sign = line_base + colours.style("muted")
+            for part, text in enumerate(self._wrapped(parsed) if self.wrap else [(0, parsed.text)]):
                 segments = line_segments(
                     parsed, text, part == 0, columns, self.query_text, line_base, colours
                 )
-                strip = Strip(segments).crop_extend(left, left + width, line_base)
-                strips.append(strip)
+                strips.append(in_sight(segments, left, width, line_base, sign))
             if len(strips) >= height:
                 break
         return strips[:height]
@@ -433,5 +443,17 @@ class LogLines(ScrollView, can_focus=True):
     def _prefix_columns(self) -> int:
         return (10 if self.stamps else 0) + self._persona_columns + 2
 
-    def _wrapped(self, parsed: LogLine) -> list[str]:
-        return wrapped(parsed.text, self.size.width - self._prefix_columns, self.size.height)
+    def say(self, nothing: str) -> None:
+        """What is said as long as there is no line."""
+        if self.nothing != nothing:
+            self.nothing = nothing
+            self.refresh()
+
+    def _wrapped(self, parsed: LogLine) -> list[Row]:
+        width, height = self._room
+        return wrapped(parsed.text, width - self._prefix_columns, height)
+
+    @property
+    def _room(self) -> Size:
+        """Columns and rows beside the scrollbar."""
+        return self.scrollable_content_region.size

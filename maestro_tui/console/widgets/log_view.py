@@ -29,6 +29,13 @@ class LogChoice:
     phase: str
     attempt: int
     path: Path
+    running: bool = False
+    """True while lines may still come."""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The attempt."""
+        return self.phase, self.attempt
 
 
 class LogView(Vertical):
@@ -58,6 +65,7 @@ class LogView(Vertical):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._choices: tuple[LogChoice, ...] = ()
+        self._nothing = ""
         self.choice: LogChoice | None = None
 
     def compose(self) -> ComposeResult:
@@ -82,20 +90,31 @@ class LogView(Vertical):
         if self.choice is not None and self.region and self.screen.is_current:
             self.log_lines.refresh_file()
 
-    def show(self, choices: Sequence[LogChoice]) -> None:
-        """The logs that there are; the open one stays open."""
-        self._choices = tuple(choices)
-        if self.choice is not None and self.choice not in self._choices:
-            same = [
-                c for c in self._choices if (c.phase, c.attempt) == (self.choice.phase, self.choice.attempt)
-            ]
-            if not same:
+    def show(self, choices: Sequence[LogChoice], nothing: str = "") -> None:
+        """The logs that there are; the open one stays open. `nothing` is said while none is."""
+        self._choices, self._nothing = tuple(choices), nothing
+        if self.choice is not None:
+            same = next((choice for choice in self._choices if choice.key == self.choice.key), None)
+            if same is None:
                 self.open(None)
+            else:
+                self.choice = same
+        self._say()
         self._refresh_foot()
+
+    def _say(self) -> None:
+        if self.choice is None:
+            words = self._nothing
+        elif self.choice.running:
+            words = "It runs; its first line will show here."
+        else:
+            words = "This attempt ended without a line."
+        self.log_lines.say(words)
 
     def open(self, choice: LogChoice | None) -> None:
         """Opens the log of an attempt, at its end."""
         self.choice = choice
+        self._say()
         self.log_lines.open(choice.path if choice is not None else None)
         self._refresh_foot()
         if choice is not None:
@@ -103,7 +122,7 @@ class LogView(Vertical):
 
     def open_attempt(self, phase: str, attempt: int) -> bool:
         """Opens the log of an attempt by name; False when there is none."""
-        found = next((c for c in self._choices if (c.phase, c.attempt) == (phase, attempt)), None)
+        found = next((choice for choice in self._choices if choice.key == (phase, attempt)), None)
         if found is not None:
             self.open(found)
         return found is not None
@@ -155,17 +174,21 @@ class LogView(Vertical):
     def _foot(self, width: int) -> list[Line]:
         lines = self.log_lines
         if self.choice is None:
-            return [spread("foot", [("no log", "muted")], [], width)]
+            return []
         left: list[Part] = [(f"{clean(self.choice.phase, 40)} #{self.choice.attempt}", "")]
         count = f"{lines.row_count:,} line{'' if lines.row_count == 1 else 's'}"
         left.append((f"  {count}" if lines.complete else f"  {count} and earlier ones", "muted"))
         if lines.persona is not None:
             left.append((f"  only {clean(lines.persona, 40)}", "accent-text"))
+        if not lines.wrap:
+            left.append(("  w wraps", "muted"))
         if lines.query_text:
             left.append((f"  {self._search_words()}", "accent-text"))
         right: list[Part] = []
         if lines.problem:
             right.append((lines.problem, "phase-failed"))
+        elif not lines.row_count:
+            pass
         elif lines.following:
             right.append(("at the end", "muted"))
         elif lines.unseen:

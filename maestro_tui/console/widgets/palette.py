@@ -16,6 +16,16 @@ _FALLBACK = {
     "phase-interrupted": "error",
     "phase-completed": "success",
 }
+_OF_TERMINAL = {
+    "grey": "muted",
+    "red": "phase-failed",
+    "green": "phase-completed",
+    "yellow": "phase-waiting",
+    "blue": "phase-running",
+    "magenta": "phase-interrupted",
+    "cyan": "phase-provided",
+}
+"""Colours that programs ask the terminal for → ours, which can be read on the theme's background."""
 _MUTED = frozenset(
     ["phase-pending", "phase-paused", "phase-cancelled", "phase-provided", "phase-skipped", "phase-stale"]
 )
@@ -52,6 +62,7 @@ class Palette:
         return Style(bgcolor=(self._colour(name) or fallback).rich_color)
 
     def _named(self, name: str) -> Style:
+        name = _OF_TERMINAL.get(name, name)
         if name in ("bold", "italic", "underline", "reverse"):
             return Style.parse(name)
         if name == "muted":

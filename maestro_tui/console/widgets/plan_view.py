@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from maestro_tui.model.summary import SessionSummary
 
 
+def _under_way(summary: SessionSummary) -> str:
+    """What the runner does now and after that: no other plan can be made meanwhile."""
+    now = [phase.name for phase in summary.phases if phase.status == "running"]
+    ahead = [phase.name for phase in summary.phases if phase.status == "pending" and phase.selected]
+    words = ", then ".join(filter(None, (" and ".join(now), ", ".join(ahead))))
+    return f"Under way: {words or 'nothing yet'}. What resume would do shows once nobody runs it."
+
+
 class PlanView(SearchView):
     """The plan of the session that is shown."""
 
@@ -56,6 +64,8 @@ class PlanView(SearchView):
         plan, problem = None, ""
         if summary.foreign is not None:
             problem = f"It is history of {clean(summary.foreign, 60)}: it can be read, not run."
+        elif summary.owner is not None and summary.owner.alive is not False:
+            problem = _under_way(summary)
         else:
 
             def work(host: Host) -> Plan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -238,7 +239,7 @@ class RowsView(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         base = self.rich_style
         place = y + int(self.scroll_y)
         colours = palette(self)
@@ -252,8 +253,8 @@ class RowsView(ScrollView, can_focus=True):
             base = base + colours.cursor(self.has_focus)
         matched = self._query if place in self._match_set() else ""
         segments = _segments(item, base, colours.style, matched, colours.style("match"))
-        left = int(self.scroll_x)
-        return Strip(segments).crop_extend(left, left + width, base)
+        sign = base + colours.style("muted")
+        return in_sight(segments, int(self.scroll_x), width, base, sign)
 
     def _match_set(self) -> Sequence[int]:
         # The matches are few on screen; a sorted list is searched from where the screen begins.
@@ -277,18 +278,39 @@ def _segments(
     return segments
 
 
+def in_sight(segments: list[Segment], left: int, width: int, base: Style, sign: Style) -> Strip:
+    """The columns of a row that are seen from `left` on, with an ellipsis where its text goes on to a side."""
+    whole = Strip(segments)
+    length = cell_len("".join(text for text, *_ in segments).rstrip())
+    before, after = int(left > 0), int(length > left + width)
+    middle = whole.crop_extend(left + before, left + width - after, base)
+    edge = Strip([Segment("…", sign)])
+    return Strip.join([*[edge] * before, middle, *[edge] * after])
+
+
 def mark_matches(text: str, query: str, exact: bool, style: Style, match_style: Style) -> list[Segment]:
     """The text as segments, with what was searched for in the style of matches."""
-    haystack = text if exact else text.lower()
-    if len(haystack) != len(text):  # a few capitals have longer lower-case forms
-        haystack = text
     segments: list[Segment] = []
     start = 0
-    while (found := haystack.find(query, start)) >= 0:
+    for found, end in matches_in(text, query, exact):
         if found > start:
             segments.append(Segment(text[start:found], style))
-        start = found + len(query)
-        segments.append(Segment(text[found:start], match_style))
+        segments.append(Segment(text[found:end], match_style))
+        start = end
     if start < len(text):
         segments.append(Segment(text[start:], style))
     return segments
+
+
+def matches_in(text: str, query: str, exact: bool | None = None) -> list[tuple[int, int]]:
+    """Where the query stands in the text; capitals count only when it has some, or as `exact` says."""
+    exact = query != query.lower() if exact is None else exact
+    haystack = text if exact else text.lower()
+    if len(haystack) != len(text):  # a few capitals have longer lower-case forms
+        haystack = text
+    found: list[tuple[int, int]] = []
+    start = 0
+    while (place := haystack.find(query, start)) >= 0:
+        start = place + len(query)
+        found.append((place, start))
+    return found

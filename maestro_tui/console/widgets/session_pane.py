@@ -319,6 +319,7 @@ class SessionPane(Widget):
             log_choices,
             measured,
             missing_deliverables,
+            no_log_words,
         )
         from maestro_tui.console.widgets.decisions_view import DecisionsView
         from maestro_tui.console.widgets.events_view import EventsView
@@ -327,7 +328,7 @@ class SessionPane(Widget):
         assert summary is not None
         session = summary.session_id
         self._refresh_timeline()
-        self.log_view.show(log_choices(self._session_dir(), detail))
+        self.log_view.show(log_choices(self._session_dir(), detail), no_log_words(detail))
         self._land_on_log()
         artifacts: ArtifactsView = self.query_one("#artifacts")  # type: ignore[assignment]
         artifacts.show(session, summary.workspace, detail.artifacts, missing_deliverables(detail))

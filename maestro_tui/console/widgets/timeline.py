@@ -21,7 +21,6 @@ from maestro_tui.console.lines import about, column_width, fit, fit_right, short
 from maestro_tui.console.timeline import Axis, Row, RowKey
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import AttemptSummary, SessionSummary
-from maestro_tui.model.text import format_duration
 
 RIGHT = 12
 """Columns for the duration and the glyph at the right."""
@@ -288,8 +287,7 @@ class Timeline(ScrollView, can_focus=True):
         segments = [Segment(fit(row.label, self._label_columns), base + colours.style(label_style))]
         segments += _segments(self._bar_cells(row, colour), base, colours.style)
         if row.start is not None:
-            end = row.end if row.end is not None else self._now
-            segments.append(Segment(fit_right(format_duration(end - row.start), RIGHT - 4), base))
+            segments.append(Segment(fit_right(timeline.lasted(row, self._now), RIGHT - 4), base))
         else:
             segments.append(Segment(" " * (RIGHT - 4), base))
         segments.append(Segment("  ", base))
