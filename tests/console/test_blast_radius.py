@@ -153,7 +153,7 @@ async def test_a_phase_that_was_completed_meanwhile_is_not_skipped() -> None:
         await post(app, pilot, FleetSnapshot(root=snapshot.root, sessions={one.session_id: newer}, version=2))
         await settle(pilot)
         app.screen.query_one("#comment", Input).value = "why"
-        await pilot.press("y")
+        await pilot.press("enter", "enter")
         await settle(pilot)
         assert host.calls == [] and "is completed by now" in said(app, "#sentence")
 

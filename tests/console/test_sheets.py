@@ -368,7 +368,7 @@ async def test_a_decision_says_what_becomes_of_the_session(keys: tuple[str, ...]
         await opened(pilot, "a")
         await pilot.press(*keys)
         await settle(pilot)
-        assert [note.message for note in app._notifications] == [f"kyc-flow: decision recorded, {then}."]
+        assert [notice.words for notice in app.notices] == [f"kyc-flow: decision recorded, {then}."]
 
 
 def test_a_session_in_which_another_phase_waits_is_not_said_to_go_on() -> None:

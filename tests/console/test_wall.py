@@ -297,8 +297,6 @@ async def test_help_on_the_wall_tells_the_keys_of_the_wall() -> None:
         await pilot.pause()
         await pilot.press("w", "question_mark")
         await pilot.pause()
-        await pilot.press("end")
-        await pilot.pause()
         assert "Shorter time" in seen(app)
 
 
