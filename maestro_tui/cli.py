@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,6 +31,7 @@ from maestro_tui.options import (
     verbose_option,
     workspace_option,
 )
+from maestro_tui.streams import READER_GONE, end_streams, open_closed
 from maestro_tui.teamwork import TEAMWORK
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ class _Commands(click.Group):
                 f"There is neither a command nor a session called {clean(args[0], 80)!r}{meant or words}"
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read the output has all that it wanted, as with `… | head -1`.
+            sys.exit(READER_GONE)
 
 
 @click.group(
@@ -238,6 +246,7 @@ def resume(
     """Go on after the last committed phase; a failed one is tried again."""
     from maestro_tui.engine.report import exit_code, plan_document, session_document
     from maestro_tui.foreground import drive, engine, finish, print_plan
+    from maestro_tui.progress import plan_lines
 
     runner, progress = engine(
         root_of(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
@@ -248,7 +257,7 @@ def resume(
 
     def tell(plan: Plan) -> None:
         if not as_json:
-            print_plan(plan, False, plan_document, err=True)
+            progress.lines(plan_lines(plan))
 
     stopped = drive(runner.resume(session, from_phase, on_plan=tell), progress)
     finish(session_document(runner, session), as_json, stopped, exit_code)
@@ -374,6 +383,14 @@ def _pair(text: str) -> tuple[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The program: errors become one sentence on standard error and an exit code."""
+    open_closed()
+    try:
+        _main(argv)
+    finally:
+        end_streams()
+
+
+def _main(argv: Sequence[str] | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -396,9 +413,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(str(error), HELD)
     except MaestroError as error:
         _fail(str(error), FAILED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
     except OSError as error:
         _fail(f"The system refused: {clean(str(error), 300)}. Committed phases are safe.", FAILED)
     except Exception as error:
@@ -411,5 +425,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    click.echo(f"maestro-tui: {sentence}", err=True)
+    with suppress(OSError):
+        click.echo(f"maestro-tui: {sentence}", err=True)
     sys.exit(code)

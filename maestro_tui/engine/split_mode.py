@@ -13,7 +13,7 @@ from maestro_tui.engine.drive import Drive
 from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, first_context
 from maestro_tui.engine.questions import answer
-from maestro_tui.engine.sinks import Listener
+from maestro_tui.engine.sinks import Listener, listeners_of
 from maestro_tui.engine.situation import Situation, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
@@ -72,7 +72,7 @@ class TeamExecutionEngineV2SplitMode:
         self.team = team or TeamExecutionEngineV2()
         self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
         self._workflow = workflow
-        self.listeners: tuple[Listener, ...] = (on_event,) if callable(on_event) else tuple(on_event)
+        self.listeners = listeners_of(on_event)
         self._approve, self._remember = approve, remember
 
     # ── New sessions ──────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ EVENT_TYPES = frozenset(
     phase_cancelled phase_retried session_paused session_failed session_cancelled session_completed
     runner_acquired runner_lost survivors_ended edits_applied forked question_asked question_answered
     usage_reported context_trimmed persona_reused budget_spent budget_raised breaker_opened tool_called
-    sub_step advice_failed""".split()
+    sub_step advice_failed listener_failed""".split()
 )
 
 SYNCED_TYPES = frozenset(
