@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         MaestroError,
         PlanError,
         StoreError,
+        WaitingError,
         WorkflowError,
     )
     from maestro_tui.model.events import Event
@@ -45,6 +46,7 @@ _HOMES = {
     "InputError": "maestro_tui.model.errors",
     "WorkflowError": "maestro_tui.model.errors",
     "PlanError": "maestro_tui.model.errors",
+    "WaitingError": "maestro_tui.model.errors",
     "StoreError": "maestro_tui.model.errors",
     "DamagedFile": "maestro_tui.model.errors",
     "HeldError": "maestro_tui.model.errors",
@@ -69,6 +71,7 @@ __all__ = [
     "TeamExecutionContext",
     "TeamExecutionEngineV2",
     "TeamExecutionEngineV2SplitMode",
+    "WaitingError",
     "Workflow",
     "WorkflowError",
     "__version__",

@@ -16,7 +16,7 @@ from maestro_tui.acts import ACTS
 from maestro_tui.drilling import drill
 from maestro_tui.exchange import EXCHANGE, is_history
 from maestro_tui.looking import LOOKING
-from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
+from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError, WaitingError
 from maestro_tui.model.text import clean
 from maestro_tui.options import (
     as_json_option,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Workflow
 
-CANCELLED, HELD, BAD_INPUT, FAILED = 130, 4, 2, 1
+CANCELLED, FAULT, HELD, WAITING, BAD_INPUT = 130, 5, 4, 3, 2
 
 
 class _Commands(click.Group):
@@ -85,7 +85,7 @@ def commands(
     """Run long work in phases, with a checkpoint after each; without a command: the console.
 
     'maestro-tui SESSION' opens the console there. Exit codes: 0 completed, 1 a phase failed, 2 bad input,
-    3 paused or waiting, 4 held by another runner, 130 cancelled.
+    3 paused or waiting, 4 held by another runner, 5 the disk or maestro-tui itself failed, 130 cancelled.
     """
     if ctx.invoked_subcommand not in (None, "open"):
         given = [("--read-only", read_only), ("--ascii", ascii_only), ("--filter", bool(query))]
@@ -268,6 +268,11 @@ def resume(
 @click.argument("phase")
 @directory
 @workspace_option
+@click.option(
+    "--if-needed",
+    is_flag=True,
+    help="Only when it has no result that stands or waits; for scripts that try again.",
+)
 @trust_option
 @dry_option
 @as_json_option
@@ -279,6 +284,7 @@ def phase(
     phase: str,
     checkpoint_dir: str | None,
     workspace: str | None,
+    if_needed: bool,
     trust: bool,
     dry_run: bool,
     as_json: bool,
@@ -292,10 +298,11 @@ def phase(
         root_of(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
     )
     if dry_run:
-        print_plan(runner.plan(session, phase=phase), as_json, plan_document)
+        print_plan(runner.plan(session, phase=phase, again=not if_needed), as_json, plan_document)
         return
     name = runner.situation(session).workflow.resolve(phase)
-    stopped = drive(runner.execute_phase(phase, session_id=session), progress)
+    work = runner.execute_phase(phase, session_id=session, again=not if_needed)
+    stopped = drive(work, progress)
     finish(session_document(runner, session), as_json, stopped, lambda document: exit_code(document, name))
 
 
@@ -407,20 +414,22 @@ def _main(argv: Sequence[str] | None) -> None:
         _fail(f"{clean(error.format_message(), 500)} (see '{usage} --help')", BAD_INPUT)
     except HeldError as error:
         _fail(str(error), HELD)
+    except WaitingError as error:
+        _fail(str(error), WAITING)
     except InputError as error:
         _fail(str(error), BAD_INPUT)
     except FencedError as error:
         _fail(str(error), HELD)
     except MaestroError as error:
-        _fail(str(error), FAILED)
+        _fail(str(error), FAULT)
     except OSError as error:
-        _fail(f"The system refused: {clean(str(error), 300)}. Committed phases are safe.", FAILED)
+        _fail(f"The system refused: {clean(str(error), 300)}. Committed phases are safe.", FAULT)
     except Exception as error:
         from maestro_tui.config import write_crash
 
         _fail(
             f"A fault of maestro-tui itself ({type(error).__name__}); {write_crash(error)}. Committed phases are safe.",
-            FAILED,
+            FAULT,
         )
 
 

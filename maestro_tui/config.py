@@ -56,6 +56,15 @@ def find_workflow(named: str | None, workspace: Path) -> tuple[Workflow, Path | 
     return Workflow.load(path), path.resolve()
 
 
+def named_from_here(workflow: Workflow | str | Path | None) -> Workflow | str | None:
+    """A workflow as it was named, a file by its absolute path: the current folder may change later."""
+    if workflow is None or isinstance(workflow, Workflow) or workflow == STANDARD:
+        return workflow or None
+    path = Path(workflow).expanduser()
+    is_file = path.suffix or os.sep in str(workflow) or path.exists()
+    return str(path.absolute()) if is_file else str(workflow)
+
+
 def state_dir(environ: Mapping[str, str] | None = None) -> Path:
     """Where this user's own state lies: `$XDG_STATE_HOME/maestro-tui`, else `~/.local/state/maestro-tui`."""
     env = os.environ if environ is None else environ

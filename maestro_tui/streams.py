@@ -22,7 +22,7 @@ def open_closed() -> None:
     os.close(descriptor)
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115, PTH123
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 def silence(stream: TextIO) -> None:

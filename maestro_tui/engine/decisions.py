@@ -19,7 +19,7 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import PlanError, StoreError
+from maestro_tui.model.errors import InputError, PlanError, StoreError
 from maestro_tui.model.policy import Budget, BudgetRaise
 from maestro_tui.model.text import clean, new_session_id
 from maestro_tui.model.workflow import Mode, Workflow
@@ -228,6 +228,29 @@ def descend(
         lineage,
     )
     return name
+
+
+def begun_from(engine: Engine, commit: Checkpoint) -> str:
+    """The session to go on with from a checkpoint, begun when this is the first time that it is asked for."""
+    name = commit.session_id
+    if not engine.store.exists(name):
+        return descend(engine, commit, name, "import")
+    head = engine.store.head(name)
+    if head.sha256 == commit.sha256 or _stems(head, commit):
+        return name
+    # A name that says where it came from is the same for whoever asks again.
+    fork = f"{name[:100]}-at-{commit.seq}-{commit.sha256[:8]}"
+    try:
+        return descend(engine, commit, fork, "fork")
+    except InputError:
+        if engine.store.exists(fork) and _stems(engine.store.head(fork), commit):
+            return fork
+        raise
+
+
+def _stems(head: Checkpoint, commit: Checkpoint) -> bool:
+    """True when a session was made from this very checkpoint."""
+    return head.context.lineage is not None and head.context.lineage.sha256 == commit.sha256
 
 
 def begin(engine: Engine, context: TeamExecutionContext, lineage: Lineage) -> None:

@@ -17,7 +17,7 @@ from maestro_tui.engine.ledger import Ledger
 from maestro_tui.engine.questions import Asking
 from maestro_tui.engine.receipts import REDONE_KINDS
 from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
-from maestro_tui.engine.situation import Situation, operator_name
+from maestro_tui.engine.situation import Situation, cannot_run, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
@@ -26,7 +26,7 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import FencedError, HeldError, MaestroError, PlanError, StoreError
+from maestro_tui.model.errors import FencedError, HeldError, MaestroError, StoreError
 from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, spent_words
 from maestro_tui.model.policy import BreakerState
@@ -200,10 +200,11 @@ class Drive:
             made = situation.plan(request)
             if request.kind == "phase" and not self._running and not stopping:
                 planned = made.phase(situation.workflow.resolve(request.phase or ""))
+                if planned.settled:
+                    self._store.forget(self._session_id)
+                    return situation.head.context
                 if planned.action != Action.RUN:
-                    raise PlanError(
-                        f"Phase {planned.phase!r} of session {self._session_id} cannot run: {planned.reason}."
-                    )
+                    raise cannot_run(planned, self._session_id)
             if not stopping:
                 self._start_ready(made, situation)
             if not self._running:

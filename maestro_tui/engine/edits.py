@@ -82,7 +82,13 @@ def _of(given: Mapping[str, Any], name: str, situation: Situation) -> Any:
 def _outputs(name: str, change: Mapping[str, Any] | None) -> dict[str, Any]:
     if change is None:
         return {}
-    outputs = change["outputs"] if set(change) == {"outputs"} else change
+    if "outputs" in change and len(change) > 1:
+        others = ", ".join(clean(key, 40) for key in change if key != "outputs")
+        raise PlanError(
+            f"The edit of {name!r} has 'outputs' beside {others}: that could be the table of outputs, or one output "
+            "called so. Put all of them into one table, {'outputs': {…}}. Nothing was recorded."
+        )
+    outputs = change.get("outputs", change)
     if not isinstance(outputs, Mapping):
         raise PlanError(f"The edit of {name!r} must be a table of outputs.")
     try:

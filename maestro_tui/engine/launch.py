@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.engine.classification import classify
+from maestro_tui.engine.situation import Situation
 from maestro_tui.model.context import (
     Artifact,
     Decision,
@@ -19,7 +20,7 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import InputError
+from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.policy import Limits
 from maestro_tui.model.text import clean, encodable, new_session_id, session_id_problem
 from maestro_tui.model.workflow import Workflow
@@ -112,6 +113,26 @@ def first_context(
         phase_results={name: results[name] for name in workflow.order if name in results},
         session_decisions=(classify(requirement, now), *decisions),
     )
+
+
+def require_same(situation: Situation, requirement: str | None, inputs: Mapping[str, str]) -> None:
+    """Raise `PlanError` when a session that exists was begun for another requirement or other inputs."""
+    session_id, context = situation.head.session_id, situation.head.context
+    if requirement is not None and encodable(requirement.strip()) != context.requirement:
+        raise PlanError(
+            f"Session {session_id} was begun for another requirement ({clean(context.requirement, 80)!r}). Leave the "
+            "requirement out to go on with it, or begin another session. Nothing was run."
+        )
+    for given, path in inputs.items():
+        name = situation.workflow.resolve(given)
+        result = context.phase_results.get(name)
+        known = result.artifacts[0].sha256 if result and result.status == PhaseStatus.PROVIDED else None
+        if provide(name, path, situation.now).artifacts[0].sha256 != known:
+            raise PlanError(
+                f"Phase {name!r} of session {session_id} is not provided from a file with the content of "
+                f"{clean(path, 200)}. Inputs count when a session begins: leave them out to go on with this one, "
+                "or begin another. Nothing was run."
+            )
 
 
 def _resolve_all(workflow: Workflow, names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from maestro_tui.model.checkpoint import Checkpoint
-from maestro_tui.model.plan import Plan, Request, plan
+from maestro_tui.model.errors import PlanError, WaitingError
+from maestro_tui.model.plan import Plan, PlannedPhase, Request, plan
 from maestro_tui.model.workflow import Workflow
 
 
@@ -19,6 +20,14 @@ def operator_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "operator"
+
+
+def cannot_run(planned: PlannedPhase, session_id: str) -> PlanError:
+    """The refusal to run one phase of a session that is asked for."""
+    kind = WaitingError if planned.waits else PlanError
+    return kind(
+        f"Phase {planned.phase!r} of session {session_id} cannot run: {planned.reason}. Nothing was run."
+    )
 
 
 @dataclass(frozen=True, slots=True)

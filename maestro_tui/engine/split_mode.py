@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maestro_tui.config import find_workflow
+from maestro_tui.config import find_workflow, named_from_here
 from maestro_tui.engine import decisions
 from maestro_tui.engine.attempts import AttemptReader
 from maestro_tui.engine.drive import Drive
 from maestro_tui.engine.edits import edit
-from maestro_tui.engine.launch import Launch, first_context
+from maestro_tui.engine.launch import Launch, first_context, require_same
 from maestro_tui.engine.questions import answer
 from maestro_tui.engine.sinks import Listener, listeners_of
-from maestro_tui.engine.situation import Situation, operator_name
+from maestro_tui.engine.situation import Situation, cannot_run, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
 from maestro_tui.model.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import HeldError, InputError, PlanError
-from maestro_tui.model.plan import Plan, Request
+from maestro_tui.model.plan import Plan, PlannedPhase, Request
 from maestro_tui.model.plan import plan as make_plan
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
@@ -71,7 +71,7 @@ class TeamExecutionEngineV2SplitMode:
         self.store = CheckpointStore(Path(checkpoint_dir).expanduser().absolute())
         self.team = team or TeamExecutionEngineV2()
         self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
-        self._workflow = workflow
+        self._workflow = named_from_here(workflow)
         self.listeners = listeners_of(on_event)
         self._approve, self._remember = approve, remember
 
@@ -141,7 +141,8 @@ class TeamExecutionEngineV2SplitMode:
         return context.session_id
 
     async def drive_new(self, session_id: str) -> TeamExecutionContext:
-        """Run a session that was just created."""
+        """Run a session that was just created. Raises as `resume`."""
+        self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             return await self._drive(session_id, hold, self.store.head(session_id).context.workflow).run(
                 Request(), started=True
@@ -156,42 +157,38 @@ class TeamExecutionEngineV2SplitMode:
         *,
         session_id: str | None = None,
         inputs: Mapping[str, str | Path] | None = None,
+        again: bool = False,
         plan_hash: str | None = None,
     ) -> TeamExecutionContext:
-        """Run one phase alone; a node of an outside orchestrator.
+        """Run one phase alone, if it needs to run; a node of an outside orchestrator, safe to call again.
 
-        Without an existing `session_id` a new session is made for `requirement`. Independent phases of one
-        session may run in separate processes at the same time. Raises `PlanError` when what it needs is not
-        completed, `HeldError` when the phase or session runs elsewhere.
+        A result that stands, or waits for a person's word, is returned as it is; a stale, failed or interrupted
+        one is done anew. `again=True` runs the phase whatever it has left. Without an existing `session_id` a new
+        session is made for `requirement`; with one, `requirement` and `inputs` may be left out and must else be
+        those that it was begun with. Independent phases of one session may run in separate processes at the
+        same time.
+
+        Raises `PlanError` when what it needs is not completed (`WaitingError` when that waits for a person), or
+        when the session was begun for something else; `HeldError` when the phase or session runs elsewhere.
         """
+        given = {name: str(path) for name, path in (inputs or {}).items()}
+        request = Request(kind="phase", phase=phase, again=again)
+        fresh = False
         if session_id is None or not self.store.exists(session_id):
-            if requirement is None:
-                raise InputError(
-                    f"There is no session {clean(session_id or '', 80)!r} in {self.store.root}; "
-                    "give a requirement to begin one."
-                    if session_id
-                    else "A new session needs a requirement. Nothing was run."
-                )
-            launch = Launch(
-                requirement=requirement,
-                session_id=session_id,
-                inputs={name: str(path) for name, path in (inputs or {}).items()},
-            )
-            context = self.first_context(launch)
-            session_id, fresh = context.session_id, True
-            try:
-                self.store.create(context)
-            except InputError:
-                # Another process of the same orchestrator began this session a moment ago.
-                if not self.store.exists(session_id):
-                    raise
-                fresh = False
-        else:
-            fresh = False
-        request = Request(kind="phase", phase=phase)
+            session_id, fresh = self._begin_with(request, requirement, session_id, given)
         situation = self.situation(session_id)
         name = situation.workflow.resolve(phase)
-        self._require_runnable(situation, request, name)
+        if not fresh:
+            require_same(situation, requirement, given)
+        planned = situation.plan(request).phase(name)
+        if planned.settled and not fresh:
+            holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
+            if holder is not None:
+                raise HeldError(holder)
+            # Nothing is written for it; what a runner commits from now on comes after this answer.
+            return situation.head.context
+        self._require_runnable(planned, situation.head.context, situation.workflow)
+        self._allow_of(situation)
         self._same_plan(situation, request, plan_hash)
         with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
             self.store.repair_views(session_id)
@@ -235,18 +232,12 @@ class TeamExecutionEngineV2SplitMode:
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
         """Go on from one checkpoint file, wherever it lies.
 
-        The newest checkpoint of a session here resumes that session. An older one begins a fork with a new
-        id. One of a session that is not here (a copied file) begins it here, under its own id.
+        The newest checkpoint of a session here resumes that session. An older one begins a fork, called
+        SESSION-at-N-SHA. One of a session that is not here (a copied file) begins it here, under its own id. A
+        call that is repeated goes on with the session that the first one began; `fork` begins another. Raises
+        `InputError` when there is no such file, `DamagedFile` when it is not what was written, and as `resume`.
         """
-        commit = self.store.load_file(Path(path))
-        session_id = commit.session_id
-        if self.store.exists(session_id):
-            if self.store.head(session_id).sha256 == commit.sha256:
-                return await self.resume(session_id)
-            session_id = decisions.descend(self, commit, None, "fork")
-        else:
-            decisions.descend(self, commit, session_id, "import")
-        return await self.resume(session_id)
+        return await self.resume(decisions.begun_from(self, self.store.load_file(path)))
 
     def fork(self, session_id: str, *, seq: int | None = None, new_id: str | None = None) -> str:
         """Begin a new session from a commit of an old one (default: its newest), lineage recorded.
@@ -256,15 +247,27 @@ class TeamExecutionEngineV2SplitMode:
         commit = self.store.head(session_id) if seq is None else self.store.load(session_id, seq)
         return decisions.descend(self, commit, new_id, "fork")
 
-    def plan(self, session_id: str, *, from_phase: str | None = None, phase: str | None = None) -> Plan:
-        """What resume (or a rerun from a phase, or one phase alone) would do; nothing runs or changes."""
+    def plan(
+        self,
+        session_id: str,
+        *,
+        from_phase: str | None = None,
+        phase: str | None = None,
+        again: bool = True,
+    ) -> Plan:
+        """What resume (or a rerun from a phase, or one phase alone) would do; nothing runs or changes.
+
+        With `phase`, `again=False` leaves a result that stands as it is, as `execute_phase` does. Raises
+        `InputError` when there is no such session, `PlanError` for a request that makes no sense, `HeldError`
+        while another runner holds what would run.
+        """
         if from_phase is not None and phase is not None:
             raise PlanError("Ask for a rerun from a phase or for one phase alone, not for both.")
         request = Request()
         if from_phase is not None:
             request = Request(kind="rerun_from", phase=from_phase)
         elif phase is not None:
-            request = Request(kind="phase", phase=phase)
+            request = Request(kind="phase", phase=phase, again=again)
         situation = self.situation(session_id)
         name = situation.workflow.resolve(phase) if phase is not None else None
         holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
@@ -380,6 +383,7 @@ class TeamExecutionEngineV2SplitMode:
 
         The phase's contract is checked again; `PlanError` says what an edit would break.
         """
+        self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             return edit(self, session_id, edits, hold, by, reason, files or {})
 
@@ -452,6 +456,31 @@ class TeamExecutionEngineV2SplitMode:
 
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _begin_with(
+        self, request: Request, requirement: str | None, session_id: str | None, inputs: Mapping[str, str]
+    ) -> tuple[str, bool]:
+        """The id of a new session whose first phase is that of the request; False when it was begun meanwhile."""
+        if requirement is None:
+            raise InputError(
+                f"There is no session {clean(session_id, 80)!r} in {self.store.root}; give a requirement to begin one."
+                if session_id
+                else "A new session needs a requirement. Nothing was run."
+            )
+        context = self.first_context(Launch(requirement=requirement, session_id=session_id, inputs=inputs))
+        # Before the session is made: a phase that cannot begin it must leave nothing behind.
+        name = context.workflow.resolve(request.phase or "")
+        self._require_runnable(
+            make_plan(context.workflow, context, request).phase(name), context, context.workflow
+        )
+        try:
+            self.store.create(context)
+        except InputError:
+            # Another process of the same orchestrator began this session a moment ago.
+            if not self.store.exists(context.session_id):
+                raise
+            return context.session_id, False
+        return context.session_id, True
+
     def _drive(self, session_id: str, hold: Hold, workflow: Workflow) -> Drive:
         # The workflow that was approved, to the end of this run: a phase may write the file that it came from.
         def situation(head: Checkpoint | None) -> Situation:
@@ -480,15 +509,14 @@ class TeamExecutionEngineV2SplitMode:
         if self._approve is not None:
             self._approve(workflow, source)
 
-    def _require_runnable(self, situation: Situation, request: Request, name: str) -> None:
-        planned = situation.plan(request).phase(name)
+    def _require_runnable(
+        self, planned: PlannedPhase, context: TeamExecutionContext, workflow: Workflow
+    ) -> None:
+        if planned.settled:
+            return
         if planned.action != "run":
-            raise PlanError(
-                f"Phase {name!r} of session {situation.head.session_id} cannot run: {planned.reason}. "
-                "Nothing was run."
-            )
-        self._allow_of(situation)
-        self.team.check(situation.workflow, [name], situation.head.context)
+            raise cannot_run(planned, context.session_id)
+        self.team.check(workflow, [planned.phase], context)
 
     def _same_plan(self, situation: Situation, request: Request, plan_hash: str | None) -> None:
         if plan_hash is not None and situation.plan(request).hash != plan_hash:
