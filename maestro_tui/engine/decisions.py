@@ -19,12 +19,13 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import InputError, PlanError, StoreError
+from maestro_tui.model.errors import HeldError, InputError, PlanError, StoreError
 from maestro_tui.model.policy import Budget, BudgetRaise
 from maestro_tui.model.text import clean, new_session_id
 from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.store.beside import Beside, named_by_a_runner
 from maestro_tui.store.journal import Journal
-from maestro_tui.store.lease import hold_session
+from maestro_tui.store.lease import held_by, hold_session
 from maestro_tui.store.receipts import drop_receipts
 
 if TYPE_CHECKING:
@@ -58,10 +59,14 @@ def decide(
                 f"{most} (max_iterations). Approve it, reject it, or edit its outputs; nothing was changed."
             )
     author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    folder, attempt = engine.store.session_dir(session_id), results[name].attempt
+    if name in situation.open_attempts and named_by_a_runner(folder, name):
+        holder = held_by(folder, name, engine.team.clock())
+        raise HeldError(holder or f"Phase {name!r} of session {session_id} ends just now; look again.")
 
     def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         result = head.context.phase_results[name]
-        if result.gate is None or result.gate.verdict != "waiting":
+        if result.gate is None or result.gate.verdict != "waiting" or result.attempt != attempt:
             raise PlanError(f"Phase {name!r} of session {session_id} was decided by somebody else meanwhile.")
         gate = result.gate.model_copy(update={"verdict": verdict, "by": author, "at": now, "reason": why})
         update: dict[str, Any] = {"gate": gate}
@@ -75,17 +80,15 @@ def decide(
             context = context.model_copy(update={"pushed_back": times})
         return _with(context, name, result.model_copy(update=update)), None
 
-    attempt = results[name].attempt
-    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
-        commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
-        data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
-        if verdict == "approved":
-            try:
-                drop_receipts(engine.store.session_dir(session_id), name)
-            except StoreError as error:
-                # The approval is committed: receipts that stay cost only their place.
-                data["problem"] = str(error)
-        tell(engine, session_id, "gate_decided", name, attempt, data)
+    commit = engine.store.commit(session_id, name, attempt, change, hold=Beside(folder))
+    data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
+    if verdict == "approved":
+        try:
+            drop_receipts(folder, name)
+        except StoreError as error:
+            # The approval is committed: receipts that stay cost only their place.
+            data["problem"] = str(error)
+    tell(engine, session_id, "gate_decided", name, attempt, data)
     return commit.context
 
 

@@ -195,7 +195,7 @@ class Drive:
         )
 
     async def _loop(self, request: Request, situation: Situation) -> TeamExecutionContext:
-        stopping = False
+        stopping, rejected = False, _rejected(situation)
         while True:
             made = situation.plan(request)
             if request.kind == "phase" and not self._running and not stopping:
@@ -222,6 +222,8 @@ class Drive:
                 raise self._lost
             # Here and not in a thread: it is the journal's newest lines, and the commit was here as well.
             situation = self._situation()
+            # A rejection that was recorded beside this run stops it, as a failure does.
+            stopping = stopping or bool(_rejected(situation) - rejected)
 
     def _start_ready(self, made: Plan, situation: Situation) -> None:
         behind = frozenset[str]().union(*(situation.workflow.dependents_of(name) for name in self._paused_at))
@@ -442,6 +444,12 @@ class Drive:
                 self._journal.tell(
                     Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
                 )
+
+
+def _rejected(situation: Situation) -> set[tuple[str, int]]:
+    """The attempts that a person has rejected, of those that count now."""
+    results = situation.head.context.phase_results.items()
+    return {(n, r.attempt) for n, r in results if r.gate is not None and r.gate.verdict == "rejected"}
 
 
 def _foreign_globs(own: str, workflow: Workflow) -> frozenset[str]:

@@ -310,7 +310,8 @@ class TeamExecutionEngineV2SplitMode:
     ) -> TeamExecutionContext:
         """Record a person's word on a phase that waits: `approved`, `rejected` or `pushed_back`.
 
-        Nothing runs; `resume` goes on. Raises `PlanError` when the phase does not wait for approval.
+        Nothing is started; `resume` goes on. While another branch runs it is recorded too, and the runner meets
+        it when that has ended. Raises `PlanError` when the phase does not wait for approval.
         """
         return decisions.decide(self, session_id, phase, verdict, by, reason)
 

@@ -15,6 +15,7 @@ from maestro_tui.model.errors import DamagedFile, FencedError, InputError, Store
 from maestro_tui.model.text import clean, session_id_problem
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
+from maestro_tui.store.beside import Beside
 from maestro_tui.store.history_files import (
     HIGHEST_SEQ,
     HISTORY,
@@ -264,7 +265,9 @@ class CheckpointStore:
             self._remember(made, commit_path(folder, 0), written)
         return made
 
-    def commit(self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold) -> Checkpoint:
+    def commit(
+        self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold | Beside
+    ) -> Checkpoint:
         """Apply `change` to the newest commit and write the next one; the only way that state changes.
 
         What others committed since is in the commit that `change` receives, so that nothing is lost. `phase` is

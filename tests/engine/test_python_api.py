@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from maestro_tui import (
+    HeldError,
     InputError,
     PlanError,
     TeamExecutionContext,
@@ -207,3 +208,112 @@ async def test_an_edit_that_could_mean_two_things_is_refused(bench: Bench) -> No
         bench.engine.edit("s", {"extract": {"outputs": {"rows": 1}, "z": 2}})
     context = bench.engine.edit("s", {"extract": {"outputs": {"rows": 1, "outputs": 2}}})
     assert context.outputs_of("extract") == {"extractor": "done", "rows": 1, "outputs": 2}
+
+
+# ── A person's word while others run ──────────────────────────────────────────────────────────────────────
+
+SIDE = """
+name = "side"
+[[phases]]
+name = "gated"
+needs = []
+approval = true
+[[phases.personas]]
+name = "gater"
+argv = ["x"]
+[[phases]]
+name = "slow"
+needs = []
+[[phases.personas]]
+name = "sloth"
+argv = ["x"]
+[[phases]]
+name = "after"
+needs = ["gated"]
+[[phases.personas]]
+name = "follower"
+argv = ["x"]
+"""
+
+
+class Beside:
+    """A bench whose phase `slow` goes on until it is let go, and whose phase `gated` waits meanwhile."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.go = asyncio.Event()
+        self.waits = asyncio.Event()
+        self.bench = Bench(tmp_path, SIDE, Team(sloth=self.slow))
+
+    async def slow(self, task: Task, port: Port) -> PerformerResult:
+        await self.go.wait()
+        return said(task, port)
+
+    def hear(self, event: Event) -> None:
+        if event.type == "gate_waiting":
+            self.waits.set()
+
+    async def run(self) -> asyncio.Task[TeamExecutionContext]:
+        engine = self.bench.engine
+        engine.listeners = (self.hear,)
+        running = asyncio.create_task(engine.execute_batch("x", session_id="s"))
+        await self.waits.wait()
+        return running
+
+
+async def test_an_approval_while_another_branch_runs_is_recorded_and_the_run_goes_on_with_it(
+    tmp_path: Path,
+) -> None:
+    beside = Beside(tmp_path)
+    running = await beside.run()
+    context = beside.bench.engine.decide("s", "gated", "approved", by="Ann")
+    assert context.phase_results["gated"].done
+    with pytest.raises(PlanError, match="does not wait"):
+        beside.bench.engine.decide("s", "gated", "rejected", by="Bob", reason="no")
+    beside.go.set()
+    context = await running
+    assert {str(result.status) for result in context.phase_results.values()} == {"completed"}
+    assert beside.bench.team.who == ["gater", "sloth", "follower"]
+    assert context.phase_results["gated"].gate.by == "Ann"
+    assert beside.bench.engine.store.verify("s") == []
+
+
+async def test_a_rejection_while_another_branch_runs_stops_the_run_after_it(tmp_path: Path) -> None:
+    beside = Beside(tmp_path)
+    running = await beside.run()
+    beside.bench.engine.decide("s", "gated", "rejected", by="Ann", reason="no")
+    beside.go.set()
+    context = await running
+    assert attempts(context) == {"gated": 1, "slow": 1}
+    assert str(context.phase_results["gated"].status) == "failed"
+
+
+async def test_a_word_on_a_phase_that_runs_again_at_this_moment_is_refused(tmp_path: Path) -> None:
+    beside = Beside(tmp_path)
+    bench = beside.bench
+    await bench.engine.execute_phase("gated", "x", session_id="s")
+    began = asyncio.Event()
+
+    async def again(task: Task, port: Port) -> PerformerResult:
+        began.set()
+        return await beside.slow(task, port)
+
+    bench.team.work["gater"] = again
+    running = asyncio.create_task(bench.engine.execute_phase("gated", session_id="s", again=True))
+    await began.wait()
+    with pytest.raises(HeldError, match="'gated' of session s is held"):
+        bench.engine.decide("s", "gated", "approved")
+    beside.go.set()
+    assert attempts(await running) == {"gated": 2}
+
+
+async def test_a_phase_beside_another_one_is_decided_on_while_that_runs(tmp_path: Path) -> None:
+    beside = Beside(tmp_path)
+    engine = beside.bench.engine
+    await engine.execute_phase("gated", "x", session_id="s")
+    running = asyncio.create_task(beside.bench.engine.execute_phase("slow", session_id="s"))
+    await asyncio.sleep(0)  # lets the other one begin
+    engine.decide("s", "gated", "approved")
+    context = await engine.execute_phase("after", session_id="s")
+    assert context.phase_results["after"].done
+    beside.go.set()
+    assert attempts(await running) == {"gated": 1, "slow": 1, "after": 1}
