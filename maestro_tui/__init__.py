@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from maestro_tui.model.events import Event
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Persona, Phase, Workflow
+    from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Port, Task
     from maestro_tui.store.checkpoints import CheckpointStore
 
 __version__ = "0.1.0"
@@ -41,6 +42,11 @@ _HOMES = {
     "Persona": "maestro_tui.model.workflow",
     "Plan": "maestro_tui.model.plan",
     "Event": "maestro_tui.model.events",
+    "Performer": "maestro_tui.performers.port",
+    "PerformerFailed": "maestro_tui.performers.port",
+    "PerformerResult": "maestro_tui.performers.port",
+    "Port": "maestro_tui.performers.port",
+    "Task": "maestro_tui.performers.port",
     "CheckpointStore": "maestro_tui.store.checkpoints",
     "MaestroError": "maestro_tui.model.errors",
     "InputError": "maestro_tui.model.errors",
@@ -61,13 +67,18 @@ __all__ = [
     "HeldError",
     "InputError",
     "MaestroError",
+    "Performer",
+    "PerformerFailed",
+    "PerformerResult",
     "Persona",
     "Phase",
     "PhaseResult",
     "PhaseStatus",
     "Plan",
     "PlanError",
+    "Port",
     "StoreError",
+    "Task",
     "TeamExecutionContext",
     "TeamExecutionEngineV2",
     "TeamExecutionEngineV2SplitMode",

@@ -82,6 +82,8 @@ def _of(given: Mapping[str, Any], name: str, situation: Situation) -> Any:
 def _outputs(name: str, change: Mapping[str, Any] | None) -> dict[str, Any]:
     if change is None:
         return {}
+    if not isinstance(change, Mapping):
+        raise PlanError(f"The edit of {name!r} must be a table of outputs, not {type(change).__name__}.")
     if "outputs" in change and len(change) > 1:
         others = ", ".join(clean(key, 40) for key in change if key != "outputs")
         raise PlanError(

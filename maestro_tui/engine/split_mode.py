@@ -11,7 +11,7 @@ from maestro_tui.engine import decisions
 from maestro_tui.engine.attempts import AttemptReader
 from maestro_tui.engine.drive import Drive
 from maestro_tui.engine.edits import edit
-from maestro_tui.engine.launch import Launch, first_context, require_same
+from maestro_tui.engine.launch import Launch, asked_of, files_in, first_context, names_in, require_same
 from maestro_tui.engine.questions import answer
 from maestro_tui.engine.sinks import Listener, listeners_of
 from maestro_tui.engine.situation import Situation, cannot_run, operator_name
@@ -113,10 +113,10 @@ class TeamExecutionEngineV2SplitMode:
         """Like `execute_batch`, and stop for review after each phase in `pause_after`; `resume` goes on."""
         launch = Launch(
             requirement=requirement,
-            phases=tuple(phases) if phases is not None else None,
+            phases=names_in("phases", phases) if phases is not None else None,
             start_from=start_from,
-            inputs={name: str(path) for name, path in (inputs or {}).items()},
-            pause_after=tuple(pause_after),
+            inputs=files_in(inputs),
+            pause_after=names_in("pause_after", pause_after),
             session_id=session_id,
         )
         return await self.drive_new(self.create(launch))
@@ -171,8 +171,8 @@ class TeamExecutionEngineV2SplitMode:
         Raises `PlanError` when what it needs is not completed (`WaitingError` when that waits for a person), or
         when the session was begun for something else; `HeldError` when the phase or session runs elsewhere.
         """
-        given = {name: str(path) for name, path in (inputs or {}).items()}
-        request = Request(kind="phase", phase=phase, again=again)
+        given = files_in(inputs)
+        request = asked_of("execute_phase", "phase", phase, again)
         fresh = False
         if session_id is None or not self.store.exists(session_id):
             session_id, fresh = self._begin_with(request, requirement, session_id, given)
@@ -210,7 +210,7 @@ class TeamExecutionEngineV2SplitMode:
         recorded under the operator's name before anything runs. `plan_hash` refuses to run when the session
         has changed since that plan was made; `on_plan` hears what will run. A finished session is left as it is.
         """
-        request = Request(kind="rerun_from", phase=from_phase) if from_phase else Request()
+        request = asked_of("from_phase", "rerun_from", from_phase) if from_phase else Request()
         self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             # Mended first: a plan from a damaged history would promise to run what is committed.
@@ -265,9 +265,9 @@ class TeamExecutionEngineV2SplitMode:
             raise PlanError("Ask for a rerun from a phase or for one phase alone, not for both.")
         request = Request()
         if from_phase is not None:
-            request = Request(kind="rerun_from", phase=from_phase)
+            request = asked_of("from_phase", "rerun_from", from_phase)
         elif phase is not None:
-            request = Request(kind="phase", phase=phase, again=again)
+            request = asked_of("phase", "phase", phase, again)
         situation = self.situation(session_id)
         name = situation.workflow.resolve(phase) if phase is not None else None
         holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
@@ -387,6 +387,16 @@ class TeamExecutionEngineV2SplitMode:
         self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             return edit(self, session_id, edits, hold, by, reason, files or {})
+
+    def status(self, session_id: str) -> dict[str, Any]:
+        """Where a session stands, as `maestro-tui show --json` tells it: `{format, session_id, status, phases, outputs, …}`.
+
+        `status` is new, running, waiting, paused, failed, cancelled, interrupted or completed. Raises `InputError`
+        when there is no such session, `DamagedFile` when no commit of it can be read.
+        """
+        from maestro_tui.engine.report import show_document
+
+        return show_document(self, session_id)
 
     def situation(
         self,

@@ -118,6 +118,10 @@ class CheckpointStore:
 
     def load(self, session_id: str, seq: int) -> Checkpoint:
         """One commit of a session. Raises `InputError` when it is not there, `DamagedFile`."""
+        if type(seq) is not int:
+            raise InputError(
+                f"A commit is named by its number, not by {clean(repr(seq), 40)}. Nothing was run."
+            )
         path = commit_path(self.session_dir(session_id), seq)
         commit = self.load_file(path)
         if commit.session_id != session_id or commit.seq != seq:

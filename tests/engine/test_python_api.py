@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+import maestro_tui
 from maestro_tui import (
     HeldError,
     InputError,
+    Persona,
+    Phase,
     PlanError,
     TeamExecutionContext,
     TeamExecutionEngineV2,
     TeamExecutionEngineV2SplitMode,
     WaitingError,
+    Workflow,
+    WorkflowError,
 )
 from maestro_tui.model.events import Event
 from maestro_tui.performers.port import PerformerResult, Port, Task
@@ -317,3 +324,124 @@ async def test_a_phase_beside_another_one_is_decided_on_while_that_runs(tmp_path
     assert context.phase_results["after"].done
     beside.go.set()
     assert attempts(await running) == {"gated": 1, "slow": 1, "after": 1}
+
+
+# ── Wrong types ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_value_of_another_type_is_refused_in_a_sentence_and_nothing_is_made(bench: Bench) -> None:
+    wrong: Any
+    for wrong in (
+        lambda e: e.execute_batch(None),
+        lambda e: e.execute_batch(b"x"),
+        lambda e: e.execute_batch("x", session_id=3),
+        lambda e: e.execute_batch("x", phases=[1]),
+        lambda e: e.execute_batch("x", phases="abc"),
+        lambda e: e.execute_batch("x", inputs=["a"]),
+        lambda e: e.execute_batch("x", start_from="left", inputs={"extract": {"a": 1}}),
+        lambda e: e.execute_mixed("x", pause_after=None),
+        lambda e: e.execute_mixed("x", pause_after="left"),
+        lambda e: e.execute_phase(3, "x"),
+        lambda e: e.execute_phase(None, "x"),
+        lambda e: e.resume(3),
+    ):
+        with pytest.raises(InputError, match=r"must be|takes a list|maps phases|no session id"):
+            await wrong(bench.engine)
+    assert not bench.root.exists()
+    await bench.engine.execute_phase("extract", "x", session_id="s")
+    for wrong in (
+        lambda e: e.fork("s", seq="1"),
+        lambda e: e.plan("s", phase=3),
+        lambda e: e.edit("s", {"extract": 3}),
+        lambda e: e.skip("s", 3, reason="so"),
+    ):
+        with pytest.raises(InputError, match=r"number|must be|named by text"):
+            wrong(bench.engine)
+    assert bench.engine.store.head("s").seq == 1 and bench.engine.store.session_ids() == ["s"]
+
+
+def test_a_workflow_that_is_wrong_in_python_says_so_as_one_in_a_file_does() -> None:
+    wrong: Any
+    for wrong, words in (
+        (lambda: Phase(name="a", thresold=1), "Phase 'a': 'thresold' is not a known key; did you mean 'thr"),  # type: ignore[call-arg]
+        (lambda: Phase(name="a", needs="b"), "Phase 'a': 'needs' must be a list"),
+        (lambda: Phase(name="a/b"), "Phase 'a/b': 'a/b' is no name for a phase"),
+        (lambda: Persona(name="p", shell="x", argv=["y"]), "Persona 'p': a command needs either"),
+        (lambda: Workflow(name="w", phases=[Phase(name="a", needs=["z"])]), "'w': phase 'a' needs 'z'"),
+        (lambda: Workflow(name="w", phases=[]), "Workflow 'w': it has no phases"),
+        (lambda: Workflow(phases=[Phase(name="a")]), "A Workflow: 'name' is missing"),  # type: ignore[call-arg]
+    ):
+        with pytest.raises(WorkflowError) as caught:
+            wrong()
+        assert words in str(caught.value)
+        assert str(caught.value).endswith("Nothing was run.")
+    # A checkpoint is read as a whole: what is wrong within it is the checkpoint's error.
+    with pytest.raises(ValidationError):
+        Workflow.model_validate({"name": "w", "phases": [{"name": "a/b"}]})
+
+
+def test_what_checkers_are_told_of_constructors_are_their_fields() -> None:
+    from maestro_tui.model import workflow as module
+
+    tree = ast.parse(Path(module.__file__).read_text())
+    told = {
+        node.name: [arg.arg for arg in init.args.kwonlyargs]
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.If)
+        for init in inner.body
+        if isinstance(init, ast.FunctionDef)
+    }
+    assert told == {kind.__name__: list(kind.model_fields) for kind in (Persona, Phase, Workflow)}
+
+
+# ── What the README says ──────────────────────────────────────────────────────────────────────────────────
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+FIRST, NODE, OWN = [
+    block.split("```")[0]
+    for block in README.split("\n## From Python\n")[1].split("\n## ")[0].split("```python\n")[1:]
+]
+
+
+def test_the_examples_of_the_readme_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maestro.toml").write_text(
+        'name = "shop"\n[[phases]]\nname = "design"\n[[phases.personas]]\nname = "p"\n'
+        'shell = "echo once >> tries; test $(wc -l < tries) = 2"\n'
+    )
+    names: dict[str, Any] = {}
+    exec(FIRST, names)
+    assert names["context"].done, "the second try, by resume"
+    told = capsys.readouterr().out
+    assert "failed at attempt 1" in told and "'format': 'maestro-session/1'" in told
+    exec(NODE, names)
+    assert asyncio.run(names["node"]("refunds", "design")) == {}
+    with pytest.raises(RuntimeError, match="exit code 1"):
+        (tmp_path / "tries").unlink()
+        asyncio.run(names["node"]("another", "design"))
+    exec(OWN, {})
+    assert capsys.readouterr().out == "{'twice': 6}\n"
+
+
+async def test_a_session_says_how_it_stands_and_whether_it_is_done(bench: Bench) -> None:
+    bench.team.work["lefty"] = lambda task, port: PerformerResult(failure="red")
+    context = await bench.engine.execute_batch("x", session_id="s")
+    assert not context.done
+    status = bench.engine.status("s")
+    assert (status["format"], status["status"]) == ("maestro-session/1", "failed")
+    assert [one["status"] for one in status["phases"]] == ["completed", "failed", "completed", "pending"]
+    del bench.team.work["lefty"]
+    context = await bench.engine.resume("s")
+    assert context.done and bench.engine.status("s")["status"] == "completed"
+    part = await bench.engine.execute_batch("x", session_id="t", phases=["extract"])
+    assert part.done, "all that was asked for"
+    with pytest.raises(InputError, match="no session 'typo'"):
+        bench.engine.status("typo")
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert all(getattr(maestro_tui, name) is not None for name in maestro_tui.__all__)
