@@ -380,6 +380,10 @@ def test_a_workflow_that_is_wrong_in_python_says_so_as_one_in_a_file_does() -> N
         Workflow.model_validate({"name": "w", "phases": [{"name": "a/b"}]})
 
 
+def is_init(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name == "__init__" and bool(node.args.kwonlyargs)
+
+
 def test_what_checkers_are_told_of_constructors_are_their_fields() -> None:
     from maestro_tui.model import workflow as module
 
@@ -393,6 +397,7 @@ def test_what_checkers_are_told_of_constructors_are_their_fields() -> None:
         for init in inner.body
         if isinstance(init, ast.FunctionDef)
     }
+    assert "tuple" not in "".join(ast.unparse(one) for one in ast.walk(tree) if is_init(one)), "lists are taken"
     assert told == {kind.__name__: list(kind.model_fields) for kind in (Persona, Phase, Workflow)}
 
 
