@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -53,7 +54,8 @@ class _Commands(click.Group):
             if session_id and ((root / session_id / "history").is_dir() or is_history(root, session_id)):
                 return "open", self.commands["open"], args
             words = unknown_session(root, session_id)
-            close = difflib.get_close_matches(args[0], list(self.commands), n=1)
+            offered = [name for name, command in self.commands.items() if not command.hidden]
+            close = difflib.get_close_matches(args[0], offered, n=1)
             meant = f"; did you mean the command {close[0]!r}?" if close else ""
             raise InputError(
                 f"There is neither a command nor a session called {clean(args[0], 80)!r}{meant or words}"
@@ -391,6 +393,9 @@ def _pair(text: str) -> tuple[str, str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """The program: errors become one sentence on standard error and an exit code."""
     open_closed()
+    if not os.environ.get("HOME"):
+        # An empty one would be taken for the root folder; without it the user's entry says where home is.
+        os.environ.pop("HOME", None)
     try:
         _main(argv)
     finally:

@@ -397,7 +397,9 @@ def test_what_checkers_are_told_of_constructors_are_their_fields() -> None:
         for init in inner.body
         if isinstance(init, ast.FunctionDef)
     }
-    assert "tuple" not in "".join(ast.unparse(one) for one in ast.walk(tree) if is_init(one)), "lists are taken"
+    assert "tuple" not in "".join(ast.unparse(one) for one in ast.walk(tree) if is_init(one)), (
+        "lists are taken"
+    )
     assert told == {kind.__name__: list(kind.model_fields) for kind in (Persona, Phase, Workflow)}
 
 
