@@ -89,7 +89,11 @@ class TeamExecutionEngineV2SplitMode:
         """Run a new session from its first phase to its last, or until a phase fails or waits.
 
         `phases` runs only these; `start_from` begins there, with earlier phases provided by `inputs`
-        (phase → file) or recorded as skipped.
+        (phase → file) or recorded as skipped. A phase that failed is a result: `context.done` is False.
+
+        Raises `InputError` when the request does not fit or `session_id` is taken (nothing is made), and once the
+        session is there `HeldError`, `FencedError` and `StoreError` as `resume`. Cancelling it stops all work,
+        resumably, and raises `asyncio.CancelledError`.
         """
         return await self.execute_mixed(
             requirement,
@@ -110,7 +114,8 @@ class TeamExecutionEngineV2SplitMode:
         start_from: str | None = None,
         inputs: Mapping[str, str | Path] | None = None,
     ) -> TeamExecutionContext:
-        """Like `execute_batch`, and stop for review after each phase in `pause_after`; `resume` goes on."""
+        """Like `execute_batch`, and stop for review after each phase in `pause_after`; `resume` goes on. Raises
+        as `execute_batch`."""
         launch = Launch(
             requirement=requirement,
             phases=names_in("phases", phases) if phases is not None else None,
@@ -209,6 +214,10 @@ class TeamExecutionEngineV2SplitMode:
         `from_phase` runs that phase and all that depends on it again. `edits` maps phases to changed outputs,
         recorded under the operator's name before anything runs. `plan_hash` refuses to run when the session
         has changed since that plan was made; `on_plan` hears what will run. A finished session is left as it is.
+
+        Raises `InputError` when there is no such session, phase or workspace, `PlanError` when the session has
+        changed or an edit does not fit, `HeldError` while another runner holds the session, `FencedError` when one
+        took it over meanwhile, `StoreError` when a commit could not be written (`DamagedFile`: none could be read).
         """
         request = asked_of("from_phase", "rerun_from", from_phase) if from_phase else Request()
         self._require(session_id)
@@ -367,7 +376,11 @@ class TeamExecutionEngineV2SplitMode:
     def skip(
         self, session_id: str, phase: str, *, by: str | None = None, reason: str = ""
     ) -> TeamExecutionContext:
-        """Record that a phase will not be done, with the reason; what depends on it can go on without it."""
+        """Record that a phase will not be done, with the reason; what depends on it can go on without it.
+
+        Raises `PlanError` when it is done already or no reason is given, `InputError` when there is no such session
+        or phase, `HeldError` while somebody runs the session.
+        """
         return decisions.skip(self, session_id, phase, by, reason)
 
     def edit(
@@ -382,7 +395,10 @@ class TeamExecutionEngineV2SplitMode:
         """Record changed outputs of committed phases, and with `files` (phase → paths) artifacts that were changed
         in the workspace by hand; what depends on them becomes stale. Nothing runs.
 
-        The phase's contract is checked again; `PlanError` says what an edit would break.
+        `edits` maps a phase to its new outputs, `{"rows": 5}` or `{"outputs": {"rows": 5}}`; outputs that are not
+        named stay. The phase's contract is checked again. Raises `PlanError` with what an edit would break, when it
+        is no JSON or could mean two things, `InputError` when there is no such session or phase, `HeldError` while
+        somebody runs the session.
         """
         self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:

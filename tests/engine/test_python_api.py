@@ -14,6 +14,7 @@ import maestro_tui
 from maestro_tui import (
     HeldError,
     InputError,
+    PerformerFailed,
     Persona,
     Phase,
     PlanError,
@@ -24,7 +25,8 @@ from maestro_tui import (
     Workflow,
     WorkflowError,
 )
-from maestro_tui.model.events import Event
+from maestro_tui.model.context import Usage
+from maestro_tui.model.events import EVENT_DATA, Event
 from maestro_tui.performers.port import PerformerResult, Port, Task
 from maestro_tui.store.journal import read_events
 from tests.engine.scripted import Bench, Team, said
@@ -452,3 +454,27 @@ async def test_a_session_says_how_it_stands_and_whether_it_is_done(bench: Bench)
 
 def test_every_public_name_can_be_imported() -> None:
     assert all(getattr(maestro_tui, name) is not None for name in maestro_tui.__all__)
+
+
+async def test_each_event_has_the_keys_that_its_type_is_said_to_have(tmp_path: Path) -> None:
+    flow = SIDE.replace('needs = ["gated"]', 'needs = ["gated"]\nthreshold = 0.9\nretries = 1')
+
+    async def asks(task: Task, port: Port) -> PerformerResult:
+        port.spend(Usage(cost_usd=0.5))
+        await port.ask("May I?", ["yes", "no"], "no", timeout=0)
+        return said(task, port)
+
+    def fails(task: Task, port: Port) -> PerformerResult:
+        raise PerformerFailed("network")
+
+    bench = Bench(tmp_path, flow, Team(sloth=asks, follower=fails))
+    await bench.engine.execute_batch("x", session_id="s")
+    bench.engine.decide("s", "gated", "approved", reason="good")
+    bench.engine.edit("s", {"slow": {"rows": 1}}, reason="so")
+    await bench.engine.resume("s")
+    bench.engine.skip("s", "after", reason="late")
+    bench.engine.fork("s", new_id="t")
+    await bench.engine.resume("s")
+    assert len({event.type for event in bench.events}) > 20
+    for event in bench.events:
+        assert set(event.data) <= set(EVENT_DATA[event.type].split()), event
