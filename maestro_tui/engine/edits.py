@@ -34,6 +34,10 @@ def edit(
     """Record changed outputs and artifacts of committed phases; later phases become stale. The caller holds
     the session. Raises `PlanError` when an edit is no JSON, names no file, or breaks the phase's contract."""
     situation = engine.situation(session_id, need_workspace=bool(files))
+    if not isinstance(edits, Mapping) or any(isinstance(paths, str) for paths in files.values()):
+        raise PlanError(
+            "An edit maps phases to tables of outputs, or to lists of files. Nothing was recorded."
+        )
     author, now = by or operator_name(), engine.team.now()
     names = {situation.workflow.resolve(given): given for given in (*edits, *files)}
     made: list[Edit] = []

@@ -123,10 +123,10 @@ def asked_of(what: str, kind: Literal["phase", "rerun_from"], phase: object, aga
 
 
 def names_in(what: str, given: object) -> tuple[str, ...]:
-    """Several phases as they were named. Raises `InputError` for one text, which is no list of names."""
+    """Several names as they were given. Raises `InputError` for one text, which is no list of names."""
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
-        raise InputError(f"{what} takes a list of phases, not {clean(repr(given), 60)}. Nothing was run.")
-    return tuple(_text(f"Each phase of {what}", name) for name in given)
+        raise InputError(f"{what} takes a list of names, not {clean(repr(given), 60)}. Nothing was run.")
+    return tuple(_text(f"Each name in {what}", name) for name in given)
 
 
 def files_in(inputs: object) -> dict[str, str]:

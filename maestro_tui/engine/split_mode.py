@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from maestro_tui.config import find_workflow, named_from_here
 from maestro_tui.engine import decisions
@@ -14,7 +14,7 @@ from maestro_tui.engine.edits import edit
 from maestro_tui.engine.launch import Launch, asked_of, files_in, first_context, names_in, require_same
 from maestro_tui.engine.questions import answer
 from maestro_tui.engine.sinks import Listener, listeners_of
-from maestro_tui.engine.situation import Situation, cannot_run, operator_name
+from maestro_tui.engine.situation import Situation, cannot_run, check_words, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
 from maestro_tui.model.checkpoint import Checkpoint
@@ -322,6 +322,7 @@ class TeamExecutionEngineV2SplitMode:
         Nothing is started; `resume` goes on. While another branch runs it is recorded too, and the runner meets
         it when that has ended. Raises `PlanError` when the phase does not wait for approval.
         """
+        check_words(by, reason)
         return decisions.decide(self, session_id, phase, verdict, by, reason)
 
     def raise_budget(
@@ -336,6 +337,9 @@ class TeamExecutionEngineV2SplitMode:
     ) -> TeamExecutionContext:
         """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on. Raises
         `PlanError` when there is no such budget."""
+        check_words(by, reason)
+        if not isinstance(more, Budget):
+            raise PlanError(f"more takes a Budget, not {type(more).__name__}; nothing was changed.")
         return decisions.raise_budget(self, session_id, phase, persona, more, by, reason)
 
     def choose_blueprint(
@@ -353,6 +357,12 @@ class TeamExecutionEngineV2SplitMode:
         A result that exists becomes stale; `resume(from_phase=…)` or `execute_phase` runs it anew. Raises
         `InputError` when nobody is called so.
         """
+        check_words(by, reason)
+        if mode is not None and mode not in get_args(Mode):
+            raise PlanError(
+                f"A team works {', '.join(get_args(Mode))}, not {clean(repr(mode), 40)}; nothing was changed."
+            )
+        personas = names_in("personas", personas) if personas is not None else None
         return decisions.choose_blueprint(self, session_id, phase, personas, mode, by, reason)
 
     def answer(
@@ -381,6 +391,7 @@ class TeamExecutionEngineV2SplitMode:
         Raises `PlanError` when it is done already or no reason is given, `InputError` when there is no such session
         or phase, `HeldError` while somebody runs the session.
         """
+        check_words(by, reason)
         return decisions.skip(self, session_id, phase, by, reason)
 
     def edit(
@@ -400,6 +411,7 @@ class TeamExecutionEngineV2SplitMode:
         is no JSON or could mean two things, `InputError` when there is no such session or phase, `HeldError` while
         somebody runs the session.
         """
+        check_words(by, reason)
         self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             return edit(self, session_id, edits, hold, by, reason, files or {})

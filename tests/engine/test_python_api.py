@@ -355,9 +355,19 @@ async def test_a_value_of_another_type_is_refused_in_a_sentence_and_nothing_is_m
         lambda e: e.fork("s", seq="1"),
         lambda e: e.plan("s", phase=3),
         lambda e: e.edit("s", {"extract": 3}),
+        lambda e: e.edit("s", ["extract"]),
+        lambda e: e.edit("s", {}, files={"extract": "a.txt"}),
+        lambda e: e.edit("s", {"extract": {"rows": 1}}, by=3),
         lambda e: e.skip("s", 3, reason="so"),
+        lambda e: e.skip("s", "left", reason=None),
+        lambda e: e.decide("s", "extract", "approved", by=3),
+        lambda e: e.choose_blueprint("s", "left", mode="paralel"),
+        lambda e: e.choose_blueprint("s", "left", personas="lefty"),
+        lambda e: e.raise_budget("s", {"seconds": 3}, reason="so"),
     ):
-        with pytest.raises(InputError, match=r"number|must be|named by text"):
+        with pytest.raises(
+            InputError, match=r"number|must be|as text|by text|maps phases|works|list of|Budget"
+        ):
             wrong(bench.engine)
     assert bench.engine.store.head("s").seq == 1 and bench.engine.store.session_ids() == ["s"]
 
