@@ -80,6 +80,8 @@ def decide(
             context = context.model_copy(update={"pushed_back": times})
         return _with(context, name, result.model_copy(update=update)), None
 
+    # Mended first: what is committed after a damaged commit would be lost for good.
+    engine.store.repair_views(session_id)
     commit = engine.store.commit(session_id, name, attempt, change, hold=Beside(folder))
     data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
     if verdict == "approved":

@@ -185,18 +185,20 @@ class TeamExecutionEngineV2SplitMode:
         name = situation.workflow.resolve(phase)
         if not fresh:
             require_same(situation, requirement, given)
-        planned = situation.plan(request).phase(name)
-        if planned.settled and not fresh:
-            holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
-            if holder is not None:
-                raise HeldError(holder)
-            # Nothing is written for it; what a runner commits from now on comes after this answer.
-            return situation.head.context
-        self._require_runnable(planned, situation.head.context, situation.workflow)
-        self._allow_of(situation)
-        self._same_plan(situation, request, plan_hash)
+            if situation.plan(request).phase(name).settled:
+                holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
+                if holder is not None:
+                    raise HeldError(holder)
+                # Nothing is written for it; what a runner commits from now on comes after this answer.
+                return situation.head.context
         with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
+            # Mended first: a plan from a damaged history would run again what is committed.
             self.store.repair_views(session_id)
+            situation = self.situation(session_id)
+            planned = situation.plan(request).phase(name)
+            self._require_runnable(planned, situation.head.context, situation.workflow)
+            self._allow_of(situation)
+            self._same_plan(situation, request, plan_hash)
             return await self._drive(session_id, hold, situation.workflow).run(request, started=fresh)
 
     async def resume(
