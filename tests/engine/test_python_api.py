@@ -366,7 +366,7 @@ async def test_a_value_of_another_type_is_refused_in_a_sentence_and_nothing_is_m
         lambda e: e.raise_budget("s", {"seconds": 3}, reason="so"),
     ):
         with pytest.raises(
-            InputError, match=r"number|must be|as text|by text|maps phases|works|list of|Budget"
+            InputError, match=r"number|no commit|must be|as text|by text|maps phases|works|list of|Budget"
         ):
             wrong(bench.engine)
     assert bench.engine.store.head("s").seq == 1 and bench.engine.store.session_ids() == ["s"]
