@@ -233,7 +233,8 @@ def exit_code(document: Mapping[str, Any], phase: str | None = None) -> int:
         entry = next(entry for entry in document["phases"] if entry["phase"] == phase)
         if entry["reason"] == WAITING:
             return 3
-        return {"completed": 0, "failed": 1, "cancelled": 130}.get(entry["status"], 3)
+        done = {"completed": 0, "provided": 0, "skipped": 0}
+        return {**done, "failed": 1, "cancelled": 130}.get(entry["status"], 3)
     return {
         SessionStatus.COMPLETED: 0,
         SessionStatus.FAILED: 1,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from maestro_tui.engine.report import WAITING, exit_code
 from tests.sessions import Project, line
 from tests.waiting import wait_until
 
@@ -101,6 +102,19 @@ def test_one_phase_alone_makes_later_ones_stale(project: Project) -> None:
     assert "design ran again" in document["phases"][2]["reason"]
     document = project.json("phase", "s1", "design", "--if-needed", code=0)
     assert document["phases"][1]["attempt"] == 2 and project.runs("design") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("completed", None, 0), ("provided", "from a.json", 0), ("skipped", "bought", 0), ("failed", None, 1),
+        ("completed", WAITING, 3), ("pending", None, 3), ("cancelled", None, 130),
+    ],
+)  # fmt: skip
+def test_the_exit_code_of_one_phase_says_what_became_of_it(
+    status: str, reason: str | None, code: int
+) -> None:
+    assert exit_code({"phases": [{"phase": "a", "status": status, "reason": reason}]}, "a") == code
 
 
 def test_list_and_show_and_verify_tell_the_same_session(project: Project) -> None:
