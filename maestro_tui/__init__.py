@@ -20,11 +20,13 @@ if TYPE_CHECKING:
         MaestroError,
         PlanError,
         StoreError,
+        WaitingError,
         WorkflowError,
     )
     from maestro_tui.model.events import Event
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Persona, Phase, Workflow
+    from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Port, Task
     from maestro_tui.store.checkpoints import CheckpointStore
 
 __version__ = "0.1.0"
@@ -40,11 +42,17 @@ _HOMES = {
     "Persona": "maestro_tui.model.workflow",
     "Plan": "maestro_tui.model.plan",
     "Event": "maestro_tui.model.events",
+    "Performer": "maestro_tui.performers.port",
+    "PerformerFailed": "maestro_tui.performers.port",
+    "PerformerResult": "maestro_tui.performers.port",
+    "Port": "maestro_tui.performers.port",
+    "Task": "maestro_tui.performers.port",
     "CheckpointStore": "maestro_tui.store.checkpoints",
     "MaestroError": "maestro_tui.model.errors",
     "InputError": "maestro_tui.model.errors",
     "WorkflowError": "maestro_tui.model.errors",
     "PlanError": "maestro_tui.model.errors",
+    "WaitingError": "maestro_tui.model.errors",
     "StoreError": "maestro_tui.model.errors",
     "DamagedFile": "maestro_tui.model.errors",
     "HeldError": "maestro_tui.model.errors",
@@ -59,16 +67,22 @@ __all__ = [
     "HeldError",
     "InputError",
     "MaestroError",
+    "Performer",
+    "PerformerFailed",
+    "PerformerResult",
     "Persona",
     "Phase",
     "PhaseResult",
     "PhaseStatus",
     "Plan",
     "PlanError",
+    "Port",
     "StoreError",
+    "Task",
     "TeamExecutionContext",
     "TeamExecutionEngineV2",
     "TeamExecutionEngineV2SplitMode",
+    "WaitingError",
     "Workflow",
     "WorkflowError",
     "__version__",

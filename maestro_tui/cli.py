@@ -6,6 +6,7 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +17,7 @@ from maestro_tui.acts import ACTS
 from maestro_tui.drilling import drill
 from maestro_tui.exchange import EXCHANGE, is_history
 from maestro_tui.looking import LOOKING
-from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError
+from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError, WaitingError
 from maestro_tui.model.text import clean
 from maestro_tui.options import (
     as_json_option,
@@ -31,13 +32,14 @@ from maestro_tui.options import (
     verbose_option,
     workspace_option,
 )
+from maestro_tui.streams import READER_GONE, end_streams, open_closed
 from maestro_tui.teamwork import TEAMWORK
 
 if TYPE_CHECKING:
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Workflow
 
-CANCELLED, HELD, BAD_INPUT, FAILED = 130, 4, 2, 1
+CANCELLED, FAULT, HELD, WAITING, BAD_INPUT = 130, 5, 4, 3, 2
 
 
 class _Commands(click.Group):
@@ -52,12 +54,20 @@ class _Commands(click.Group):
             if session_id and ((root / session_id / "history").is_dir() or is_history(root, session_id)):
                 return "open", self.commands["open"], args
             words = unknown_session(root, session_id)
-            close = difflib.get_close_matches(args[0], list(self.commands), n=1)
+            offered = [name for name, command in self.commands.items() if not command.hidden]
+            close = difflib.get_close_matches(args[0], offered, n=1)
             meant = f"; did you mean the command {close[0]!r}?" if close else ""
             raise InputError(
                 f"There is neither a command nor a session called {clean(args[0], 80)!r}{meant or words}"
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read the output has all that it wanted, as with `… | head -1`.
+            sys.exit(READER_GONE)
 
 
 @click.group(
@@ -77,7 +87,7 @@ def commands(
     """Run long work in phases, with a checkpoint after each; without a command: the console.
 
     'maestro-tui SESSION' opens the console there. Exit codes: 0 completed, 1 a phase failed, 2 bad input,
-    3 paused or waiting, 4 held by another runner, 130 cancelled.
+    3 paused or waiting, 4 held by another runner, 5 the disk or maestro-tui itself failed, 130 cancelled.
     """
     if ctx.invoked_subcommand not in (None, "open"):
         given = [("--read-only", read_only), ("--ascii", ascii_only), ("--filter", bool(query))]
@@ -238,6 +248,7 @@ def resume(
     """Go on after the last committed phase; a failed one is tried again."""
     from maestro_tui.engine.report import exit_code, plan_document, session_document
     from maestro_tui.foreground import drive, engine, finish, print_plan
+    from maestro_tui.progress import plan_lines
 
     runner, progress = engine(
         root_of(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
@@ -248,7 +259,7 @@ def resume(
 
     def tell(plan: Plan) -> None:
         if not as_json:
-            print_plan(plan, False, plan_document, err=True)
+            progress.lines(plan_lines(plan))
 
     stopped = drive(runner.resume(session, from_phase, on_plan=tell), progress)
     finish(session_document(runner, session), as_json, stopped, exit_code)
@@ -259,6 +270,11 @@ def resume(
 @click.argument("phase")
 @directory
 @workspace_option
+@click.option(
+    "--if-needed",
+    is_flag=True,
+    help="Only when it has no result that stands or waits; for scripts that try again.",
+)
 @trust_option
 @dry_option
 @as_json_option
@@ -270,6 +286,7 @@ def phase(
     phase: str,
     checkpoint_dir: str | None,
     workspace: str | None,
+    if_needed: bool,
     trust: bool,
     dry_run: bool,
     as_json: bool,
@@ -283,10 +300,11 @@ def phase(
         root_of(ctx, checkpoint_dir), trust, as_json, verbose, workspace, ask=not dry_run
     )
     if dry_run:
-        print_plan(runner.plan(session, phase=phase), as_json, plan_document)
+        print_plan(runner.plan(session, phase=phase, again=not if_needed), as_json, plan_document)
         return
     name = runner.situation(session).workflow.resolve(phase)
-    stopped = drive(runner.execute_phase(phase, session_id=session), progress)
+    work = runner.execute_phase(phase, session_id=session, again=not if_needed)
+    stopped = drive(work, progress)
     finish(session_document(runner, session), as_json, stopped, lambda document: exit_code(document, name))
 
 
@@ -374,6 +392,17 @@ def _pair(text: str) -> tuple[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The program: errors become one sentence on standard error and an exit code."""
+    open_closed()
+    if not os.environ.get("HOME"):
+        # An empty one would be taken for the root folder; without it the user's entry says where home is.
+        os.environ.pop("HOME", None)
+    try:
+        _main(argv)
+    finally:
+        end_streams()
+
+
+def _main(argv: Sequence[str] | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -390,23 +419,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(f"{clean(error.format_message(), 500)}{_dash_words(error)} (see '{usage} --help')", BAD_INPUT)
     except HeldError as error:
         _fail(str(error), HELD)
+    except WaitingError as error:
+        _fail(str(error), WAITING)
     except InputError as error:
         _fail(str(error), BAD_INPUT)
     except FencedError as error:
         _fail(str(error), HELD)
     except MaestroError as error:
-        _fail(str(error), FAILED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
+        _fail(str(error), FAULT)
     except OSError as error:
-        _fail(f"The system refused: {clean(str(error), 300)}. Committed phases are safe.", FAILED)
+        _fail(f"The system refused: {clean(str(error), 300)}. Committed phases are safe.", FAULT)
     except Exception as error:
         from maestro_tui.config import write_crash
 
         _fail(
             f"A fault of maestro-tui itself ({type(error).__name__}); {write_crash(error)}. Committed phases are safe.",
-            FAILED,
+            FAULT,
         )
 
 
@@ -418,5 +446,6 @@ def _dash_words(error: click.ClickException) -> str:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    click.echo(f"maestro-tui: {sentence}", err=True)
+    with suppress(OSError):
+        click.echo(f"maestro-tui: {sentence}", err=True)
     sys.exit(code)

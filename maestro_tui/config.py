@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from maestro_tui.model.errors import InputError, StoreError, WorkflowError
+from maestro_tui.model.errors import InputError, MaestroError, StoreError, WorkflowError
 from maestro_tui.model.sdlc import STANDARD, sdlc
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import WORKFLOW_FILE, Workflow
@@ -54,20 +54,38 @@ def find_workflow(named: str | None, workspace: Path) -> tuple[Workflow, Path | 
     return Workflow.load(path), path.resolve()
 
 
+def named_from_here(workflow: Workflow | str | Path | None) -> Workflow | str | None:
+    """A workflow as it was named, a file by its absolute path: the current folder may change later."""
+    if workflow is None or isinstance(workflow, Workflow) or workflow == STANDARD:
+        return workflow or None
+    path = Path(workflow).expanduser()
+    is_file = path.suffix or os.sep in str(workflow) or path.exists()
+    return str(path.absolute()) if is_file else str(workflow)
+
+
 def state_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """Where this user's own state lies: `$XDG_STATE_HOME/maestro-tui`, else `~/.local/state/maestro-tui`."""
+    """Where this user's own state lies: `$XDG_STATE_HOME/maestro-tui`, else `~/.local/state/maestro-tui`.
+
+    Raises `InputError` for a user without a home folder.
+    """
     env = os.environ if environ is None else environ
     base = env.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "maestro-tui"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "state") / "maestro-tui"
+    except RuntimeError:
+        raise InputError(
+            "This user has no home folder, so there is no place for approvals: set HOME or XDG_STATE_HOME. Nothing "
+            "was run."
+        ) from None
 
 
 def write_crash(error: BaseException) -> str:
     """Write a fault's traceback to a file; where it is, as the end of a sentence."""
-    path = state_dir() / "crash.log"
     try:
+        path = state_dir() / "crash.log"
         durable.make_dir(path.parent)
         durable.replace(path, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
-    except (StoreError, OSError):
+    except (MaestroError, OSError):
         return f"it says: {clean(error, 300)}"
     return f"details are in {path}"
 
@@ -76,7 +94,12 @@ class TrustBook:
     """The workflows that the operator approved, by the hash of their whole content."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or state_dir() / "trusted.json"
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """Its file. Raises `InputError` for a user without a home folder."""
+        return self._path or state_dir() / "trusted.json"
 
     def trusts(self, workflow: Workflow) -> bool:
         """True when the workflow starts no commands, or its exact content was approved before."""

@@ -87,12 +87,10 @@ def finish(
     sys.exit(CANCELLED if stopped else code_of(document))
 
 
-def print_plan(
-    plan: Plan, as_json: bool, document: Callable[[Plan], dict[str, Any]], err: bool = False
-) -> None:
+def print_plan(plan: Plan, as_json: bool, document: Callable[[Plan], dict[str, Any]]) -> None:
     """Print a plan for people or as JSON."""
     if as_json:
         click.echo(json.dumps(document(plan), indent=2))
         return
     for line in plan_lines(plan):
-        click.echo(line, err=err)
+        click.echo(line)

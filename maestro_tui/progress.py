@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan
 from maestro_tui.model.text import clean, format_duration, uncoloured
 from maestro_tui.model.usual import of_plan
+from maestro_tui.streams import silence
 
 _COLOURS = {"●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "↻": "33", "›": "2"}
 
@@ -166,14 +167,27 @@ class Progress:
         self._wipe()
         if self._live:
             moment = time.strftime("%H:%M:%S", time.localtime(self._clock()))
-            self._stream.write(f"\x1b[2m{moment}\x1b[0m \x1b[{_COLOURS[sign]}m{sign}\x1b[0m {text}\n")
+            self._put(f"\x1b[2m{moment}\x1b[0m \x1b[{_COLOURS[sign]}m{sign}\x1b[0m {text}\n")
         else:
-            self._stream.write(f"{sign} {text}\n")
-        self._stream.flush()
+            self._put(f"{sign} {text}\n")
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines as they are, a plan for one."""
+        if not self._quiet:
+            self._put("".join(f"{line}\n" for line in lines))
+
+    def _put(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # Whoever read it has gone. The work goes on: its state is on disk, where everybody finds it.
+            self._quiet, self._live, self._status_shown = True, False, False
+            silence(self._stream)
 
     def _wipe(self) -> None:
         if self._status_shown:
-            self._stream.write("\r\x1b[2K")
+            self._put("\r\x1b[2K")
             self._status_shown = False
 
     async def tick(self) -> None:
@@ -181,19 +195,17 @@ class Progress:
         if not self._live:
             return
         try:
-            while True:
+            while self._live:
                 if self._began:
                     now = self._clock()
                     parts = [f"{name} {format_duration(now - at)}" for name, at in self._began.items()]
-                    self._stream.write(
+                    self._status_shown = True
+                    self._put(
                         f"\r\x1b[2K\x1b[36m●\x1b[0m {' · '.join(parts)[:70]}  \x1b[2m^C stops, resumably\x1b[0m"
                     )
-                    self._stream.flush()
-                    self._status_shown = True
                 await asyncio.sleep(0.5)
         finally:
             self._wipe()
-            self._stream.flush()
 
 
 def plan_lines(plan: Plan) -> list[str]:

@@ -20,12 +20,13 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import PlanError, StoreError
+from maestro_tui.model.errors import HeldError, InputError, PlanError, StoreError
 from maestro_tui.model.policy import Budget, BudgetRaise
 from maestro_tui.model.text import clean, new_session_id
 from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.store.beside import Beside, named_by_a_runner
 from maestro_tui.store.journal import Journal
-from maestro_tui.store.lease import Hold, hold_session
+from maestro_tui.store.lease import Hold, held_by, hold_session
 from maestro_tui.store.receipts import drop_receipts
 
 if TYPE_CHECKING:
@@ -73,10 +74,14 @@ def decide(
                 f"{most} (max_iterations). Approve it, reject it, or edit its outputs; nothing was changed."
             )
     author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    folder, attempt = engine.store.session_dir(session_id), results[name].attempt
+    if name in situation.open_attempts and named_by_a_runner(folder, name):
+        holder = held_by(folder, name, engine.team.clock())
+        raise HeldError(holder or f"Phase {name!r} of session {session_id} ends just now; look again.")
 
     def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         result = head.context.phase_results[name]
-        if result.gate is None or result.gate.verdict != "waiting":
+        if result.gate is None or result.gate.verdict != "waiting" or result.attempt != attempt:
             raise PlanError(f"Phase {name!r} of session {session_id} was decided by somebody else meanwhile.")
         gate = result.gate.model_copy(update={"verdict": verdict, "by": author, "at": now, "reason": why})
         update: dict[str, Any] = {"gate": gate}
@@ -90,17 +95,17 @@ def decide(
             context = context.model_copy(update={"pushed_back": times})
         return _with(context, name, result.model_copy(update=update)), None
 
-    attempt = results[name].attempt
-    with acting(engine, session_id) as hold:
-        commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
-        data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
-        if verdict == "approved":
-            try:
-                drop_receipts(engine.store.session_dir(session_id), name)
-            except StoreError as error:
-                # The approval is committed: receipts that stay cost only their place.
-                data["problem"] = str(error)
-        tell(engine, session_id, "gate_decided", name, attempt, data)
+    # Mended first: what is committed after a damaged commit would be lost for good.
+    engine.store.repair_views(session_id)
+    commit = engine.store.commit(session_id, name, attempt, change, hold=Beside(folder))
+    data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
+    if verdict == "approved":
+        try:
+            drop_receipts(folder, name)
+        except StoreError as error:
+            # The approval is committed: receipts that stay cost only their place.
+            data["problem"] = str(error)
+    tell(engine, session_id, "gate_decided", name, attempt, data)
     return commit.context
 
 
@@ -243,6 +248,29 @@ def descend(
         lineage,
     )
     return name
+
+
+def begun_from(engine: Engine, commit: Checkpoint) -> str:
+    """The session to go on with from a checkpoint, begun when this is the first time that it is asked for."""
+    name = commit.session_id
+    if not engine.store.exists(name):
+        return descend(engine, commit, name, "import")
+    head = engine.store.head(name)
+    if head.sha256 == commit.sha256 or _stems(head, commit):
+        return name
+    # A name that says where it came from is the same for whoever asks again.
+    fork = f"{name[:100]}-at-{commit.seq}-{commit.sha256[:8]}"
+    try:
+        return descend(engine, commit, fork, "fork")
+    except InputError:
+        if engine.store.exists(fork) and _stems(engine.store.head(fork), commit):
+            return fork
+        raise
+
+
+def _stems(head: Checkpoint, commit: Checkpoint) -> bool:
+    """True when a session was made from this very checkpoint."""
+    return head.context.lineage is not None and head.context.lineage.sha256 == commit.sha256
 
 
 def begin(engine: Engine, context: TeamExecutionContext, lineage: Lineage) -> None:

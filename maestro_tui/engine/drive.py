@@ -18,7 +18,7 @@ from maestro_tui.engine.open_spending import SpendingReader, lost_spending, spen
 from maestro_tui.engine.questions import Asking
 from maestro_tui.engine.receipts import REDONE_KINDS
 from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
-from maestro_tui.engine.situation import Situation, operator_name
+from maestro_tui.engine.situation import Situation, cannot_run, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
@@ -27,7 +27,7 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import FencedError, HeldError, MaestroError, PlanError, StoreError
+from maestro_tui.model.errors import FencedError, HeldError, MaestroError, StoreError
 from maestro_tui.model.events import Event
 from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, spent_words
 from maestro_tui.model.policy import BreakerState
@@ -220,15 +220,16 @@ class Drive:
         )
 
     async def _loop(self, request: Request, situation: Situation) -> TeamExecutionContext:
-        stopping = False
+        stopping, rejected = False, _rejected(situation)
         while True:
             made = situation.plan(request)
             if request.kind == "phase" and not self._running and not stopping:
                 planned = made.phase(situation.workflow.resolve(request.phase or ""))
+                if planned.settled:
+                    self._store.forget(self._session_id)
+                    return situation.head.context
                 if planned.action != Action.RUN:
-                    raise PlanError(
-                        f"Phase {planned.phase!r} of session {self._session_id} cannot run: {planned.reason}."
-                    )
+                    raise cannot_run(planned, self._session_id)
             if not stopping:
                 self._start_ready(made, situation)
             if not self._running:
@@ -246,6 +247,8 @@ class Drive:
                 raise self._lost
             # Here and not in a thread: it is the journal's newest lines, and the commit was here as well.
             situation = self._situation()
+            # A rejection that was recorded beside this run stops it, as a failure does.
+            stopping = stopping or bool(_rejected(situation) - rejected)
 
     def _start_ready(self, made: Plan, situation: Situation) -> None:
         behind = frozenset[str]().union(*(situation.workflow.dependents_of(name) for name in self._paused_at))
@@ -477,6 +480,12 @@ class Drive:
                 Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
             )
         self._beat_within(HEARTBEAT_SECONDS)
+
+
+def _rejected(situation: Situation) -> set[tuple[str, int]]:
+    """The attempts that a person has rejected, of those that count now."""
+    results = situation.head.context.phase_results.items()
+    return {(n, r.attempt) for n, r in results if r.gate is not None and r.gate.verdict == "rejected"}
 
 
 def _foreign_globs(own: str, workflow: Workflow) -> frozenset[str]:

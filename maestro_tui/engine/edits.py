@@ -34,6 +34,10 @@ def edit(
     """Record changed outputs and artifacts of committed phases; later phases become stale. The caller holds
     the session. Raises `PlanError` when an edit is no JSON, names no file, or breaks the phase's contract."""
     situation = engine.situation(session_id, need_workspace=bool(files))
+    if not isinstance(edits, Mapping) or any(isinstance(paths, str) for paths in files.values()):
+        raise PlanError(
+            "An edit maps phases to tables of outputs, or to lists of files. Nothing was recorded."
+        )
     author, now = by or operator_name(), engine.team.now()
     names = {situation.workflow.resolve(given): given for given in (*edits, *files)}
     made: list[Edit] = []
@@ -82,7 +86,15 @@ def _of(given: Mapping[str, Any], name: str, situation: Situation) -> Any:
 def _outputs(name: str, change: Mapping[str, Any] | None) -> dict[str, Any]:
     if change is None:
         return {}
-    outputs = change["outputs"] if set(change) == {"outputs"} else change
+    if not isinstance(change, Mapping):
+        raise PlanError(f"The edit of {name!r} must be a table of outputs, not {type(change).__name__}.")
+    if "outputs" in change and len(change) > 1:
+        others = ", ".join(clean(key, 40) for key in change if key != "outputs")
+        raise PlanError(
+            f"The edit of {name!r} has 'outputs' beside {others}: that could be the table of outputs, or one output "
+            "called so. Put all of them into one table, {'outputs': {…}}. Nothing was recorded."
+        )
+    outputs = change.get("outputs", change)
     if not isinstance(outputs, Mapping):
         raise PlanError(f"The edit of {name!r} must be a table of outputs.")
     try:

@@ -140,7 +140,8 @@ class EngineHost:
         engine = self._engine(trust=trust)
         self._vouch(engine, session_id)
         self._start(
-            session_id, lambda: engine.execute_phase(phase, session_id=session_id, plan_hash=plan_hash)
+            session_id,
+            lambda: engine.execute_phase(phase, session_id=session_id, again=True, plan_hash=plan_hash),
         )
 
     def approve(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from maestro_tui.engine.classification import classify
+from maestro_tui.engine.situation import Situation
 from maestro_tui.model.context import (
     Artifact,
     Decision,
@@ -19,7 +21,8 @@ from maestro_tui.model.context import (
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import InputError
+from maestro_tui.model.errors import InputError, PlanError
+from maestro_tui.model.plan import Request
 from maestro_tui.model.policy import Limits
 from maestro_tui.model.text import clean, encodable, new_session_id, session_id_problem
 from maestro_tui.model.workflow import Workflow
@@ -56,7 +59,7 @@ def first_context(
     launch: Launch, workflow: Workflow, workflow_path: Path | None, workspace: Path, now: datetime
 ) -> TeamExecutionContext:
     """The state of a new session before its first phase. Raises `InputError` on anything that does not fit."""
-    requirement = encodable(launch.requirement.strip())
+    requirement = encodable(_text("The requirement", launch.requirement).strip())
     if not requirement:
         raise InputError("The requirement is empty; say what must be true when the work is done.")
     if len(requirement) > REQUIREMENT_LIMIT:
@@ -133,6 +136,61 @@ def first_context(
         phase_results={name: results[name] for name in workflow.order if name in results},
         session_decisions=(classify(requirement, now), *decisions),
     )
+
+
+def asked_of(what: str, kind: Literal["phase", "rerun_from"], phase: object, again: bool = True) -> Request:
+    """The request about one phase. Raises `InputError` when that is no text."""
+    return Request(kind=kind, phase=_text(f"The phase of {what}", phase), again=again)
+
+
+def names_in(what: str, given: object) -> tuple[str, ...]:
+    """Several names as they were given. Raises `InputError` for one text, which is no list of names."""
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
+        raise InputError(f"{what} takes a list of names, not {clean(repr(given), 60)}. Nothing was run.")
+    return tuple(_text(f"Each name in {what}", name) for name in given)
+
+
+def files_in(inputs: object) -> dict[str, str]:
+    """Phase → file, as text. Raises `InputError` for anything else."""
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping) or not all(
+        isinstance(path, str | PathLike) for path in inputs.values()
+    ):
+        raise InputError(
+            f"inputs maps phases to files that stand for their results, and is not {clean(repr(inputs), 60)}. "
+            "Nothing was run."
+        )
+    return {_text("Each phase of inputs", name): str(path) for name, path in inputs.items()}
+
+
+def _text(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{what} must be text, not {clean(repr(value), 60)}. Nothing was run.")
+    return value
+
+
+def require_same(situation: Situation, requirement: str | None, inputs: Mapping[str, str]) -> None:
+    """Raise `PlanError` when a session that exists was begun for another requirement or other inputs."""
+    session_id, context = situation.head.session_id, situation.head.context
+    if (
+        requirement is not None
+        and encodable(_text("The requirement", requirement).strip()) != context.requirement
+    ):
+        raise PlanError(
+            f"Session {session_id} was begun for another requirement ({clean(context.requirement, 80)!r}). Leave the "
+            "requirement out to go on with it, or begin another session. Nothing was run."
+        )
+    for given, path in inputs.items():
+        name = situation.workflow.resolve(given)
+        result = context.phase_results.get(name)
+        known = result.artifacts[0].sha256 if result and result.status == PhaseStatus.PROVIDED else None
+        if provide(name, path, situation.now).artifacts[0].sha256 != known:
+            raise PlanError(
+                f"Phase {name!r} of session {session_id} is not provided from a file with the content of "
+                f"{clean(path, 200)}. Inputs count when a session begins: leave them out to go on with this one, "
+                "or begin another. Nothing was run."
+            )
 
 
 def _resolve_all(workflow: Workflow, names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -23,10 +23,12 @@ from maestro_tui.store.summaries import read_summary
 from maestro_tui.store.verdicts import read_verdicts
 
 WAITING = "waits for approval"
+FORMAT, PLAN_FORMAT = "maestro-session/1", "maestro-plan/1"
+"""Of the documents; keys are added, never renamed, within a format."""
 
 
 def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
-    """`{session_id, status, phases: [{phase, status, attempt, stale, reason, duration_seconds, quality,
+    """`{format, session_id, status, phases: [{phase, status, attempt, stale, reason, duration_seconds, quality,
     artifacts, error}]}` of the newest commit and what runs now. Raises `InputError`, `StoreError`."""
     situation = engine.situation(session_id, need_workspace=False)
     context, workflow = situation.head.context, situation.workflow
@@ -66,7 +68,12 @@ def session_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) ->
     facts = StatusFacts(
         owner=owner, phases=tuple(summaries), begun=bool(context.phase_results), asking=bool(asked)
     )
-    return {"session_id": session_id, "status": str(derive_status(facts)), "phases": phases}
+    return {
+        "format": FORMAT,
+        "session_id": session_id,
+        "status": str(derive_status(facts)),
+        "phases": phases,
+    }
 
 
 def _names(workflow: Workflow, context: TeamExecutionContext) -> list[str]:
@@ -148,6 +155,7 @@ def history_document(history: HiveHistory) -> dict[str, Any]:
         for phase in summary.phases
     ]
     return {
+        "format": FORMAT,
         "session_id": summary.session_id,
         "status": str(summary.status),
         "foreign": summary.foreign,
@@ -201,8 +209,9 @@ def _rows(commits: Sequence[CommitInfo]) -> list[dict[str, Any]]:
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """`{session_id, plan_hash, phases: [{phase, action, reason, estimate}]}`."""
+    """`{format, session_id, plan_hash, phases: [{phase, action, reason, estimate}]}`."""
     return {
+        "format": PLAN_FORMAT,
         "session_id": plan.session_id,
         "plan_hash": plan.hash,
         "changes": list(plan.changes),
@@ -229,7 +238,8 @@ def exit_code(document: Mapping[str, Any], phase: str | None = None) -> int:
         entry = next(entry for entry in document["phases"] if entry["phase"] == phase)
         if entry["reason"] == WAITING:
             return 3
-        return {"completed": 0, "failed": 1, "cancelled": 130}.get(entry["status"], 3)
+        done = {"completed": 0, "provided": 0, "skipped": 0}
+        return {**done, "failed": 1, "cancelled": 130}.get(entry["status"], 3)
     return {
         SessionStatus.COMPLETED: 0,
         SessionStatus.FAILED: 1,

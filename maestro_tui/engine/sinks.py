@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, Literal
 
 from maestro_tui.engine.questions import Asking
-from maestro_tui.model.errors import StoreError
+from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.model.events import Event
 from maestro_tui.model.text import clean
 from maestro_tui.store.journal import Journal
@@ -14,6 +15,19 @@ from maestro_tui.store.logs import LINE_LIMIT, PhaseLog
 from maestro_tui.store.redaction import LineRedactor, Redactor
 
 Listener = Callable[[Event], None]
+"""Hears events as they happen, in the engine's loop: it must return at once, and is no coroutine function."""
+
+
+def listeners_of(given: Listener | Sequence[Listener]) -> tuple[Listener, ...]:
+    """One listener or several. Raises `InputError` for what cannot be called, or could only be awaited."""
+    several = (given,) if callable(given) else tuple(given)
+    for one in several:
+        if not callable(one) or iscoroutinefunction(one) or iscoroutinefunction(type(one).__call__):
+            raise InputError(
+                f"on_event takes plain functions of one event, not {clean(repr(one), 120)}: nobody would await it. "
+                "Nothing was run."
+            )
+    return several
 
 
 class SessionJournal:
@@ -22,6 +36,7 @@ class SessionJournal:
     def __init__(self, journal: Journal, listeners: tuple[Listener, ...]) -> None:
         self._journal = journal
         self._listeners = listeners
+        self._failed: list[Listener] = []
 
     def event(
         self,
@@ -36,9 +51,16 @@ class SessionJournal:
         self.tell(self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {}))
 
     def tell(self, event: Event) -> None:
-        """Hand an event to the listeners only."""
+        """Hand an event to the listeners only. What one of them raises is told once, in the journal."""
         for listener in self._listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception as error:
+                # A progress bar that breaks must not cost the work that it shows.
+                if listener not in self._failed:
+                    self._failed.append(listener)
+                    problem = clean(f"{type(error).__name__}: {error}", 400)
+                    self._journal.append("listener_failed", data={"on": event.type, "problem": problem})
 
     def close(self) -> None:
         """Close the journal's file."""

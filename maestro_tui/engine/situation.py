@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from maestro_tui.model.checkpoint import Checkpoint
-from maestro_tui.model.plan import Plan, Request, plan
+from maestro_tui.model.errors import PlanError, WaitingError
+from maestro_tui.model.plan import Plan, PlannedPhase, Request, plan
 from maestro_tui.model.workflow import Workflow
 
 
@@ -19,6 +20,20 @@ def operator_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "operator"
+
+
+def check_words(by: object, reason: object) -> None:
+    """Raise `PlanError` unless a person's name (or None) and reason are text."""
+    if not isinstance(by, str | None) or not isinstance(reason, str):
+        raise PlanError("A name and a reason are recorded as text; nothing was changed.")
+
+
+def cannot_run(planned: PlannedPhase, session_id: str) -> PlanError:
+    """The refusal to run one phase of a session that is asked for."""
+    kind = WaitingError if planned.waits else PlanError
+    return kind(
+        f"Phase {planned.phase!r} of session {session_id} cannot run: {planned.reason}. Nothing was run."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from maestro_tui.config import find_workflow
+from maestro_tui.config import find_workflow, named_from_here
 from maestro_tui.engine import decisions
 from maestro_tui.engine.attempts import AttemptReader
 from maestro_tui.engine.drive import Drive
 from maestro_tui.engine.edits import edit
-from maestro_tui.engine.launch import Launch, first_context
+from maestro_tui.engine.launch import Launch, asked_of, files_in, first_context, names_in, require_same
 from maestro_tui.engine.questions import answer
-from maestro_tui.engine.sinks import Listener
-from maestro_tui.engine.situation import Situation, operator_name
+from maestro_tui.engine.sinks import Listener, listeners_of
+from maestro_tui.engine.situation import Situation, cannot_run, check_words, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
 from maestro_tui.model.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import HeldError, InputError, PlanError
-from maestro_tui.model.plan import Plan, Request
+from maestro_tui.model.plan import Plan, PlannedPhase, Request
 from maestro_tui.model.plan import plan as make_plan
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
@@ -71,8 +71,8 @@ class TeamExecutionEngineV2SplitMode:
         self.store = CheckpointStore(Path(checkpoint_dir).expanduser().absolute())
         self.team = team or TeamExecutionEngineV2()
         self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
-        self._workflow = workflow
-        self.listeners: tuple[Listener, ...] = (on_event,) if callable(on_event) else tuple(on_event)
+        self._workflow = named_from_here(workflow)
+        self.listeners = listeners_of(on_event)
         self._approve, self._remember = approve, remember
 
     # ── New sessions ──────────────────────────────────────────────────────────────────────────────────────
@@ -89,7 +89,11 @@ class TeamExecutionEngineV2SplitMode:
         """Run a new session from its first phase to its last, or until a phase fails or waits.
 
         `phases` runs only these; `start_from` begins there, with earlier phases provided by `inputs`
-        (phase → file) or recorded as skipped.
+        (phase → file) or recorded as skipped. A phase that failed is a result: `context.done` is False.
+
+        Raises `InputError` when the request does not fit or `session_id` is taken (nothing is made), and once the
+        session is there `HeldError`, `FencedError` and `StoreError` as `resume`. Cancelling it stops all work,
+        resumably, and raises `asyncio.CancelledError`.
         """
         return await self.execute_mixed(
             requirement,
@@ -110,13 +114,14 @@ class TeamExecutionEngineV2SplitMode:
         start_from: str | None = None,
         inputs: Mapping[str, str | Path] | None = None,
     ) -> TeamExecutionContext:
-        """Like `execute_batch`, and stop for review after each phase in `pause_after`; `resume` goes on."""
+        """Like `execute_batch`, and stop for review after each phase in `pause_after`; `resume` goes on. Raises
+        as `execute_batch`."""
         launch = Launch(
             requirement=requirement,
-            phases=tuple(phases) if phases is not None else None,
+            phases=names_in("phases", phases) if phases is not None else None,
             start_from=start_from,
-            inputs={name: str(path) for name, path in (inputs or {}).items()},
-            pause_after=tuple(pause_after),
+            inputs=files_in(inputs),
+            pause_after=names_in("pause_after", pause_after),
             session_id=session_id,
         )
         return await self.drive_new(self.create(launch))
@@ -141,7 +146,8 @@ class TeamExecutionEngineV2SplitMode:
         return context.session_id
 
     async def drive_new(self, session_id: str) -> TeamExecutionContext:
-        """Run a session that was just created."""
+        """Run a session that was just created. Raises as `resume`."""
+        self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             head = self.store.own_head(session_id) or self.store.head(session_id)
             return await self._drive(session_id, hold, head.context.workflow).run(Request(), started=True)
@@ -155,45 +161,42 @@ class TeamExecutionEngineV2SplitMode:
         *,
         session_id: str | None = None,
         inputs: Mapping[str, str | Path] | None = None,
+        again: bool = False,
         plan_hash: str | None = None,
     ) -> TeamExecutionContext:
-        """Run one phase alone; a node of an outside orchestrator.
+        """Run one phase alone, if it needs to run; a node of an outside orchestrator, safe to call again.
 
-        Without an existing `session_id` a new session is made for `requirement`. Independent phases of one
-        session may run in separate processes at the same time. Raises `PlanError` when what it needs is not
-        completed, `HeldError` when the phase or session runs elsewhere.
+        A result that stands, or waits for a person's word, is returned as it is; a stale, failed or interrupted
+        one is done anew. `again=True` runs the phase whatever it has left. Without an existing `session_id` a new
+        session is made for `requirement`; with one, `requirement` and `inputs` may be left out and must else be
+        those that it was begun with. Independent phases of one session may run in separate processes at the
+        same time.
+
+        Raises `PlanError` when what it needs is not completed (`WaitingError` when that waits for a person), or
+        when the session was begun for something else; `HeldError` when the phase or session runs elsewhere.
         """
+        given = files_in(inputs)
+        request = asked_of("execute_phase", "phase", phase, again)
+        fresh = False
         if session_id is None or not self.store.exists(session_id):
-            if requirement is None:
-                raise InputError(
-                    f"There is no session {clean(session_id or '', 80)!r} in {self.store.root}; "
-                    "give a requirement to begin one."
-                    if session_id
-                    else "A new session needs a requirement. Nothing was run."
-                )
-            launch = Launch(
-                requirement=requirement,
-                session_id=session_id,
-                inputs={name: str(path) for name, path in (inputs or {}).items()},
-            )
-            context = self.first_context(launch)
-            session_id, fresh = context.session_id, True
-            try:
-                self.store.create(context)
-            except InputError:
-                # Another process of the same orchestrator began this session a moment ago.
-                if not self.store.exists(session_id):
-                    raise
-                fresh = False
-        else:
-            fresh = False
-        request = Request(kind="phase", phase=phase)
-        name = self.situation(session_id).workflow.resolve(phase)
+            session_id, fresh = self._begin_with(request, requirement, session_id, given)
+        situation = self.situation(session_id)
+        name = situation.workflow.resolve(phase)
+        if not fresh:
+            require_same(situation, requirement, given)
+            if situation.plan(request).phase(name).settled:
+                holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
+                if holder is not None:
+                    raise HeldError(holder)
+                # Nothing is written for it; what a runner commits from now on comes after this answer.
+                return situation.head.context
         with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
             # Mended first: a plan from a damaged history would run again what is committed.
             self.store.repair_views(session_id)
             situation = self.situation(session_id)
-            self._require_runnable(situation, request, name)
+            planned = situation.plan(request).phase(name)
+            self._require_runnable(planned, situation.head.context, situation.workflow)
+            self._allow_of(situation)
             self._same_plan(situation, request, plan_hash)
             return await self._drive(session_id, hold, situation.workflow).run(request, started=fresh)
 
@@ -212,8 +215,12 @@ class TeamExecutionEngineV2SplitMode:
         `from_phase` runs that phase and all that depends on it again. `edits` maps phases to changed outputs,
         recorded under the operator's name before anything runs. `plan_hash` refuses to run when the session
         has changed since that plan was made; `on_plan` hears what will run. A finished session is left as it is.
+
+        Raises `InputError` when there is no such session, phase or workspace, `PlanError` when the session has
+        changed or an edit does not fit, `HeldError` while another runner holds the session, `FencedError` when one
+        took it over meanwhile, `StoreError` when a commit could not be written (`DamagedFile`: none could be read).
         """
-        request = Request(kind="rerun_from", phase=from_phase) if from_phase else Request()
+        request = asked_of("from_phase", "rerun_from", from_phase) if from_phase else Request()
         self._require(session_id)
         with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
             # Mended first: a plan from a damaged history would promise to run what is committed.
@@ -235,18 +242,12 @@ class TeamExecutionEngineV2SplitMode:
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
         """Go on from one checkpoint file, wherever it lies.
 
-        The newest checkpoint of a session here resumes that session. An older one begins a fork with a new
-        id. One of a session that is not here (a copied file) begins it here, under its own id.
+        The newest checkpoint of a session here resumes that session. An older one begins a fork, called
+        SESSION-at-N-SHA. One of a session that is not here (a copied file) begins it here, under its own id. A
+        call that is repeated goes on with the session that the first one began; `fork` begins another. Raises
+        `InputError` when there is no such file, `DamagedFile` when it is not what was written, and as `resume`.
         """
-        commit = self.store.load_file(Path(path))
-        session_id = commit.session_id
-        if self.store.exists(session_id):
-            if self.store.head(session_id).sha256 == commit.sha256:
-                return await self.resume(session_id)
-            session_id = decisions.descend(self, commit, None, "fork")
-        else:
-            decisions.descend(self, commit, session_id, "import")
-        return await self.resume(session_id)
+        return await self.resume(decisions.begun_from(self, self.store.load_file(path)))
 
     def fork(self, session_id: str, *, seq: int | None = None, new_id: str | None = None) -> str:
         """Begin a new session from a commit of an old one (default: its newest), lineage recorded.
@@ -263,15 +264,27 @@ class TeamExecutionEngineV2SplitMode:
         commit = self.store.head(session_id) if seq is None else self.store.load(session_id, seq)
         return decisions.descend(self, commit, new_id, "fork")
 
-    def plan(self, session_id: str, *, from_phase: str | None = None, phase: str | None = None) -> Plan:
-        """What resume (or a rerun from a phase, or one phase alone) would do; nothing runs or changes."""
+    def plan(
+        self,
+        session_id: str,
+        *,
+        from_phase: str | None = None,
+        phase: str | None = None,
+        again: bool = True,
+    ) -> Plan:
+        """What resume (or a rerun from a phase, or one phase alone) would do; nothing runs or changes.
+
+        With `phase`, `again=False` leaves a result that stands as it is, as `execute_phase` does. Raises
+        `InputError` when there is no such session, `PlanError` for a request that makes no sense, `HeldError`
+        while another runner holds what would run.
+        """
         if from_phase is not None and phase is not None:
             raise PlanError("Ask for a rerun from a phase or for one phase alone, not for both.")
         request = Request()
         if from_phase is not None:
-            request = Request(kind="rerun_from", phase=from_phase)
+            request = asked_of("from_phase", "rerun_from", from_phase)
         elif phase is not None:
-            request = Request(kind="phase", phase=phase)
+            request = asked_of("phase", "phase", phase, again)
         situation = self.situation(session_id)
         name = situation.workflow.resolve(phase) if phase is not None else None
         holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
@@ -314,9 +327,10 @@ class TeamExecutionEngineV2SplitMode:
     ) -> TeamExecutionContext:
         """Record a person's word on a phase that waits: `approved`, `rejected` or `pushed_back`.
 
-        Nothing runs; `resume` goes on. Raises `PlanError` when the phase does not wait for approval, and for
-        any other word.
+        Nothing is started; `resume` goes on. While another branch runs it is recorded too, and the runner meets
+        it when that has ended. Raises `PlanError` when the phase does not wait for approval, and for any other word.
         """
+        check_words(by, reason)
         return decisions.decide(self, session_id, phase, verdict, by, reason)
 
     def raise_budget(
@@ -331,6 +345,9 @@ class TeamExecutionEngineV2SplitMode:
     ) -> TeamExecutionContext:
         """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on. Raises
         `PlanError` when there is no such budget."""
+        check_words(by, reason)
+        if not isinstance(more, Budget):
+            raise PlanError(f"more takes a Budget, not {type(more).__name__}; nothing was changed.")
         return decisions.raise_budget(self, session_id, phase, persona, more, by, reason)
 
     def choose_blueprint(
@@ -348,6 +365,12 @@ class TeamExecutionEngineV2SplitMode:
         A result that exists becomes stale; `resume(from_phase=…)` or `execute_phase` runs it anew. Raises
         `InputError` when nobody is called so.
         """
+        check_words(by, reason)
+        if mode is not None and mode not in get_args(Mode):
+            raise PlanError(
+                f"A team works {', '.join(get_args(Mode))}, not {clean(repr(mode), 40)}; nothing was changed."
+            )
+        personas = names_in("personas", personas) if personas is not None else None
         return decisions.choose_blueprint(self, session_id, phase, personas, mode, by, reason)
 
     def answer(
@@ -371,7 +394,12 @@ class TeamExecutionEngineV2SplitMode:
     def skip(
         self, session_id: str, phase: str, *, by: str | None = None, reason: str = ""
     ) -> TeamExecutionContext:
-        """Record that a phase will not be done, with the reason; what depends on it can go on without it."""
+        """Record that a phase will not be done, with the reason; what depends on it can go on without it.
+
+        Raises `PlanError` when it is done already or no reason is given, `InputError` when there is no such session
+        or phase, `HeldError` while somebody runs the session.
+        """
+        check_words(by, reason)
         return decisions.skip(self, session_id, phase, by, reason)
 
     def edit(
@@ -386,11 +414,25 @@ class TeamExecutionEngineV2SplitMode:
         """Record changed outputs of committed phases, and with `files` (phase → paths) artifacts that were changed
         in the workspace by hand; what depends on them becomes stale. Nothing runs.
 
-        The phase's contract is checked again; `PlanError` says what an edit would break.
+        `edits` maps a phase to its new outputs, `{"rows": 5}` or `{"outputs": {"rows": 5}}`; outputs that are not
+        named stay. The phase's contract is checked again. Raises `PlanError` with what an edit would break, when it
+        is no JSON or could mean two things, `InputError` when there is no such session or phase, `HeldError` while
+        somebody runs the session.
         """
+        check_words(by, reason)
         self._require(session_id)
         with decisions.acting(self, session_id) as hold:
             return edit(self, session_id, edits, hold, by, reason, files or {})
+
+    def status(self, session_id: str) -> dict[str, Any]:
+        """Where a session stands, as `maestro-tui show --json` tells it: `{format, session_id, status, phases, outputs, …}`.
+
+        `status` is new, running, waiting, paused, failed, cancelled, interrupted or completed. Raises `InputError`
+        when there is no such session, `DamagedFile` when no commit of it can be read.
+        """
+        from maestro_tui.engine.report import show_document
+
+        return show_document(self, session_id)
 
     def situation(
         self,
@@ -461,6 +503,31 @@ class TeamExecutionEngineV2SplitMode:
 
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _begin_with(
+        self, request: Request, requirement: str | None, session_id: str | None, inputs: Mapping[str, str]
+    ) -> tuple[str, bool]:
+        """The id of a new session whose first phase is that of the request; False when it was begun meanwhile."""
+        if requirement is None:
+            raise InputError(
+                f"There is no session {clean(session_id, 80)!r} in {self.store.root}; give a requirement to begin one."
+                if session_id
+                else "A new session needs a requirement. Nothing was run."
+            )
+        context = self.first_context(Launch(requirement=requirement, session_id=session_id, inputs=inputs))
+        # Before the session is made: a phase that cannot begin it must leave nothing behind.
+        name = context.workflow.resolve(request.phase or "")
+        self._require_runnable(
+            make_plan(context.workflow, context, request).phase(name), context, context.workflow
+        )
+        try:
+            self.store.create(context)
+        except InputError:
+            # Another process of the same orchestrator began this session a moment ago.
+            if not self.store.exists(context.session_id):
+                raise
+            return context.session_id, False
+        return context.session_id, True
+
     def _drive(self, session_id: str, hold: Hold, workflow: Workflow) -> Drive:
         # The workflow that was approved, to the end of this run: a phase may write the file that it came from.
         def situation(head: Checkpoint | None) -> Situation:
@@ -489,15 +556,14 @@ class TeamExecutionEngineV2SplitMode:
         if self._approve is not None:
             self._approve(workflow, source)
 
-    def _require_runnable(self, situation: Situation, request: Request, name: str) -> None:
-        planned = situation.plan(request).phase(name)
+    def _require_runnable(
+        self, planned: PlannedPhase, context: TeamExecutionContext, workflow: Workflow
+    ) -> None:
+        if planned.settled:
+            return
         if planned.action != "run":
-            raise PlanError(
-                f"Phase {name!r} of session {situation.head.session_id} cannot run: {planned.reason}. "
-                "Nothing was run."
-            )
-        self._allow_of(situation)
-        self.team.check(situation.workflow, [name], situation.head.context)
+            raise cannot_run(planned, context.session_id)
+        self.team.check(workflow, [planned.phase], context)
 
     def _same_plan(self, situation: Situation, request: Request, plan_hash: str | None) -> None:
         if plan_hash is not None and situation.plan(request).hash != plan_hash:

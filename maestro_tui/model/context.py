@@ -281,6 +281,14 @@ class TeamExecutionContext(_Fact):
         yield "phase_results", {name: str(result.status) for name, result in self.phase_results.items()}
 
     @property
+    def done(self) -> bool:
+        """True when every phase that was asked for has a result that stands: nothing failed, waits or is open."""
+        asked = self.workflow.names if self.scope is None else self.scope
+        return not self.rerun and all(
+            name in self.phase_results and self.phase_results[name].done for name in asked
+        )
+
+    @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """Every artifact of every phase's newest attempt, in workflow order."""
         return tuple(artifact for _, result in self.results() for artifact in result.artifacts)

@@ -19,6 +19,10 @@ class PlanError(InputError):
     """A request does not fit the session as it is; nothing was run."""
 
 
+class WaitingError(PlanError):
+    """What is asked for needs a phase that waits for a person's word; nothing was run (exit code 3)."""
+
+
 class StoreError(MaestroError):
     """Reading or writing the checkpoint directory failed; the last commit is intact."""
 

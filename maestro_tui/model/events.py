@@ -6,14 +6,52 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-EVENT_TYPES = frozenset(
-    """session_started phase_started blueprint_selected persona_started persona_output persona_finished
-    artifacts_created contract_checked quality_checked gate_waiting gate_decided phase_committed phase_failed
-    phase_cancelled phase_retried session_paused session_failed session_cancelled session_completed
-    runner_acquired runner_lost survivors_ended edits_applied forked question_asked question_answered
-    usage_reported context_trimmed persona_reused budget_spent budget_raised breaker_opened tool_called
-    sub_step advice_failed""".split()
-)
+EVENT_DATA: Mapping[str, str] = {
+    # The session, and whoever runs it
+    "session_started": "workflow",
+    "session_paused": "reason phases",  # approval, budget, circuit breaker, review, asked phases are done
+    "session_failed": "phases",
+    "session_cancelled": "by",
+    "session_completed": "phases selected stale",  # how many results; only some were asked for; names
+    "runner_acquired": "epoch mode",  # exclusive: the session; shared: one phase
+    "runner_lost": "problem taken_over_by reason from epoch",  # problem: its lease could not be renewed
+    "survivors_ended": "pids left",
+    "listener_failed": "on problem",  # the type of the event that it could not take
+    # A phase: `phase` and `attempt` of the event say which
+    "phase_started": "reason",
+    "blueprint_selected": "personas mode choice decided_by reason seq",
+    "artifacts_created": "count paths",  # the first 50 paths
+    "contract_checked": "fulfilled missing violations",
+    "quality_checked": "quality verdict failures",  # quality: metric → number, null where not measured
+    "phase_committed": "status duration_seconds seq sha256 by reason error log_problem receipts_problem",
+    "phase_failed": "status duration_seconds seq sha256 error log_problem",
+    "phase_cancelled": "status duration_seconds seq sha256 error log_problem",
+    "phase_retried": "failed_try tries delay_seconds asked_seconds",
+    "budget_spent": "reason",
+    "breaker_opened": "failures",
+    # A persona: `persona` of the event says which
+    "persona_started": "performer attempt_try step reason",  # step is left out for plain work
+    "persona_output": "stream text",  # told to listeners; on disk it is a line of the log
+    "persona_finished": "ok summary",
+    "persona_reused": "step from_attempt summary",
+    "usage_reported": "step attempt_try seconds input_tokens output_tokens cost_usd",  # known ones, of this try in all
+    "context_trimmed": "left_out where",  # left_out: [{what, size, where}]
+    "tool_called": "tool summary kind paths denied",
+    "sub_step": "step of",
+    "advice_failed": "reason",
+    "question_asked": "id question options default runner expires_at",
+    "question_answered": "id question answer by problem",
+    # A person's acts
+    "gate_waiting": "",
+    "gate_decided": "verdict by reason seq problem",  # approved, rejected, pushed_back
+    "edits_applied": "by keys files reason seq",
+    "budget_raised": "more persona by reason seq",
+    "forked": "from seq sha256 how",  # fork or import
+}
+"""Type of an event → the keys that its `data` may have; one that says nothing is left out. A performer may tell
+of types of its own too."""
+
+EVENT_TYPES = frozenset(EVENT_DATA)
 
 PERFORMER_TYPES = frozenset("persona_output tool_called sub_step context_trimmed".split())
 """Those that performers tell of their work; all others say what the engine has done."""
@@ -31,7 +69,8 @@ nothing before its first `phase_started`: their events come to the disk with the
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One journal record. `at` is seconds since the epoch, UTC; `seq` counts within its `writer`."""
+    """One journal record. `at` is seconds since the epoch, UTC; `seq` counts within its `writer`; `data` has JSON
+    values under the keys of `EVENT_DATA`."""
 
     type: str
     at: float

@@ -18,6 +18,8 @@ from maestro_tui.model.policy import spent_of
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 
+WAITS = "waits for approval"
+
 
 class Action(StrEnum):
     """What a plan does with a phase."""
@@ -67,6 +69,16 @@ class PlannedPhase(_Fact):
     """True when the session stops for review after this phase."""
     estimate: Estimate = _NO_ESTIMATE
 
+    @property
+    def waits(self) -> bool:
+        """True when it, or what it needs, waits for a person's word."""
+        return self.action == Action.BLOCKED and self.reason.endswith(WAITS)
+
+    @property
+    def settled(self) -> bool:
+        """True when there is nothing to do: its result stands, or waits for a person's word."""
+        return self.action in (Action.REUSE, Action.PROVIDED) or _recorded_skip(self) or self.reason == WAITS
+
 
 class Plan(_Fact):
     """What would happen. `hash` changes with the session and the request, so a late `yes` can be refused."""
@@ -103,13 +115,15 @@ class Request(_Fact):
     """Replaces the session's own stops for review; None keeps them."""
     excused: str | None = None
     """The phase that was asked for by name: its circuit breaker does not hold it back."""
+    again: bool = True
+    """With `phase`: run it although its result stands; False runs it when there is none, or a stale one."""
     widen: bool = True
     """When all selected phases are done, go on with the rest; False within a run that is under way."""
 
     def words(self) -> str:
         """The request as a few words for people."""
         if self.kind == "phase":
-            return f"run {self.phase} alone"
+            return f"run {self.phase} alone{'' if self.again else ' if needed'}"
         if self.kind == "rerun_from":
             return f"rerun from {self.phase}"
         return "resume"
@@ -141,7 +155,7 @@ def plan(
     if request.kind != "resume" and target is None:
         raise PlanError(f"The request to {request.words()} names no phase.")
     stale = stale_reasons(workflow, context)
-    again = _again(workflow, context, request, target)
+    again = _again(workflow, context, request, target, stale)
     scope = _scope(workflow, context, request, target, again)
     pauses = context.pause_after if request.pause_after is None else request.pause_after
     pauses = tuple(workflow.resolve(name) for name in pauses if _knows(workflow, name))
@@ -191,11 +205,16 @@ def plan(
 
 
 def _again(
-    workflow: Workflow, context: TeamExecutionContext, request: Request, target: str | None
+    workflow: Workflow,
+    context: TeamExecutionContext,
+    request: Request,
+    target: str | None,
+    stale: Mapping[str, str],
 ) -> frozenset[str]:
     """The phases that run although they are committed: asked for now, or before and not yet done."""
-    if request.kind == "phase":
-        return frozenset()
+    if request.kind == "phase" and target is not None:
+        needed = _done(context, target) and (target in stale or target in context.rerun)
+        return frozenset([target] if request.again or needed else [])
     asked = frozenset(context.rerun) & frozenset(workflow.names)
     if request.kind == "rerun_from" and target is not None:
         return asked | workflow.dependents_of(target) | {target}
@@ -233,7 +252,7 @@ def _decide(
     stale: Mapping[str, str],
     interrupted: Mapping[str, int],
 ) -> tuple[Action, str]:
-    wanted = name in again or (request.kind == "phase" and name == target)
+    wanted = name in again
     if result is not None and not wanted:
         if result.status == PhaseStatus.PROVIDED and result.done:
             return Action.PROVIDED, f"from {clean(result.source or 'outside', 200)}"
@@ -244,14 +263,14 @@ def _decide(
                 return Action.REUSE, f"stale: {stale[name]}; not run again unless asked"
             return Action.REUSE, f"unchanged since {_moment(result.finished_at)}"
         if result.gate is not None and result.gate.verdict == "waiting":
-            return Action.BLOCKED, "waits for approval"
+            return Action.BLOCKED, WAITS
     if name not in scope:
         return Action.SKIP, "not asked for; stays as it is" if request.kind == "phase" else "not selected"
     for need in workflow.phase(name).needs:
         planned = decided[need]
         if request.kind == "phase":
             if planned.action not in (Action.REUSE, Action.PROVIDED) and not _recorded_skip(planned):
-                waits = planned.reason == "waits for approval"
+                waits = planned.reason == WAITS
                 return (
                     Action.BLOCKED,
                     f"needs {need}, which {planned.reason if waits else 'is not completed'}",
@@ -264,7 +283,7 @@ def _decide(
             return Action.BLOCKED, f"needs {need}, which runs and then waits for your approval"
         elif planned.action == Action.SKIP and not _recorded_skip(planned):
             return Action.BLOCKED, f"needs {need}, which was not selected and has no result"
-    return Action.RUN, _why_run(name, result, request, target, wanted, interrupted)
+    return Action.RUN, _why_run(name, result, request, target, wanted, interrupted, stale.get(name))
 
 
 def _why_run(
@@ -274,15 +293,20 @@ def _why_run(
     target: str | None,
     wanted: bool,
     interrupted: Mapping[str, int],
+    stale: str | None,
 ) -> str:
     if name in interrupted:
         return f"attempt {interrupted[name]} was interrupted"
     if result is None:
         return "never ran"
     if wanted and result.done:
-        if name == target:
+        if name == target and request.again:
             return "asked for"
-        return f"depends on {target}, which runs again" if target else "asked to run again"
+        if name == target and stale is not None:
+            return f"stale: {stale}"
+        return (
+            f"depends on {target}, which runs again" if target not in (None, name) else "asked to run again"
+        )
     if result.gate is not None and result.gate.verdict == "pushed_back":
         return f"pushed back by {result.gate.by or 'the operator'}: {clean(result.gate.reason or '', 120)}"
     if result.gate is not None and result.gate.verdict == "rejected":
@@ -328,8 +352,8 @@ def _breaker_words(
 
 
 def _blocked_words(planned: PlannedPhase) -> str:
-    if planned.reason == "waits for approval":
-        return "waits for approval"
+    if planned.reason == WAITS:
+        return WAITS
     return "is itself blocked"
 
 

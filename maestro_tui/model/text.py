@@ -152,7 +152,7 @@ def encodable(text: str) -> str:
 
 def session_id_problem(session_id: str) -> str | None:
     """Why this is no valid session id, as the end of a sentence; None when it is valid."""
-    if not _SESSION_ID.match(session_id):
+    if not isinstance(session_id, str) or not _SESSION_ID.match(session_id):
         return "it must be 1 to 128 letters, digits, dots, underscores or hyphens, beginning with a letter or digit"
     if ".." in session_id:
         return "it must not contain '..'"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import heapq
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StrictBool, ValidationError, field_validator, model_validator
 
 from maestro_tui.model.contract import Contract, inside_the_workspace, plain_json
 from maestro_tui.model.errors import WorkflowError
@@ -44,11 +44,22 @@ WORKFLOW_FILE = "maestro.toml"
 _WITHOUT_ARGV = frozenset(["toolbox", "llm", "hive"])
 
 
-class _Noun(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Defined(Deriving):
+    """A part of a workflow; made in Python, what is wrong with it raises `WorkflowError`, as in a file."""
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            from maestro_tui.model.workflow_file import wrong_part
+
+            raise wrong_part(type(self), error, data) from error
+
+    # What is read from files and checkpoints is checked as a whole and does not come through here.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
-class Persona(_Noun):
+class Persona(Defined):
     """Who is needed in a phase, and the performer that carries the work out.
 
     `performer` is `toolbox` (built-in tools, no AI), `command` (with `argv`, or `shell` for a shell line),
@@ -70,6 +81,23 @@ class Persona(_Noun):
     """For each try; time in which a person is asked does not count."""
     budget: Budget | None = None
     """Within one phase, for all its attempts together."""
+
+    if TYPE_CHECKING:  # for checkers: lists are taken as well
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            description: str = "",
+            performer: str = "toolbox",
+            instructions: str = "",
+            argv: Sequence[str] = (),
+            shell: str | None = None,
+            options: Mapping[str, Any] = ...,
+            env: Sequence[str] = (),
+            timeout_seconds: float | None = None,
+            budget: Budget | None = None,
+        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod
@@ -111,8 +139,11 @@ class Persona(_Noun):
         return clean(" ".join(words), 400)
 
 
-class Phase(Deriving):
-    """A node of the workflow: objective, what it needs, who works on it, what it must deliver, its gate."""
+class Phase(Defined):
+    """A node of the workflow: objective, what it needs, who works on it, what it must deliver, its gate.
+
+    `needs` left out means the phase before it; `()` means none.
+    """
 
     name: str
     objective: str = ""
@@ -144,6 +175,31 @@ class Phase(Deriving):
     budget: Budget | None = None
     """For all attempts of the phase together."""
     breaker: Breaker | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            objective: str = "",
+            needs: Sequence[str] = ...,
+            personas: Sequence[Persona] = (),
+            mode: Mode | None = None,
+            rounds: int = 1,
+            deliverables: Sequence[str] = (),
+            contracts: Sequence[Contract] = (),
+            outputs_schema: Mapping[str, Any] | None = None,
+            threshold: float | Mapping[str, float] | None = None,
+            limits: Mapping[str, float] = ...,
+            approval: bool = False,
+            max_iterations: int | None = None,
+            timeout_seconds: float | None = None,
+            retries: int = 0,
+            retry_delay_seconds: float = RETRY_DELAY_SECONDS,
+            budget: Budget | None = None,
+            breaker: Breaker | None = None,
+        ) -> None: ...
 
     @field_validator("deliverables")
     @classmethod
@@ -203,7 +259,7 @@ class Phase(Deriving):
         return digest(data)
 
 
-class Workflow(Deriving):
+class Workflow(Defined):
     """A named, checked, acyclic graph of phases. Raises `WorkflowError` (by `load`, `parse`) on bad input."""
 
     name: str
@@ -217,6 +273,20 @@ class Workflow(Deriving):
     """What the advisor is asked. Contracts that it proposes bind; its review is an opinion."""
     budget: Budget | None = None
     """For the whole session."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            description: str = "",
+            phases: Sequence[Phase],
+            personas: Sequence[Persona] = (),
+            advisor: Persona | None = None,
+            advice: Sequence[Question] = ("classification", "blueprint"),
+            budget: Budget | None = None,
+        ) -> None: ...
 
     _linked: bool = PrivateAttr(default=False)
 
@@ -297,6 +367,8 @@ class Workflow(Deriving):
         """The phase's own name for a name or a known alias. Raises `WorkflowError` when there is none."""
         if any(phase.name == name for phase in self.phases):
             return name
+        if not isinstance(name, str):
+            raise WorkflowError(f"A phase is named by text, not by {clean(repr(name), 40)}. Nothing was run.")
         alias = ALIASES.get(name.lower().replace("-", "_"), name.lower())
         if alias in self.names:
             return alias

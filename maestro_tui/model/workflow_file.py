@@ -71,7 +71,17 @@ _REASONS = {
 }
 
 
-def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> tuple[str, str]:
+def wrong_part(kind: type[BaseModel], error: ValidationError, data: Mapping[str, Any]) -> WorkflowError:
+    """The error about a part of a workflow that was made in Python."""
+    place, reason = _first_problem(error, data, kind)
+    name = data.get("name")
+    which = f"{kind.__name__} {clean(name, 80)!r}" if isinstance(name, str) else f"A {kind.__name__}"
+    return WorkflowError(f"{which}: {place}{reason}. Nothing was run.")
+
+
+def _first_problem(
+    error: ValidationError, data: Mapping[str, Any], kind: type[BaseModel] = Workflow
+) -> tuple[str, str]:
     problem = error.errors(include_url=False)[0]
     place = _place(problem["loc"], data)
     # The location of a union ends in the kind that was tried, which is no key of the file.
@@ -84,7 +94,7 @@ def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> tuple[str
         return place, clean(str(problem["ctx"]["error"]), 400).rstrip(".")
     reason = _REASONS.get(problem["type"], clean(problem["msg"], 200).lower().rstrip("."))
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"])
+        known = _known_keys(problem["loc"], kind)
         return (
             place,
             f"{clean(key, 80)!r} {reason}{did_you_mean(key, known).rstrip('.')} (known: {', '.join(known)})",
@@ -107,9 +117,9 @@ def _keys(model: type[BaseModel]) -> list[str]:
     return ["schema" if key == "json_schema" else key for key in model.model_fields]
 
 
-def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+def _known_keys(loc: tuple[int | str, ...], kind: type[BaseModel]) -> list[str]:
     tables = [part for part in loc[:-1] if isinstance(part, str) and part in _MODELS]
-    return _keys(_MODELS[tables[-1]] if tables else Workflow)
+    return _keys(_MODELS[tables[-1]] if tables else kind)
 
 
 def _place(loc: tuple[int | str, ...], data: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from maestro_tui.model.errors import DamagedFile, FencedError, InputError, Store
 from maestro_tui.model.text import clean, session_id_problem
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
+from maestro_tui.store.beside import Beside
 from maestro_tui.store.history_files import (
     HIGHEST_SEQ,
     HISTORY,
@@ -126,6 +127,10 @@ class CheckpointStore:
 
     def load(self, session_id: str, seq: int) -> Checkpoint:
         """One commit of a session. Raises `InputError` when it is not there, `DamagedFile`."""
+        if type(seq) is not int:
+            raise InputError(
+                f"A commit is named by its number, not by {clean(repr(seq), 40)}. Nothing was run."
+            )
         path = commit_path(self.session_dir(session_id), seq)
         commit = self.load_file(path)
         if commit.session_id != session_id or commit.seq != seq:
@@ -274,7 +279,9 @@ class CheckpointStore:
             durable.sync_dir(self.root.parent)
             self._safe_root = (facts.st_dev, facts.st_ino)
 
-    def commit(self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold) -> Checkpoint:
+    def commit(
+        self, session_id: str, phase: str, attempt: int, change: Change, hold: Hold | Beside
+    ) -> Checkpoint:
         """Apply `change` to the newest commit and write the next one; the only way that state changes.
 
         What others committed since is in the commit that `change` receives, so that nothing is lost. `phase` is

@@ -94,6 +94,8 @@ def team_words(kind: str, who: str, where: str, data: Mapping[str, Any]) -> str 
         return f"{where}: no attempt for a while, {failures or 'several'} failed in a row (circuit breaker)"
     if kind == "advice_failed":
         return f"{'the advisor' if who == where else who} gave no advice; rules decide{reason}"
+    if kind == "listener_failed":
+        return f"who listens here could not take an event{_tail(data.get('problem'))}"
     if kind == "survivors_ended":
         left = data.get("left")
         return "what its dead runner had left at work was ended" + (

@@ -12,7 +12,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from sys import intern
@@ -121,7 +121,9 @@ def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
             stream.write(_head_line(head, room))
         temp.replace(root / INDEX)
     except OSError:
-        temp.unlink(missing_ok=True)
+        with suppress(OSError):
+            # A read-only file system refuses this too, even of a file that is not there.
+            temp.unlink()
         return False
     return True
 

@@ -41,7 +41,18 @@ from maestro_tui.store.runner_file import (
     write_lease,
 )
 
-__all__ = ["LEASE", "Hold", "held_by", "hold_phase", "hold_session", "phases_held", "read_owner", "take_over"]
+__all__ = [
+    "LEASE",
+    "Clock",
+    "Hold",
+    "held_by",
+    "hold_phase",
+    "hold_session",
+    "newest_epoch",
+    "phases_held",
+    "read_owner",
+    "take_over",
+]
 
 Clock = Callable[[], float]
 
@@ -92,7 +103,7 @@ class Hold:
             others = self._beside(lease)
             self.dead = tuple(holder for holder in lease.holders if is_alive(holder) is False)
             """The runners before this one that died without giving the session back."""
-            self.epoch = lease.epoch if others else _newest_epoch(session_dir, lease) + 1
+            self.epoch = lease.epoch if others else newest_epoch(session_dir, lease) + 1
             self._lease = Lease(self.epoch, mode, (*others, own))
             self._seen = write_lease(session_dir, self._lease)
             """The lease and its bytes when it was last found in order."""
@@ -197,7 +208,7 @@ def _user() -> str:
         return ""
 
 
-def _newest_epoch(session_dir: Path, lease: Lease) -> int:
+def newest_epoch(session_dir: Path, lease: Lease) -> int:
     """The highest epoch that the lease or a commit speaks of, so that a lost lease never lowers it."""
     history = session_dir / "history"
     try:

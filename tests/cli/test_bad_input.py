@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
 from maestro_tui.cli import main
+from maestro_tui.config import state_dir, write_crash
+from maestro_tui.model.errors import InputError
 from tests.sessions import Project, line
 
 PHASES = ("requirements", "design", "testing")
@@ -207,3 +211,30 @@ def test_a_session_id_that_exists_is_refused_and_the_old_session_is_untouched(pr
     assert done.returncode == 2
     assert "s1" in done.stderr
     assert [project.runs(phase) for phase in PHASES] == [1, 1, 1]
+
+
+def test_a_hidden_command_is_never_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for word, meant in (("nope", None), ("opne", None), ("resme", "'resume'")):
+        with pytest.raises(SystemExit):
+            main(["--checkpoint-dir", str(tmp_path), word])
+        told = capsys.readouterr().err
+        assert "'open'" not in told and (meant is None or meant in told)
+
+
+def test_an_empty_home_is_none_and_a_user_without_one_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(SystemExit):
+        main(["show", "nobody"])
+    assert state_dir() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/state/maestro-tui"
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(InputError, match="set HOME or XDG_STATE_HOME"):
+        state_dir()
+    assert write_crash(ValueError("so")) == "it says: so"
+    with pytest.raises(SystemExit) as ended:
+        main(["show", "nobody"])
+    assert ended.value.code == 2

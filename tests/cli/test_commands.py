@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from maestro_tui.engine.report import WAITING, exit_code
 from tests.sessions import Project, line
 from tests.waiting import wait_until
 
@@ -55,6 +56,7 @@ def test_approval_exits_3_and_the_decision_is_recorded(tmp_path: Path) -> None:
     project = Project(tmp_path / "p", line("a", "b"), {"a": "approval = true"})
     assert project.json("run", "x", "--session-id", "s1", "--trust", code=3)["status"] == "waiting"
     assert project.call("reject", "s1").returncode == 2
+    assert project.call("phase", "s1", "b").returncode == 3, "what it needs waits"
     assert project.call("approve", "s1", "a", "--by", "Ann", "--reason", "fine").returncode == 0
     assert project.json("resume", "s1", code=0)["status"] == "completed"
 
@@ -98,6 +100,21 @@ def test_one_phase_alone_makes_later_ones_stale(project: Project) -> None:
     assert document["phases"][1]["attempt"] == 2
     assert document["phases"][2]["stale"] is True
     assert "design ran again" in document["phases"][2]["reason"]
+    document = project.json("phase", "s1", "design", "--if-needed", code=0)
+    assert document["phases"][1]["attempt"] == 2 and project.runs("design") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("completed", None, 0), ("provided", "from a.json", 0), ("skipped", "bought", 0), ("failed", None, 1),
+        ("completed", WAITING, 3), ("pending", None, 3), ("cancelled", None, 130),
+    ],
+)  # fmt: skip
+def test_the_exit_code_of_one_phase_says_what_became_of_it(
+    status: str, reason: str | None, code: int
+) -> None:
+    assert exit_code({"phases": [{"phase": "a", "status": status, "reason": reason}]}, "a") == code
 
 
 def test_list_and_show_and_verify_tell_the_same_session(project: Project) -> None:
@@ -194,7 +211,7 @@ def test_a_session_whose_history_was_lost_is_brought_back_from_its_checkpoints(p
     (project.root / "s1" / "history").rmdir()
     assert project.call("verify").returncode == 1
     shown = project.call("show", "s1")
-    assert shown.returncode == 1
+    assert shown.returncode == 5
     assert "has lost its history" in shown.stderr
     again = project.call("run", "y", "--session-id", "s1", "--trust")
     assert again.returncode == 2

@@ -170,6 +170,6 @@ def test_a_changed_bundle_is_refused_by_verify_and_import(project: Project, tmp_
     assert not found["ok"] and len(found["problems"]) == 1
     project.root = tmp_path / "elsewhere"
     done = project.call("import", str(bundle))
-    assert done.returncode == 1 and "Nothing was imported." in done.stderr
+    assert done.returncode == 5 and "Nothing was imported." in done.stderr
     assert list(project.root.iterdir()) == []
     assert project.call("import", str(bundle), "--only", "x").returncode == 2

@@ -334,7 +334,7 @@ def _own_last_commit_believed() -> Patch:
 
 
 def _epoch_kept() -> Patch:
-    return mock.patch.object(lease, "_newest_epoch", lambda _, lease: lease.epoch - 1 if lease.epoch else 0)
+    return mock.patch.object(lease, "newest_epoch", lambda _, lease: lease.epoch - 1 if lease.epoch else 0)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from maestro_tui.model.context import Edit, Gate
 from maestro_tui.store import receipts
+from maestro_tui.store.beside import Beside
 from maestro_tui.store.bundle import write_bundle
+from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.durable import TEMP_PREFIX
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_phase, hold_session, take_over
@@ -97,8 +99,10 @@ def _rerun(scene: Scene) -> None:
 def _gate(scene: Scene) -> None:
     waiting, approved = Gate(verdict="waiting"), Gate(verdict="approved", by="ada", at=MOMENT, reason="good")
     with hold_session(scene.folder(), clock=clock) as hold:
-        for gate in (waiting, approved):
-            scene.store.commit(SESSION, "design", 1, outcome("design", gate=gate), hold)
+        scene.store.commit(SESSION, "design", 1, outcome("design", gate=waiting), hold)
+        # By somebody else, while the runner goes on.
+        beside = Beside(scene.folder())
+        CheckpointStore(scene.root).commit(SESSION, "design", 1, outcome("design", gate=approved), beside)
 
 
 def _edit(scene: Scene) -> None:

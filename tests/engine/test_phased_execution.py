@@ -147,7 +147,7 @@ def test_cancel_stops_the_whole_process_group_and_the_session_resumes(project: P
 async def test_a_rerun_of_one_phase_makes_what_depends_on_it_stale_with_the_reason(project: Project) -> None:
     engine = engine_of(project)
     await engine.execute_batch("x", session_id="s1")
-    await engine.execute_phase("design", session_id="s1")
+    await engine.execute_phase("design", session_id="s1", again=True)
     plan = engine.plan("s1")
     assert plan.phase("requirements").stale is None
     assert "design ran again (attempt 2)" in plan.phase("implementation").stale
@@ -296,9 +296,15 @@ async def test_a_phase_whose_needs_are_not_completed_is_refused(project: Project
     engine = engine_of(project)
     with pytest.raises(PlanError, match="needs requirements, which is not completed"):
         await engine.execute_phase("design", "x", session_id="s1")
-    assert project.runs("design") == 0
+    with pytest.raises(InputError, match="no phase 'bananas'"):
+        await engine.execute_phase("bananas", "x")
+    assert engine.store.session_ids() == [], "what cannot begin a session leaves none behind"
+    await engine.execute_batch("x", session_id="s1", phases=["requirements"])
+    with pytest.raises(PlanError, match="needs design, which is not completed"):
+        await engine.execute_phase("implementation", session_id="s1")
     with pytest.raises(InputError, match="no phase 'bananas'"):
         await engine.execute_phase("bananas", session_id="s1")
+    assert project.runs("design") == 0
 
 
 async def test_resume_of_a_finished_session_changes_nothing(project: Project) -> None:
@@ -322,6 +328,8 @@ async def test_a_copied_checkpoint_file_is_enough_to_go_on_elsewhere(
     assert str(context.phase_results["deployment"].status) == "completed"
     assert context.lineage.how == "import"
     assert project.runs("design") == 1
+    again = await elsewhere.resume_from_checkpoint(copy)
+    assert (again.session_id, elsewhere.store.session_ids()) == ("s1", ["s1"])
 
 
 async def test_an_older_checkpoint_begins_a_fork_and_leaves_its_session_alone(project: Project) -> None:
@@ -329,9 +337,12 @@ async def test_an_older_checkpoint_begins_a_fork_and_leaves_its_session_alone(pr
     await engine.execute_batch("x", session_id="s1")
     before = engine.store.head("s1").sha256
     context = await engine.resume_from_checkpoint(project.root / "s1" / "checkpoint_design.json")
-    assert context.session_id != "s1"
+    assert context.session_id.startswith("s1-at-2-")
     assert context.lineage.session_id == "s1"
     assert engine.store.head("s1").sha256 == before
+    assert [project.runs(name) for name in SDLC] == [1, 1, 2, 2, 2]
+    again = await engine.resume_from_checkpoint(project.root / "s1" / "checkpoint_design.json")
+    assert again.session_id == context.session_id, "asked again, it goes on with what it began"
     assert [project.runs(name) for name in SDLC] == [1, 1, 2, 2, 2]
 
 

@@ -98,7 +98,7 @@ class Sessions(RuleBasedStateMachine):
         """Everything that a second runner could try on a session that is being run."""
         for attempt in (
             lambda engine: asyncio.run(engine.resume(session)),
-            lambda engine: asyncio.run(engine.execute_phase(phase, session_id=session)),
+            lambda engine: asyncio.run(engine.execute_phase(phase, session_id=session, again=True)),
             lambda engine: engine.skip(session, phase, by="Bob", reason="so"),
             lambda engine: engine.edit(session, {"a": {"edited": 1}}, by="Bob"),
         ):
@@ -250,7 +250,7 @@ class Sessions(RuleBasedStateMachine):
             return
         possible = all(states[need] in (DONE, SKIPPED) for need in NEEDS[name])
         try:
-            self.act(lambda engine: engine.execute_phase(name, session_id=session))
+            self.act(lambda engine: engine.execute_phase(name, session_id=session, again=True))
         except PlanError:
             assert not possible
             assert self.ran == []

@@ -46,6 +46,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "design #2: no attempt for a while, 3 failed in a row (circuit breaker)",
     ),
     "advice_failed": ({"reason": "HTTP 500"}, "critic gave no advice; rules decide: HTTP 500"),
+    "listener_failed": (
+        {"on": "phase_started", "problem": "KeyError: 'x'"},
+        "who listens here could not take an event: KeyError: 'x'",
+    ),
     "survivors_ended": (
         {"pids": [7, 8], "left": [8]},
         "what its dead runner had left at work was ended, but 8 lives on",

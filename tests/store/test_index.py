@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -272,10 +273,15 @@ def test_an_index_that_cannot_be_written_costs_only_time(root: Path, monkeypatch
     def refuse(*words: object) -> int:
         raise PermissionError(13, "Permission denied")
 
+    def read_only(*words: object, **named: object) -> None:
+        # Linux says so even of a file that is not there.
+        raise OSError(errno.EROFS, "Read-only file system")
+
     fleet = FleetReader(root)
     for name in fleet.names():
         fleet.refresh(name, NOW)
     monkeypatch.setattr("maestro_tui.store.index_file.os.open", refuse)
+    monkeypatch.setattr(Path, "unlink", read_only)
     assert fleet.save() is False
     monkeypatch.undo()
     assert not (root / INDEX).exists()
