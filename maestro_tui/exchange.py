@@ -89,7 +89,7 @@ def _import_bundle(store: CheckpointStore, file: Path, as_id: str | None, as_jso
             "    It begins at that commit under its new name; earlier commits and the journal stay in the bundle."
         )
     for line in manifest.left_out:
-        click.echo(f"    left out: {line}")
+        click.echo(f"    not whole: {line}")
     click.echo(f"    Go on: maestro-tui resume {session_id} --workspace DIR")
 
 
@@ -150,7 +150,7 @@ def export(
         return
     click.echo(f"Written: {clean(str(target), 300)}")
     for line in left_out:
-        click.echo(f"    left out: {line}")
+        click.echo(f"    not whole: {line}")
 
 
 def _target(output: str | None, name: str) -> Path:

@@ -257,7 +257,7 @@ def _unpacked_in_place() -> Patch:
             yield root
 
         with (
-            mock.patch.object(unbundle, "_place", place),
+            mock.patch.object(unbundle, "_aside", place),
             mock.patch.object(Path, "rename", _nothing),
         ):
             return unbundle.unpack_bundle(store, path, as_id)
