@@ -151,6 +151,8 @@ def export(
     click.echo(f"Written: {clean(str(target), 300)}")
     for line in left_out:
         click.echo(f"    not whole: {line}")
+    if form == "bundle":
+        click.echo("    It holds the workspace's files as they are, secrets in them (.env) too.")
 
 
 def _target(output: str | None, name: str) -> Path:
