@@ -183,6 +183,12 @@ def sweep(folder: Path) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
+def free_bytes(folder: Path) -> int | None:
+    """How much room a folder's disk has for this user; None when it does not say. Raises `OSError`."""
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize if facts.f_blocks else None
+
+
 # ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -152,7 +152,10 @@ class Workspace:
                 memory.trees.keep((tree.name, tree.id) for tree in there)
             except StoreError as error:
                 return f"no tree of the workspace was kept: {error}"
+            given_up = memory.trees.given_up
         lost = [tree.name for tree in trees if tree not in there]
+        if lost and given_up is not None:
+            return f"no tree of the workspace was kept ({', '.join(lost)}): {given_up}"
         return f"{REPOSITORY} was changed from outside; not kept: {', '.join(lost)}" if lost else None
 
     def changes(self, before: Tree, after: Tree) -> list[FileChange]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from maestro_tui.model.errors import InputError, StoreError
+from maestro_tui.store import durable, workspace_files, workspace_git
 from maestro_tui.store import workspace as module
-from maestro_tui.store import workspace_files, workspace_git
 from maestro_tui.store.workspace import FileChange, Tree, Workspace
 from maestro_tui.store.workspace_files import hash_regular
 
@@ -359,6 +359,44 @@ def test_a_repository_that_cannot_be_written_costs_the_tree_but_not_the_hashes(
     (session / "workspace.git").unlink()
     assert workspace.keep(before, after) is None
     assert git(session, "show", "refs/maestro/design/1/after:a.txt") == "new"
+
+
+def test_a_workspace_larger_than_the_room_for_it_costs_the_trees_and_nothing_else(
+    session: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is let go when it would take more than a third of what is free; with room all is kept again."""
+    monkeypatch.setattr(workspace_git, "_IN_MEMORY", 10_000)
+    room = 40_000
+    monkeypatch.setattr(durable, "free_bytes", lambda folder: room)
+    (place / "old.bin").write_bytes(os.urandom(12_000))
+    kept = Workspace(session, place)
+    before = kept.snapshot("design/1/before")
+    (place / "new.bin").write_bytes(os.urandom(6_000))
+    after = kept.snapshot("design/1/after")
+    assert [one.path for one in kept.changes(before, after)] == ["new.bin"]
+    assert "design/1/after): no copy of it can be kept" in str(kept.keep(before, after))
+    assert "No space left" in str(kept.keep(after))
+    assert list(session.glob("workspace.git/refs/maestro/**/after")) == []
+    room = 400_000
+    again = kept.snapshot("design/2/after")
+    assert again.id == after.id and kept.keep(again) is None
+    assert git(session, "ls-tree", "--name-only", "refs/maestro/design/2/after") == "new.bin\nold.bin\n"
+
+
+def test_a_full_disk_in_the_midst_of_a_reading_costs_the_trees_and_nothing_else(
+    session: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_git, "_IN_MEMORY", 10_000)
+
+    def full(folder: Path) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "free_bytes", full)
+    (place / "old.bin").write_bytes(os.urandom(12_000))
+    kept = Workspace(session, place)
+    tree = kept.snapshot("design/1/before")
+    assert tree.files["old.bin"].size == 12_000
+    assert "No space left" in str(kept.keep(tree))
 
 
 def test_a_large_file_is_hashed_whole_and_noted_in_the_tree(
