@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,39 @@ def export(
         click.echo("    It holds the workspace's files as they are, secrets in them (.env) too.")
 
 
+@click.command()
+@click.argument("session")
+@click.argument("folder", metavar="DIR")
+@click.option(
+    "--at",
+    metavar="PHASE[.N]",
+    default=None,
+    help="As this phase, or its attempt N, left it (default: the last).",
+)
+@directory
+@as_json_option
+@click.pass_context
+def restore(
+    ctx: click.Context, session: str, folder: str, at: str | None, checkpoint_dir: str | None, as_json: bool
+) -> None:
+    """Write the workspace as an attempt left it into an empty folder."""
+    from maestro_tui.store.checkpoints import CheckpointStore
+    from maestro_tui.store.restore import restore_tree
+
+    target = Path(folder).expanduser().absolute()
+    done = restore_tree(CheckpointStore(root_of(ctx, checkpoint_dir)), session, target, at)
+    if as_json:
+        click.echo(json.dumps({"session_id": session, "path": str(target), **asdict(done)}, indent=2))
+    else:
+        place = clean(str(target), 300)
+        click.echo(f"Written: {done.files} files of {done.phase} attempt {done.attempt} into {place}")
+        for line in done.missing:
+            click.echo(f"    not there: {line}")
+        click.echo(f"    Go on there: maestro-tui resume {session} --workspace {place}")
+    if done.missing:
+        sys.exit(1)
+
+
 def _target(output: str | None, name: str) -> Path:
     path = Path(output).expanduser().absolute() if output is not None else Path.cwd() / name
     return path / name if path.is_dir() else path
@@ -216,4 +250,4 @@ def verified(store: CheckpointStore, named: str | None, *, artifacts: bool = Fal
     return found
 
 
-EXCHANGE: tuple[click.Command, ...] = (import_sessions, export)
+EXCHANGE: tuple[click.Command, ...] = (import_sessions, export, restore)

@@ -146,7 +146,7 @@ def _sources(
         if artifact.change == "deleted" or name in found or not NAMES.fullmatch(name):
             continue
         kept = folder / ARTIFACTS / artifact.sha256
-        file = kept if kept.is_file() else _file_of(workspace, artifact.path)
+        file = kept if kept.is_file() else file_of(workspace, artifact.path)
         try:
             if file is None or _digest(file, file.stat().st_size) != artifact.sha256:
                 left_out.append(f"artifact {clean(artifact.path, 200)}: it is not there as it was recorded")
@@ -158,7 +158,7 @@ def _sources(
     return found
 
 
-def _file_of(workspace: Path | None, path: str) -> Path | None:
+def file_of(workspace: Path | None, path: str) -> Path | None:
     """An artifact's file within the workspace; None for one that lies elsewhere."""
     relative = PurePosixPath(path)
     if workspace is None or relative.is_absolute() or ".." in relative.parts:

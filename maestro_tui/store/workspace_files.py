@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ ENVIRONMENT_MARKS = frozenset(["pyvenv.cfg", "conda-meta"])
 DEPTH_LIMIT = 100
 BLOB_LIMIT = 32 * 1024 * 1024
 """Larger files are hashed, but in the git tree a note with their size and hash stands for them."""
+LARGE_FILE = re.compile(rb"maestro large file\nsize ([0-9]{1,19})\nsha256 ([0-9a-f]{64})\n")
+"""That note."""
 _CHUNK = 1024 * 1024
 _RACY_NS = 50_000_000
 

@@ -43,6 +43,8 @@ _INDEX_LIMIT = 1 << 30
 _FILES = {
     "config": b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n[gc]\n\tauto = 0\n\tpruneExpire = never\n",
     "HEAD": b"ref: refs/heads/main\n",
+    # `git archive` gives the files as they are, whatever they or the operator's settings say of attributes.
+    "info/attributes": b"* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n",
 }
 
 
@@ -108,6 +110,7 @@ class TreeStore:
         """Bring everything taken so far to the disk, then name trees: (name of a snapshot, id). Raises `StoreError`."""
         durable.make_dir(self._packs)
         durable.make_dir(self.path / "refs")
+        durable.make_dir(self.path / "info")
         for name, data in _FILES.items():
             if not _is(self.path / name, data):
                 durable.replace(self.path / name, data)
