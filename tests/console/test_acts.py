@@ -30,6 +30,7 @@ from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.summary import FleetSnapshot, Owner
 from maestro_tui.store.lease import hold_session, read_owner
+from maestro_tui.store.prune import Pruned
 from maestro_tui.store.retention import Retention
 from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, owner, post, session
 from tests.console.hostile import HOSTILE, NEVER_RAW
@@ -324,7 +325,7 @@ def test_the_real_host_skips_forks_examines_and_prunes(tmp_path: Path) -> None:
     assert host.outputs(session_id, "requirements") == {}
     with pytest.raises(InputError, match="no committed result"):
         host.outputs(session_id, "design")
-    assert host.prune([session_id, forked]) == ()
+    assert host.prune([session_id, forked]) == Pruned()
 
 
 @pytest.mark.parametrize("keys", [("K", "enter"), ("F",), ("P",), ("D",), ("X",)])
