@@ -10,7 +10,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from maestro_tui.store.workspace_git import REPOSITORY, TreeStore
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _FILE = re.compile(r"(?:history|questions)/[0-9]{4,9}(?:\.answer)?\.json|journal\.jsonl")
 _UNPACKING = ".import-"
+_TRIES = 20
 
 
 def is_bundle(path: Path) -> bool:
@@ -95,11 +96,20 @@ def verify_bundle(path: Path) -> list[str]:
 @contextmanager
 def _aside(root: Path) -> Iterator[Path]:
     """A folder under the root that nobody lists; removed on the way out, and by the next import after a crash."""
-    place = root / f"{_UNPACKING}{secrets.token_hex(8)}"
-    lock = FileLock(place / "lock")
-    with durable.told("make the folder", place):
-        durable.enter_dir(place)
-    lock.take()
+    for left in reversed(range(_TRIES)):
+        place = root / f"{_UNPACKING}{secrets.token_hex(8)}"
+        lock = FileLock(place / "lock")
+        try:
+            with durable.told("make the folder", place):
+                durable.enter_dir(place)
+            if lock.take():
+                break
+        except StoreError:
+            if place.is_dir() or not left:
+                raise
+        # Another import took it for what a dead one left: between its making and its locking nobody can tell.
+    else:
+        raise StoreError(f"Other imports into {durable.shown(root)} are in the way. Nothing was imported.")
     try:
         yield place
     finally:
@@ -111,9 +121,11 @@ def _sweep_broken_off(root: Path) -> None:
     for name in durable.names_in(root):
         if name.startswith(_UNPACKING):
             lock = FileLock(root / name / "lock")
-            if lock.take():
-                shutil.rmtree(root / name, ignore_errors=True)
-                lock.free()
+            # It is gone meanwhile, or not ours to open: none of these keeps anybody from importing.
+            with suppress(StoreError):
+                if lock.take():
+                    shutil.rmtree(root / name, ignore_errors=True)
+                    lock.free()
 
 
 def _unpack_members(stream: Any, path: Path, manifest: Manifest, folder: Path) -> None:

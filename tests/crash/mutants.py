@@ -286,10 +286,6 @@ def _deleted_in_place() -> Patch:
     return mock.patch("tests.crash.operations.prune_sessions", prune_sessions)
 
 
-def _interrupted_prune_left() -> Patch:
-    return mock.patch.object(prune, "finish_pruning", lambda root: [])
-
-
 # ── What is believed, and who may ─────────────────────────────────────────────────────────────────────────
 
 
@@ -401,7 +397,7 @@ MUTANTS = (
     Mutant("temporary files never swept", _without(durable, "sweep"), ("sweep",), "commit what was completed"),
     Mutant("temporary files of trees never swept", _without(verify, "sweep_trees"), ("sweep_trees",), "keep trees of the workspace"),
     Mutant("pruned in place", _deleted_in_place, ("prune_sessions",), "prune"),
-    Mutant("interrupted prune not finished", _interrupted_prune_left, ("finish_pruning",), "prune"),
+    Mutant("interrupted prune not finished", _without(prune, "finish_pruning", lambda root: []), ("finish_pruning",), "prune"),
     Mutant("files of an import not synced", _without(durable, "sync"), ("unpack_bundle",), "import a bundle"),
     Mutant("imported in place", _unpacked_in_place, ("unpack_bundle",), "import a bundle"),
     Mutant("exported over what is there", _exported_over_what_is_there, ("write_bundle",), check=checks.an_export_replaces_nothing),

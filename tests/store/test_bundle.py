@@ -22,6 +22,7 @@ from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
+from maestro_tui.store.locks import FileLock
 from maestro_tui.store.questions import ask_question
 from maestro_tui.store.unbundle import is_bundle, unpack_bundle, verify_bundle
 from maestro_tui.store.workspace import Workspace
@@ -445,3 +446,42 @@ def test_a_full_disk_leaves_nothing_and_what_a_dead_import_left_is_swept(tmp_pat
     with mock.patch.object(durable, "sync", side_effect=full), pytest.raises(StoreError, match="No space"):
         unpack_bundle(other, tmp_path / "x.bundle")
     assert os.listdir(other.root) == []
+
+
+def test_imports_at_once_leave_each_other_alone(tmp_path: Path) -> None:
+    """A second import comes at the two moments at which it may take the first for a dead one."""
+    store = CheckpointStore(tmp_path / "root")
+    session(store, "requirements")
+    write_bundle(store, "s1", tmp_path / "x.bundle")
+    other = CheckpointStore(tmp_path / "elsewhere")
+    real, numbers = FileLock.take, [2, 3]
+
+    def take(self: FileLock, *, shared: bool = False) -> bool:
+        if self.path.name == "lock" and numbers:
+            with mock.patch.object(FileLock, "take", real):
+                unpack_bundle(other, tmp_path / "x.bundle", f"s{numbers.pop()}")
+        return real(self, shared=shared)
+
+    with mock.patch.object(FileLock, "take", take):
+        unpack_bundle(other, tmp_path / "x.bundle")
+    assert {"s1", "s2", "s3"} <= set(other.session_ids())
+    assert [name for name in os.listdir(other.root) if name.startswith(".")] == []
+
+
+def test_an_import_that_goes_while_another_one_sweeps_is_no_problem(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    session(store, "requirements")
+    write_bundle(store, "s1", tmp_path / "x.bundle")
+    other = CheckpointStore(tmp_path / "elsewhere")
+    (other.root / ".import-0").mkdir(parents=True)
+    real = durable.names_in
+
+    def names_in(folder: Path) -> list[str]:
+        names = real(folder)
+        if folder == other.root and (folder / ".import-0").exists():
+            (folder / ".import-0").rmdir()
+        return names
+
+    with mock.patch.object(durable, "names_in", names_in):
+        unpack_bundle(other, tmp_path / "x.bundle")
+    assert other.session_ids() == ["s1"]
