@@ -12,12 +12,12 @@ EVENT_TYPES = frozenset(
     phase_cancelled phase_retried session_paused session_failed session_cancelled session_completed
     runner_acquired runner_lost survivors_ended edits_applied forked question_asked question_answered
     usage_reported context_trimmed persona_reused budget_spent budget_raised breaker_opened tool_called
-    sub_step advice_failed""".split()
+    sub_step advice_failed journal_lost""".split()
 )
 
 SYNCED_TYPES = frozenset(
     """phase_started gate_waiting gate_decided runner_lost edits_applied forked session_paused session_failed
-    session_cancelled session_completed usage_reported budget_raised question_asked question_answered""".split()
+    session_cancelled session_completed usage_reported budget_raised question_asked question_answered journal_lost""".split()
 )
 """Event types that are on disk (fdatasync) before the engine goes on, and with them all that was written before.
 

@@ -227,6 +227,14 @@ def same_file(one: Path, two: Path) -> bool:
         return False
 
 
+def is_named(fd: int, path: Path) -> bool:
+    """True when an open file still has this name."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
 def open_regular(path: Path) -> int:
     """A descriptor for reading; links, pipes, devices and folders are refused unopened.
 
