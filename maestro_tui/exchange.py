@@ -47,8 +47,10 @@ def import_sessions(
     files stay as they are.
     """
     from maestro_tui.engine.adoption import adopt
+    from maestro_tui.engine.launch import workspace_problem
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
     from maestro_tui.store.unbundle import is_bundle
+    from maestro_tui.store.workspace_files import shown_path
 
     engine = TeamExecutionEngineV2SplitMode(root_of(ctx, checkpoint_dir))
     files = [Path(path).expanduser().absolute() for path in paths]
@@ -61,8 +63,9 @@ def import_sessions(
         _import_bundle(engine.store, files[0], as_id, as_json)
         return
     place = Path(workspace or ".").expanduser().absolute()
-    if not place.is_dir():
-        raise InputError(f"The workspace {clean(str(place), 200)} is not a folder. Nothing was imported.")
+    wrong = workspace_problem(place)
+    if wrong:
+        raise InputError(f"The workspace {clean(shown_path(str(place)), 200)} {wrong}. Nothing was imported.")
     adopted = adopt(engine, files, workspace=place, workflow=workflow, only=only, as_id=as_id)
     if as_json:
         click.echo(json.dumps([_document(one) for one in adopted], indent=2))

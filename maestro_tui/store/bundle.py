@@ -27,6 +27,7 @@ from maestro_tui.store.history_files import VIEW_PREFIX, commit_numbers, commit_
 from maestro_tui.store.questions import QUESTIONS
 from maestro_tui.store.runner_file import LEASE
 from maestro_tui.store.verify_trees import tree_problems
+from maestro_tui.store.workspace_files import found_path
 from maestro_tui.store.workspace_git import REPOSITORY
 
 FORMAT = "maestro-bundle/1"
@@ -152,7 +153,8 @@ def _sources(
                 left_out.append(f"artifact {clean(artifact.path, 200)}: it is not there as it was recorded")
                 continue
         except (OSError, DamagedFile) as error:
-            left_out.append(f"artifact {clean(artifact.path, 200)}: {clean(error, 200)}")
+            reason = getattr(error, "strerror", None) or error
+            left_out.append(f"artifact {clean(artifact.path, 200)}: {clean(reason, 200)}")
             continue
         found[name] = (file, file.stat().st_size)
     return found
@@ -163,7 +165,7 @@ def file_of(workspace: Path | None, path: str) -> Path | None:
     relative = PurePosixPath(path)
     if workspace is None or relative.is_absolute() or ".." in relative.parts:
         return None
-    file = workspace / relative
+    file = found_path(workspace, path)
     return file if file.parent.resolve().is_relative_to(workspace.resolve()) else None
 
 

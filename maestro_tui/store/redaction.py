@@ -40,6 +40,8 @@ _LAST_KEY_PART = re.compile(r"[\W\d]*[A-Za-z0-9+/]+={0,2}\W*")
 _KEY_LINES = 200
 """So many lines after its beginning a private key is over, whether its end was seen or not."""
 _SHORT_LINE = 200
+REDACTED = re.compile(r"‹(?:[A-Za-z0-9_]+|private key)›")
+"""What stands where a secret was."""
 _KEY, _SECRET = "‹private key›", "‹secret›"
 
 _HINTS = (

@@ -26,6 +26,7 @@ BLOB_LIMIT = 32 * 1024 * 1024
 LARGE_FILE = re.compile(rb"maestro large file\nsize ([0-9]{1,19})\nsha256 ([0-9a-f]{64})\n")
 """That note."""
 _CHUNK = 1024 * 1024
+_ODD = re.compile(rb"\\x([89a-f][0-9a-f])")
 _RACY_NS = 50_000_000
 
 OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -168,6 +169,16 @@ def hash_regular(path: Path) -> tuple[int, str]:
 def shown_path(path: str) -> str:
     """A path from the operating system as text that can always be written: odd bytes become `\\xff`."""
     return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def found_path(folder: Path, shown: str) -> Path:
+    """The file in `folder` that is shown so: of that very name, or else with the odd bytes that it stands for."""
+    path = folder / shown
+    if "\\x" not in shown or os.path.lexists(path):
+        return path
+    raw = _ODD.sub(lambda found: bytes([int(found[1], 16)]), shown.encode("utf-8", "replace"))
+    odd = folder / os.fsdecode(raw)
+    return odd if os.path.lexists(odd) else path
 
 
 def _content(descriptor: int) -> tuple[int, str, bytes]:

@@ -270,6 +270,22 @@ def test_an_artifact_is_never_read_through_a_link_out_of_the_workspace(
     ]
 
 
+def test_names_that_are_no_text_are_found_and_names_that_held_a_secret_are_not_called_missing(
+    store: CheckpointStore, tmp_path: Path
+) -> None:
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    for name in (b"odd\xff.txt", b"both\xfe", b"both\\xfe"):
+        (workspace / os.fsdecode(name)).write_bytes(b"x" if name != b"both\xfe" else b"other")
+    names = ["odd\\xff.txt", "both\\xfe", "gone\\xff", "report-‹API_TOKEN›.txt", "report-‹of the day›.txt"]
+    with_artifacts(store, workspace, *map(artifact, names))
+    assert store.verify("s1", artifacts=True) == [
+        "artifact gone\\xff (design): it is missing",
+        "artifact report-‹API_TOKEN›.txt (design): its name held a secret, which is not recorded; not checked",
+        "artifact report-‹of the day›.txt (design): it is missing",
+    ]
+
+
 def test_a_workspace_that_is_gone_is_told_once(store: CheckpointStore, tmp_path: Path) -> None:
     with_artifacts(store, tmp_path / "gone", artifact("a"), artifact("b"))
     [problem] = store.verify("s1", artifacts=True)
