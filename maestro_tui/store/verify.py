@@ -21,6 +21,7 @@ from maestro_tui.store.history_files import (
     commit_number,
     commit_numbers,
     commit_path,
+    misnamed,
     place_of,
     read_commit,
     view_path,
@@ -52,6 +53,9 @@ _MOST_TOLD = 20
 def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) -> list[str]:
     """One line for each thing that is not as it was written. Reads only."""
     folder = store.session_dir(session_id)
+    other = misnamed(folder)
+    if other is not None:
+        return [f"{HISTORY}: {other}"]
     was_running = _is_running(folder)
     infos = store.history(session_id)
     views = _view_problems(folder, infos)
