@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -188,6 +189,9 @@ def _content(descriptor: int) -> tuple[int, str, bytes]:
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(0, "it is no regular file any more")
         digest, size, parts = hashlib.sha256(), 0, []
+        if facts.st_size > BLOB_LIMIT and facts.st_blocks * 512 < facts.st_size:
+            size = _hash_sparse(stream.fileno(), facts.st_size, digest.update)
+            stream.seek(size)
         while chunk := stream.read(min(_CHUNK, facts.st_size + 1) if size == 0 else _CHUNK):
             digest.update(chunk)
             size += len(chunk)
@@ -199,6 +203,29 @@ def _content(descriptor: int) -> tuple[int, str, bytes]:
     if size > BLOB_LIMIT:
         return size, sha256, f"maestro large file\nsize {size}\nsha256 {sha256}\n".encode()
     return size, sha256, parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _hash_sparse(descriptor: int, size: int, update: Callable[[bytes], None]) -> int:
+    """Hash `size` bytes of a file with holes, which are not read: they would fill the memory with zeros.
+
+    Where it ended: before `size` when the file has become shorter.
+    """
+    zeros, place = bytes(_CHUNK), 0
+    while place < size:
+        try:
+            begins = min(os.lseek(descriptor, place, os.SEEK_DATA), size)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            begins = min(size, os.fstat(descriptor).st_size)  # no more data up to the end
+        while place < begins:
+            update(zeros[: begins - place])
+            place += min(_CHUNK, begins - place)
+        if place == size or not (part := os.pread(descriptor, min(_CHUNK, size - place), place)):
+            break
+        update(part)
+        place += len(part)
+    return place
 
 
 def _signature(facts: os.stat_result) -> tuple[int, ...]:

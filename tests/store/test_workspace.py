@@ -411,6 +411,25 @@ def test_a_large_file_is_hashed_whole_and_noted_in_the_tree(
     assert git(session, "show", f"{tree.id}:big.bin") == f"maestro large file\nsize 5000\nsha256 {digest}\n"
 
 
+@pytest.mark.parametrize("ends", ["data", "hole"])
+def test_the_holes_of_a_large_file_are_hashed_unread(
+    place: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr(workspace_files, "BLOB_LIMIT", 1_000)
+    monkeypatch.setattr(workspace_files, "_CHUNK", 65_536)
+    file, size = place / "disk.img", 50_000_000
+    with file.open("wb") as stream:
+        stream.write(b"begins")
+        for at in (1_000_001, 30_000_000, size - 3 if ends == "data" else 40_000_000):
+            stream.seek(at)
+            stream.write(b"abc")
+        stream.truncate(size)
+    read, real = [], os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, count, at: read.append(count) or real(fd, count, at))
+    assert hash_regular(file) == (size, hashlib.sha256(file.read_bytes()).hexdigest())
+    assert 0 < sum(read) < 2_000_000, "the file system has no holes, or they were read"
+
+
 def test_a_missing_workspace_is_told_by_a_sentence(session: Path, tmp_path: Path) -> None:
     workspace = Workspace(session, tmp_path / "nowhere")
     with pytest.raises(StoreError, match=r"Cannot read the workspace .*nowhere: No such file or directory"):
