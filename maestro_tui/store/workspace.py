@@ -90,6 +90,10 @@ class Workspace:
 
     `.gitignore` hides nothing here: what a project keeps out of its repository (`dist/`) is often exactly
     what a phase has to deliver. Symbolic links are recorded as links and never followed.
+
+    A limit: a file counts as unchanged while its size and times are. What a program writes through a shared mapping
+    (LMDB, numpy.memmap) into a page that was changed before and is not written back yet touches neither; it is not
+    seen until something does. A performer that works so should touch the file when it has done.
     """
 
     def __init__(self, session_dir: Path, path: Path, exclude: Iterable[Path] = ()) -> None:
