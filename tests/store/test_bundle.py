@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tarfile
@@ -307,10 +306,17 @@ def hostile(
     members[0][0].size = len(raw)
     members[0] = (members[0][0], raw)
     path = tmp_path / "hostile.bundle"
-    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+    with path.open("wb") as stream:
         for info, data in members:
-            tar.addfile(info, io.BytesIO(data))
+            stream.write(info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE))
+        # Not as tarfile ends a file: what is longer is refused for that alone.
+        stream.write(bytes(2 * tarfile.BLOCKSIZE))
     return path
+
+
+def test_a_bundle_that_is_put_together_anew_and_not_changed_is_imported(tmp_path: Path) -> None:
+    path = hostile(tmp_path, lambda manifest, members: None)
+    unpack_bundle(CheckpointStore(tmp_path / "elsewhere"), path)
 
 
 def add(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", listed: bool = True) -> Any:
