@@ -52,6 +52,7 @@ _HINTS = (
 
 CARRY = 21_000
 """How many characters of a line that goes on are held back at least: more than a token or a key in one line has."""
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _UNBROKEN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_.=~-"
 
 
@@ -158,8 +159,10 @@ def _forms(value: str) -> Iterator[str]:
     yield value
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield quote(value, safe="")
-    yield quote_plus(value)
+    yield json.dumps(value)[1:-1].replace("/", "\\/")
+    for quoted in (quote(value, safe=""), quote_plus(value)):
+        yield quoted
+        yield _ESCAPE.sub(lambda found: found[0].lower(), quoted)
     raw = value.encode("utf-8", "surrogateescape")
     yield raw.hex()
     yield raw.hex().upper()

@@ -34,6 +34,8 @@ def redactor() -> Redactor:
         json.dumps(SECRET, ensure_ascii=False)[1:-1],
         quote(SECRET, safe=""),
         quote_plus(SECRET),
+        quote(SECRET, safe="").replace("%C3%B6", "%c3%b6").replace("%2B", "%2b").replace("%2F", "%2f"),
+        json.dumps(SECRET)[1:-1].replace("/", "\\/"),
         base64.b64encode(SECRET.encode()).decode(),
         SECRET.encode().hex(),
         SECRET.encode().hex().upper(),
