@@ -133,7 +133,7 @@ class TreeStore:
         entry = pack_entry(kind, content)
         try:
             if self._end + len(entry) > _IN_MEMORY and not self._has_room(len(entry), self._end):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                raise OSError(errno.ENOSPC, "too little room is free there")
             self._spool.seek(self._end - PACK_HEADER_BYTES)
             self._spool.write(entry)
         except OSError as error:
