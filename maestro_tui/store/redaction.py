@@ -35,8 +35,11 @@ _IN_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@]{0,128}:)([^\s/@]
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_ENDS = re.compile(r"-----END [A-Z ]{0,40}-----")
 _PRIVATE_KEY = re.compile(rf"{_KEY_BEGINS.pattern}[^-]{{0,20000}}(?:{_KEY_ENDS.pattern})?")
-_KEY_PART = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}|(?<!\S)[A-Za-z0-9+/]+={1,2}(?!\S)")
-_LAST_KEY_PART = re.compile(r"[\W\d]*[A-Za-z0-9+/]+={0,2}\W*")
+_KEY_PART = re.compile(
+    r"[A-Za-z0-9+/]{40,}={0,2}|(?<!\S)[A-Za-z0-9+/]+={1,2}(?!\S)|(?<!\S)(?=\S*[0-9+/])[A-Za-z0-9+/]{16,200}\W{0,200}$"
+)
+_ONE_WORD = re.compile(r"[\W\d]*?([A-Za-z0-9+/]+={0,2})\W*")
+_IN_NO_WORD = re.compile(r"[0-9+/=]|.{16}")
 _KEY_LINES = 200
 """So many lines after its beginning a private key is over, whether its end was seen or not."""
 _SHORT_LINE = 200
@@ -210,7 +213,8 @@ class LineRedactor:
             self._key_lines -= 1
             end = _KEY_ENDS.search(text)
             part = text[: end.start()] if end is not None else text
-            if end is None and len(part) <= _SHORT_LINE and _LAST_KEY_PART.fullmatch(part):
+            word = _ONE_WORD.fullmatch(part) if end is None and len(part) <= _SHORT_LINE else None
+            if word is not None and _IN_NO_WORD.search(word[1]):
                 part = _KEY
             part = _KEY_PART.sub(_KEY, part)
             text = part if end is None else part + text[end.start() :]
