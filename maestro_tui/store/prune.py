@@ -50,7 +50,7 @@ class Pruned:
 
 
 def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> Pruned:
-    """Remove the named sessions. One that is held or not over by now is left, and one that is gone already.
+    """Remove the named sessions. One that is held, damaged or not over by now is left.
 
     A session goes in one step (renamed, then deleted), so that a crash leaves it whole or gone. What cannot be
     deleted is told and does not keep the others. Raises `InputError` when there is no checkpoint directory.
@@ -77,7 +77,8 @@ def _out_of_the_list(store: CheckpointStore, folder: Path) -> Path | None:
     if not folder.is_dir() or not lock.take():
         return None
     try:
-        if read_summary(folder, time.time()).status not in TERMINAL:
+        summary = read_summary(folder, time.time())
+        if summary.status not in TERMINAL or summary.damage:
             return None
         doomed = store.root / f"{_DOOMED}{secrets.token_hex(8)}"
         with durable.told("remove the session", folder):

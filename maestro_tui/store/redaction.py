@@ -47,11 +47,22 @@ REDACTED = re.compile(r"‹(?:[A-Za-z0-9_]+|private key)›")
 """What stands where a secret was."""
 _KEY, _SECRET = "‹private key›", "‹secret›"
 
-_HINTS = (
-    "sk-", "pk-", "rk-", "sk_", "rk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA",
-    "ASIA", "AIza", "xox", "npm_", "pypi-", "hf_", "eyJ", "PRIVATE KEY", "://", "earer", "EARER", "asic", "ASIC",
-)  # fmt: skip
-"""Text without any of these holds nothing of a secret's shape."""
+_HINTS = tuple(
+    re.compile(hint).search
+    for hint in (
+        r"-(?:(?<=[spr]k-)|(?<=glpat-)|(?<=pypi-)|(?<=xox[abeoprs]-))",
+        r"_(?:(?<=[sr]k_)|(?<=gh[pousr]_)|(?<=github_pat_)|(?<=npm_)|(?<=hf_))",
+        r"A(?:KIA|SIA|Iza|SIC)",
+        r"J(?<=eyJ)",
+        r"PRIVATE KEY",
+        r"://",
+        r"earer",
+        r"EARER",
+        r"asic",
+    )
+)
+"""Text that none of these is found in holds nothing of a secret's shape. Each begins with a fixed character, which
+is searched many times as fast as a choice."""
 
 CARRY = 21_000
 """How many characters of a line that goes on are held back at least: more than a token or a key in one line has."""
@@ -72,7 +83,6 @@ class Redactor:
                 self._names.setdefault(line, name)
         self.carry = max([CARRY, *map(len, self._names)])
         """Characters that the longest secret has in any of its forms."""
-        self._signs = (*_HINTS, *self._names)
         longest_first = sorted(self._names, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -87,15 +97,16 @@ class Redactor:
             text = _PRIVATE_KEY.sub(_KEY, text)
         if "://" in text:
             text = _IN_URL.sub(r"\1‹secret›\3", text)
-        return _BEARER.sub(r"\1\2‹secret›", text) if "earer" in text or "asic" in text else text
+        if any(hint in text for hint in ("earer", "asic", "EARER", "ASIC")):
+            text = _BEARER.sub(r"\1\2‹secret›", text)
+        return text
 
     def data(self, value: Any) -> Any:
         """JSON data without its secrets, in keys too; what holds none is returned as it is."""
         # Most data holds none: one look at all its text together is enough to see that.
         text = "\0".join(_texts(value))
-        for sign in self._signs:
-            if sign in text:
-                return self._data(value)
+        if any(hint(text) for hint in _HINTS) or any(name in text for name in self._names):
+            return self._data(value)
         return value
 
     def _data(self, value: Any) -> Any:
@@ -119,14 +130,14 @@ def _texts(value: Any) -> list[str]:
         one = todo.pop()
         if isinstance(one, str):
             out.append(one)
-        elif isinstance(one, Mapping):
-            todo += one.keys()
-            todo += one.values()
         elif isinstance(one, list | tuple):
             try:
                 out.append("\0".join(one))  # most long ones are lines of text
             except TypeError:
                 todo += one
+        elif one is not None and isinstance(one, Mapping):
+            todo += one.keys()
+            todo += one.values()
     return out
 
 
