@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from maestro_tui.cli import commands
+from maestro_tui.store.prune import Pruned
 from tests.sessions import Project, line
 from tests.waiting import wait_until
 
@@ -81,6 +84,19 @@ def test_prune_takes_terminal_sessions_only_and_says_first_what_would_go(project
     assert project.json("prune", "--keep", "1", code=0) == {"removed": ["s2", "s1"], "problems": []}
     assert {entry["session_id"] for entry in project.json("list")} == {"s3", "s4"}
     assert not [entry for entry in project.root.iterdir() if entry.name.startswith(".pruned")]
+
+
+def test_prune_says_what_could_not_be_deleted_and_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "maestro_tui.store.prune.prune_sessions", lambda *_: Pruned((), ("the rest lies in /x",))
+    )
+    for words, told in (((), "✗ the rest lies in /x"), (("--json",), '"problems": [')):
+        done = CliRunner().invoke(
+            commands, ["prune", "--checkpoint-dir", str(tmp_path), "--keep", "0", *words]
+        )
+        assert done.exit_code == 1 and told in done.output, done.output
 
 
 def test_prune_takes_its_rule_from_the_settings_and_shows_it(project: Project, own_home: Path) -> None:

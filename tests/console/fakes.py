@@ -74,6 +74,7 @@ class FakeHost:
         self.own: tuple[str, ...] = ()
         self.refuse: Exception | None = None
         self.told: list[tuple[str, str]] = []
+        self.undeleted: tuple[str, ...] = ()
         self.generation = 0
         self.commits = [
             CommitInfo(
@@ -204,7 +205,7 @@ class FakeHost:
 
     def prune(self, session_ids: Sequence[str]) -> Pruned:
         self._do("prune", tuple(session_ids))
-        return Pruned(tuple(session_ids))
+        return Pruned(tuple(session_ids), self.undeleted)
 
     def history(self, session_id: str) -> list[CommitInfo]:
         return self.commits

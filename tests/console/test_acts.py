@@ -123,6 +123,17 @@ async def test_prune_removes_exactly_the_marked_ones_that_are_over() -> None:
         assert sorted(host.calls[0][1]) == ["payments-refactor", "stock-sync"]
 
 
+async def test_what_prune_could_not_delete_is_told() -> None:
+    host = FakeHost()
+    host.undeleted = ("session stock-sync cannot be deleted whole: Permission denied; the rest lies in /x",)
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "asterisk", "P")
+        await opened(pilot, "y")
+        told = [(one.message, one.severity) for one in app._notifications]
+        assert told[-1] == (host.undeleted[0], "error")
+
+
 async def test_without_marks_only_what_has_been_over_for_long_goes() -> None:
     host = FakeHost()
     snapshot = fleet(
