@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +217,7 @@ def prune(
     from maestro_tui.console.settings import settings_path
     from maestro_tui.listing import read_fleet
     from maestro_tui.store.checkpoints import CheckpointStore
-    from maestro_tui.store.prune import prunable, prune_sessions
+    from maestro_tui.store.prune import Pruned, prunable, prune_sessions
     from maestro_tui.store.retention import Retention, read_retention
 
     root, now = root_of(ctx, checkpoint_dir), time.time()
@@ -226,20 +227,28 @@ def prune(
         if rule.says_something:
             click.echo(f"[retention] in {clean(str(settings_path()), 200)}: {rule.words()}.", err=True)
     doomed = prunable(read_fleet(root), keep=rule.keep, older_than=rule.older_than, now=now)
-    removed: Sequence[str] = []
-    if not dry_run and doomed:
-        removed = prune_sessions(CheckpointStore(root), [one.session_id for one in doomed])
+    names = [one.session_id for one in doomed]
+    done = Pruned() if dry_run or not root.is_dir() else prune_sessions(CheckpointStore(root), names)
     if as_json:
-        names = [one.session_id for one in doomed]
-        click.echo(json.dumps({"would_remove": names} if dry_run else {"removed": list(removed)}, indent=2))
-        return
-    for one in doomed:
-        what = (
-            "would go" if dry_run else "removed" if one.session_id in removed else "left: it is in use again"
-        )
-        click.echo(f"{one.session_id}  {one.status}  {format_duration(now - one.updated_at)} ago  {what}")
-    if not doomed:
-        click.echo("Nothing to remove.")
+        click.echo(json.dumps({"would_remove": names} if dry_run else asdict(done), indent=2))
+    else:
+        for one in doomed:
+            what = (
+                "would go"
+                if dry_run
+                else "removed"
+                if one.session_id in done.removed
+                else "left: it is in use again"
+                if (root / one.session_id).exists()
+                else "gone already: removed by somebody else"
+            )
+            click.echo(f"{one.session_id}  {one.status}  {format_duration(now - one.updated_at)} ago  {what}")
+        if not doomed:
+            click.echo("Nothing to remove.")
+        for line in done.problems:
+            click.echo(f"✗ {line}", err=True)
+    if done.problems:
+        sys.exit(1)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,10 @@ def import_sessions(
     files stay as they are.
     """
     from maestro_tui.engine.adoption import adopt
+    from maestro_tui.engine.launch import workspace_problem
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
     from maestro_tui.store.unbundle import is_bundle
+    from maestro_tui.store.workspace_files import shown_path
 
     engine = TeamExecutionEngineV2SplitMode(root_of(ctx, checkpoint_dir))
     files = [Path(path).expanduser().absolute() for path in paths]
@@ -60,8 +63,9 @@ def import_sessions(
         _import_bundle(engine.store, files[0], as_id, as_json)
         return
     place = Path(workspace or ".").expanduser().absolute()
-    if not place.is_dir():
-        raise InputError(f"The workspace {clean(str(place), 200)} is not a folder. Nothing was imported.")
+    wrong = workspace_problem(place)
+    if wrong:
+        raise InputError(f"The workspace {clean(shown_path(str(place)), 200)} {wrong}. Nothing was imported.")
     adopted = adopt(engine, files, workspace=place, workflow=workflow, only=only, as_id=as_id)
     if as_json:
         click.echo(json.dumps([_document(one) for one in adopted], indent=2))
@@ -89,7 +93,7 @@ def _import_bundle(store: CheckpointStore, file: Path, as_id: str | None, as_jso
             "    It begins at that commit under its new name; earlier commits and the journal stay in the bundle."
         )
     for line in manifest.left_out:
-        click.echo(f"    left out: {line}")
+        click.echo(f"    not whole: {line}")
     click.echo(f"    Go on: maestro-tui resume {session_id} --workspace DIR")
 
 
@@ -150,7 +154,42 @@ def export(
         return
     click.echo(f"Written: {clean(str(target), 300)}")
     for line in left_out:
-        click.echo(f"    left out: {line}")
+        click.echo(f"    not whole: {line}")
+    if form == "bundle":
+        click.echo("    It holds the workspace's files as they are, secrets in them (.env) too.")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("folder", metavar="DIR")
+@click.option(
+    "--at",
+    metavar="PHASE[.N]",
+    default=None,
+    help="As this phase, or its attempt N, left it (default: the last).",
+)
+@directory
+@as_json_option
+@click.pass_context
+def restore(
+    ctx: click.Context, session: str, folder: str, at: str | None, checkpoint_dir: str | None, as_json: bool
+) -> None:
+    """Write the workspace as an attempt left it into an empty folder."""
+    from maestro_tui.store.checkpoints import CheckpointStore
+    from maestro_tui.store.restore import restore_tree
+
+    target = Path(folder).expanduser().absolute()
+    done = restore_tree(CheckpointStore(root_of(ctx, checkpoint_dir)), session, target, at)
+    if as_json:
+        click.echo(json.dumps({"session_id": session, "path": str(target), **asdict(done)}, indent=2))
+    else:
+        place = clean(str(target), 300)
+        click.echo(f"Written: {done.files} files of {done.phase} attempt {done.attempt} into {place}")
+        for line in done.missing:
+            click.echo(f"    not there: {line}")
+        click.echo(f"    Go on there: maestro-tui resume {session} --workspace {place}")
+    if done.missing:
+        sys.exit(1)
 
 
 def _target(output: str | None, name: str) -> Path:
@@ -214,4 +253,4 @@ def verified(store: CheckpointStore, named: str | None, *, artifacts: bool = Fal
     return found
 
 
-EXCHANGE: tuple[click.Command, ...] = (import_sessions, export)
+EXCHANGE: tuple[click.Command, ...] = (import_sessions, export, restore)

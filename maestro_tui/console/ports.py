@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from maestro_tui.model.workflow import Mode, Phase
     from maestro_tui.performers.agents.detect import FoundAgent
     from maestro_tui.store.checkpoints import CommitInfo
+    from maestro_tui.store.prune import Pruned
     from maestro_tui.store.questions import Question
 
 
@@ -135,8 +136,8 @@ class Host(Protocol):
     def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:
         """Begin a new session from a commit of an old one; its id."""
 
-    def prune(self, session_ids: Sequence[str]) -> tuple[str, ...]:
-        """Remove sessions that are over and that nobody holds; the ids of those that were removed."""
+    def prune(self, session_ids: Sequence[str]) -> Pruned:
+        """Remove sessions that are over and that nobody holds; which, and what could not be deleted."""
 
     def history(self, session_id: str) -> Sequence[CommitInfo]:
         """Every commit of a session, oldest first."""

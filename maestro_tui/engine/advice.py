@@ -204,7 +204,9 @@ class AttemptAdvisor:
                 persona=persona.name,
                 step=step,
                 given=given,
-                result={"answer": advice.answer.model_dump(mode="json"), "decided_by": advice.decided_by},
+                result=attempt.redactor.data(
+                    {"answer": advice.answer.model_dump(mode="json"), "decided_by": advice.decided_by}
+                ),
             )
             await asyncio.to_thread(save_receipt, attempt.session_dir, receipt)
         return advice

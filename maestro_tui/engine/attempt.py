@@ -12,6 +12,7 @@ from maestro_tui.engine.ledger import Ledger
 from maestro_tui.engine.work_clock import WorkClock
 from maestro_tui.model.context import TeamExecutionContext
 from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace import Workspace
 
 
@@ -38,3 +39,5 @@ class Attempt:
     """The earlier attempt whose finished personas need not work again; None when all must."""
     foreign_globs: frozenset[str] = field(default=frozenset())
     """Deliverables of phases that may run at the same time in the same workspace."""
+    redactor: Redactor = field(default_factory=Redactor)
+    """Takes the secrets of the environment out of what is written about it."""

@@ -290,6 +290,7 @@ class Drive:
                 feedback=feedback,
                 reusable=_reusable(name, situation),
                 foreign_globs=_foreign_globs(name, situation.workflow),
+                redactor=self._redactor,
             )
             result = await self._outcome(attempt, sink)
         except asyncio.CancelledError:

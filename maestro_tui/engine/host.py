@@ -20,7 +20,7 @@ from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Mode, Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.prune import prune_sessions
+from maestro_tui.store.prune import Pruned, prune_sessions
 from maestro_tui.store.questions import Question
 
 DEFAULT_LIMIT = 4
@@ -215,8 +215,8 @@ class EngineHost:
         """Begin a new session from a commit of an old one; its id."""
         return self._engine(trust=True, remember=False).fork(session_id, seq=seq, new_id=new_id)
 
-    def prune(self, session_ids: Sequence[str]) -> tuple[str, ...]:
-        """Remove sessions that are over and that nobody holds; the ids of those that were removed."""
+    def prune(self, session_ids: Sequence[str]) -> Pruned:
+        """Remove sessions that are over and that nobody holds; which, and what could not be deleted."""
         return prune_sessions(CheckpointStore(self.root), session_ids)
 
     def cancel(self, session_id: str) -> bool:

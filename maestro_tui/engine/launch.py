@@ -26,6 +26,7 @@ from maestro_tui.model.plan import Request
 from maestro_tui.model.policy import Limits
 from maestro_tui.model.text import clean, encodable, new_session_id, session_id_problem
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.workspace_files import shown_path
 
 TEXT_LIMIT = 200_000
 """Provided text up to this many characters is kept in the checkpoint itself; longer text by path and hash."""
@@ -55,6 +56,17 @@ class Launch:
     """True when the operator approves the workflow's commands."""
 
 
+def workspace_problem(folder: Path) -> str | None:
+    """Why no session can work there, as the end of a sentence; None when one can."""
+    if not folder.is_dir():
+        return "is not a folder"
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        return "has a name that is no UTF-8 text, which a checkpoint cannot hold; rename the folder"
+    return None
+
+
 def first_context(
     launch: Launch, workflow: Workflow, workflow_path: Path | None, workspace: Path, now: datetime
 ) -> TeamExecutionContext:
@@ -68,8 +80,9 @@ def first_context(
     problem = session_id_problem(session_id)
     if problem:
         raise InputError(f"{clean(session_id, 80)!r} is no session id: {problem}. Nothing was run.")
-    if not workspace.is_dir():
-        raise InputError(f"The workspace {clean(str(workspace), 200)} is not a folder. Nothing was run.")
+    wrong = workspace_problem(workspace)
+    if wrong:
+        raise InputError(f"The workspace {clean(shown_path(str(workspace)), 200)} {wrong}. Nothing was run.")
     scope = _resolve_all(workflow, launch.phases)
     if launch.phases is not None and not scope:
         raise InputError("No phase is selected; name at least one.")

@@ -139,7 +139,7 @@ class Receipts:
                     given=self._given(persona, step, context),
                     untouched=untouched,
                     left=changes,
-                    result=_as_json(result),
+                    result=attempt.redactor.data(_as_json(result)),
                 ),
             )
         return tuple(one.path for one in changes)
@@ -174,7 +174,8 @@ class Receipts:
             "persona": persona.model_dump(mode="json", exclude_defaults=True, exclude=_POLICY),
             "phase": self._attempt.phase.model_dump(mode="json", exclude_defaults=True, exclude=_POLICY),
             "step": step,
-            "context": shown,
+            # Without its secrets, as a receipt holds it: what was reused must not look like something else.
+            "context": self._attempt.redactor.data(shown),
         }
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()

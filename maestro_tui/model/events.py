@@ -13,9 +13,10 @@ EVENT_DATA: Mapping[str, str] = {
     "session_failed": "phases",
     "session_cancelled": "by",
     "session_completed": "phases selected stale",  # how many results; only some were asked for; names
-    "runner_acquired": "epoch mode",  # exclusive: the session; shared: one phase
+    "runner_acquired": "epoch mode lost",  # exclusive: the session; shared: one phase; lost: phase → last heartbeat
     "runner_lost": "problem taken_over_by reason from epoch",  # problem: its lease could not be renewed
     "survivors_ended": "pids left",
+    "journal_lost": "reason",  # its file was taken away; it is begun anew
     "listener_failed": "on problem",  # the type of the event that it could not take
     # A phase: `phase` and `attempt` of the event say which
     "phase_started": "reason",
@@ -58,7 +59,7 @@ PERFORMER_TYPES = frozenset("persona_output tool_called sub_step context_trimmed
 
 SYNCED_TYPES = frozenset(
     """phase_started gate_waiting gate_decided runner_lost edits_applied forked session_paused session_failed
-    session_cancelled session_completed usage_reported budget_raised question_asked question_answered""".split()
+    session_cancelled session_completed usage_reported budget_raised question_asked question_answered journal_lost""".split()
 )
 """Event types that are on disk (fdatasync) before the engine goes on, and with them all that was written before.
 

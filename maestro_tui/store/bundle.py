@@ -12,18 +12,22 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.errors import DamagedFile, InputError
 from maestro_tui.model.text import clean
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.history_files import commit_numbers, commit_path, place_of
+from maestro_tui.store.history_files import VIEW_PREFIX, commit_numbers, commit_path
 from maestro_tui.store.questions import QUESTIONS
 from maestro_tui.store.runner_file import LEASE
+from maestro_tui.store.verify_trees import tree_problems
+from maestro_tui.store.workspace_files import found_path
 from maestro_tui.store.workspace_git import REPOSITORY
 
 FORMAT = "maestro-bundle/1"
@@ -43,7 +47,8 @@ NAMES = re.compile(
 )
 CHUNK = 1 << 20
 BLOCK = tarfile.BLOCKSIZE
-_MENDED = "the next run mends it"
+_NOT_PACKED = (VIEW_PREFIX, LEASE)
+"""How lines begin about files that no bundle holds: they are made anew where it is imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +70,41 @@ class Manifest:
     """Number and digest of the newest commit."""
     members: tuple[Member, ...]
     left_out: tuple[str, ...] = ()
-    """What of the session is not in it, one line each."""
+    """What of the session is not in it, or is in it as damaged as it was, one line each."""
 
 
 def write_bundle(store: CheckpointStore, session_id: str, target: Path) -> Manifest:
     """Write the session to a new file, durable on return.
 
-    Raises `InputError` when the session is damaged or the file is there already, `StoreError`.
+    What was damaged before the newest commit goes along as it is, and `left_out` says so. Raises `InputError` when
+    the newest commit is damaged or the file is there already, `StoreError`.
     """
-    problems = [
-        line for line in store.verify(session_id) if _MENDED not in line and not line.startswith(LEASE)
-    ]
-    if problems:
+    numbers = commit_numbers(store.session_dir(session_id))
+    try:
+        # Loaded once: a session that runs has a newer one before all of it is read.
+        head = store.load(session_id, numbers[-1]) if numbers else store.head(session_id)
+    except DamagedFile as error:
         raise InputError(
-            f"Session {session_id} is damaged ({problems[0]}), and a bundle would carry that on. "
-            f"'maestro-tui doctor {session_id}' tells all of it. Nothing was written."
-        )
-    left_out: list[str] = []
-    sources = _sources(store, session_id, left_out)
+            f"Session {session_id} is damaged ({error}), and a bundle begins from its newest commit. "
+            f"'maestro-tui doctor {session_id}' tells all of it; after a resume from the commit before it can be "
+            "exported. Nothing was written."
+        ) from error
+    left_out = [line for line in problems_of(store, session_id) if not line.startswith(_NOT_PACKED)]
+    sources = _sources(store, head, numbers, left_out)
     members = tuple(Member(name, size, _digest(path, size)) for name, (path, size) in sources.items())
-    head = store.load(session_id, max(commit_numbers(store.session_dir(session_id))))
     manifest = Manifest(session_id, head.seq, head.sha256, members, tuple(left_out))
     try:
         durable.write_new(target, _parts(manifest, sources))
     except FileExistsError:
         raise InputError(f"{durable.shown(target)} is there already; name a new file.") from None
     return manifest
+
+
+def problems_of(store: CheckpointStore, session_id: str) -> list[str]:
+    """One line for each thing that is wrong with a session or its kept trees, the same wherever its folder lies."""
+    folder = store.session_dir(session_id)
+    lines = [*store.verify(session_id), *tree_problems(folder)]
+    return [line.replace(f"{durable.shown(folder)}/", "") for line in lines]
 
 
 def _parts(manifest: Manifest, sources: Mapping[str, tuple[Path, int]]) -> Iterator[bytes]:
@@ -104,9 +118,11 @@ def _parts(manifest: Manifest, sources: Mapping[str, tuple[Path, int]]) -> Itera
     yield bytes(2 * BLOCK)
 
 
-def _sources(store: CheckpointStore, session_id: str, left_out: list[str]) -> dict[str, tuple[Path, int]]:
+def _sources(
+    store: CheckpointStore, head: Checkpoint, numbers: Sequence[int], left_out: list[str]
+) -> dict[str, tuple[Path, int]]:
     """Name in the bundle → file, and how many of its bytes: what is appended meanwhile is not taken."""
-    folder = store.session_dir(session_id)
+    folder = store.session_dir(head.session_id)
     found: dict[str, tuple[Path, int]] = {}
     # The journal comes first, it never tells of a commit that was made after it was read; so do the names of trees.
     journal = folder / JOURNAL
@@ -120,38 +136,36 @@ def _sources(store: CheckpointStore, session_id: str, left_out: list[str]) -> di
     paths = [folder / "logs" / name for name in logs]
     paths += sorted((folder / QUESTIONS).glob("*"))
     paths += [*sorted((trees / "refs").rglob("*")), *sorted((trees / "objects" / "pack").glob("*"))]
+    paths += [commit_path(folder, seq) for seq in numbers]
     for path in paths:
         name = str(path.relative_to(folder))
-        if NAMES.fullmatch(name) and path.is_file():
-            found[name] = (path, path.stat().st_size)
-    for seq in commit_numbers(folder):
-        path = commit_path(folder, seq)
-        found[place_of(seq)] = (path, path.stat().st_size)
-    head = store.load(session_id, max(commit_numbers(folder)))
+        if NAMES.fullmatch(name) and (facts := path.lstat()) and stat.S_ISREG(facts.st_mode):
+            found[name] = (path, facts.st_size)
     workspace = Path(head.context.workspace) if head.context.workspace else None
     for artifact in head.context.artifacts:
         name = f"{ARTIFACTS}/{artifact.sha256}"
         if artifact.change == "deleted" or name in found or not NAMES.fullmatch(name):
             continue
         kept = folder / ARTIFACTS / artifact.sha256
-        file = kept if kept.is_file() else _file_of(workspace, artifact.path)
+        file = kept if kept.is_file() else file_of(workspace, artifact.path)
         try:
             if file is None or _digest(file, file.stat().st_size) != artifact.sha256:
                 left_out.append(f"artifact {clean(artifact.path, 200)}: it is not there as it was recorded")
                 continue
         except (OSError, DamagedFile) as error:
-            left_out.append(f"artifact {clean(artifact.path, 200)}: {clean(error, 200)}")
+            reason = getattr(error, "strerror", None) or error
+            left_out.append(f"artifact {clean(artifact.path, 200)}: {clean(reason, 200)}")
             continue
         found[name] = (file, file.stat().st_size)
     return found
 
 
-def _file_of(workspace: Path | None, path: str) -> Path | None:
+def file_of(workspace: Path | None, path: str) -> Path | None:
     """An artifact's file within the workspace; None for one that lies elsewhere."""
     relative = PurePosixPath(path)
     if workspace is None or relative.is_absolute() or ".." in relative.parts:
         return None
-    file = workspace / relative
+    file = found_path(workspace, path)
     return file if file.parent.resolve().is_relative_to(workspace.resolve()) else None
 
 

@@ -27,6 +27,7 @@ from maestro_tui.store.history_files import (
     gap_lines,
     has_views,
     is_begun,
+    misnamed,
     place_of,
     read_commit,
     view_path,
@@ -184,6 +185,9 @@ class CheckpointStore:
             if not self._follows(commit):
                 problems.append(f"{place_of(seq)}: it does not follow commit {seq - 1} (broken chain)")
             return commit, tuple(problems)
+        other = misnamed(self.session_dir(session_id))
+        if other is not None:
+            raise DamagedFile(f"Session {session_id} cannot be used: {other}. Nothing was changed.")
         raise DamagedFile(f"Session {session_id} has no intact commit: {problems[-1]}")
 
     def _follows(self, commit: Checkpoint) -> bool:

@@ -190,6 +190,12 @@ def sweep(folder: Path) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
+def free_bytes(folder: Path) -> int | None:
+    """How much room a folder's disk has for this user; None when it does not say. Raises `OSError`."""
+    facts = os.statvfs(folder)
+    return facts.f_bavail * facts.f_frsize if facts.f_blocks else None
+
+
 # ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -224,6 +230,14 @@ def same_file(one: Path, two: Path) -> bool:
     """True when both names lead to one file; links are not followed."""
     try:
         return os.path.samestat(os.lstat(one), os.lstat(two))
+    except FileNotFoundError:
+        return False
+
+
+def is_named(fd: int, path: Path) -> bool:
+    """True when an open file still has this name."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
     except FileNotFoundError:
         return False
 

@@ -49,6 +49,7 @@ def _words(kind: str, who: str, where: str, data: Mapping[str, Any]) -> str:
         "session_completed": "completed",
         "runner_acquired": "taken by a runner",
         "runner_lost": "its runner was lost",
+        "journal_lost": f"events are missing{_tail(said)}",
         "edits_applied": f"{where} edited by {by}",
         "question_asked": f"{who} asks{_tail(data.get('question') or '')}",
         "question_answered": f"{who} was answered{_tail(data.get('answer') or '')}",

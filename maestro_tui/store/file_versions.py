@@ -59,7 +59,7 @@ def file_versions(session_dir: Path, path: str, attempts: Iterable[tuple[str, in
     refs = [f"refs/maestro/{phase}/{attempt}/{moment}" for phase, attempt, moment in asked]
     # The tree itself is asked for too: where none was kept, a file that is missing in it means nothing.
     lines = [name for ref in refs for name in (f"{ref}^{{tree}}", f"{ref}:{path}")]
-    out = _ask(repository, ["cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)"], lines)
+    out = ask_git(repository, ["cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)"], lines)
     answers = out.decode("utf-8", "replace").splitlines()
     if len(answers) != len(lines):
         raise StoreError(f"git answered {len(answers)} of {len(lines)} questions about {clean(path, 200)}.")
@@ -82,18 +82,17 @@ def version_content(session_dir: Path, version: FileVersion, most: int) -> bytes
         raise StoreError(
             f"It has {version.size:,} bytes at attempt {version.attempt} of {version.phase}: too many to show."
         )
-    return _ask(session_dir / "workspace.git", ["cat-file", "blob", version.blob], ())
+    return ask_git(session_dir / "workspace.git", ["cat-file", "blob", version.blob], ())
 
 
-def _ask(repository: Path, words: list[str], lines: Iterable[str]) -> bytes:
-    git = shutil.which("git")
-    if git is None:
-        raise StoreError("git is not installed here; it keeps what files were at each attempt.")
+def ask_git(repository: Path, words: list[str], lines: Iterable[str]) -> bytes:
+    """What git says of a repository, asked with these lines. Raises `StoreError`."""
+    program, environment = git_program(repository)
     try:
         done = subprocess.run(
-            [git, *_SETTINGS, *words],
+            [*program, *words],
             input="".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"),
-            env=_environment(repository),
+            env=environment,
             cwd=repository,
             capture_output=True,
             timeout=SECONDS,
@@ -105,6 +104,14 @@ def _ask(repository: Path, words: list[str], lines: Iterable[str]) -> bytes:
         reason = clean(done.stderr.decode("utf-8", "replace").strip().partition("\n")[0], 200)
         raise StoreError(f"git cannot tell what the file was: {reason}. All commits are safe.")
     return done.stdout
+
+
+def git_program(repository: Path) -> tuple[list[str], dict[str, str]]:
+    """How git is begun, and with which environment. Raises `StoreError` when it is not installed."""
+    git = shutil.which("git")
+    if git is None:
+        raise StoreError("git is not installed here; it reads what files were at each attempt.")
+    return [git, *_SETTINGS], _environment(repository)
 
 
 def _environment(repository: Path) -> dict[str, str]:

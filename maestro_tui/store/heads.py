@@ -12,7 +12,14 @@ from maestro_tui.model.checkpoint_bytes import FORMAT, digest_of, digest_problem
 from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.text import clean
 from maestro_tui.store.checkpoint_shape import check_shape
-from maestro_tui.store.history_files import HISTORY, commit_numbers, commit_path, place_of, read_commit
+from maestro_tui.store.history_files import (
+    HISTORY,
+    commit_numbers,
+    commit_path,
+    misnamed,
+    place_of,
+    read_commit,
+)
 
 T = TypeVar("T")
 
@@ -60,6 +67,9 @@ def newest_intact(
             damage.append(str(error))
         except FileNotFoundError:
             damage.append(f"{HISTORY}/{seq:04d}.json: it vanished while it was read")
+    other = misnamed(session_dir) if found is None else None
+    if other is not None:
+        return None, (f"{HISTORY}: {other}",), numbers[-1]
     if len(damage) > _MOST_TOLD:
         damage[_MOST_TOLD:] = [f"{HISTORY}: {len(damage) - _MOST_TOLD} more files are damaged"]
     return found, tuple(damage), numbers[-1]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maestro_tui.model.checkpoint_bytes import HEAD, NO_BEGINNING, SIZE_LIMIT
 from maestro_tui.model.errors import DamagedFile, StoreError
+from maestro_tui.model.text import session_id_problem
 from maestro_tui.store import durable
 from maestro_tui.store.hive_folder import holds_hive
 
@@ -15,6 +16,8 @@ JOURNAL = "journal.jsonl"
 VIEW_PREFIX = "checkpoint_"
 HIGHEST_SEQ = 999_999_999
 
+_SESSION = re.compile(rb'\n  "session_id": "([A-Za-z0-9._-]{1,128})",\n')
+_ENVELOPE_BYTES = 2_000
 _NUMBER = re.compile(r"[0-9]{4,9}\.json\Z")
 
 
@@ -74,6 +77,28 @@ def commit_number(name: str) -> int | None:
     if not _NUMBER.match(name) or (name[0] == "0" and len(name) > len("0000.json")):
         return None
     return int(name[: -len(".json")])
+
+
+def misnamed(folder: Path) -> str | None:
+    """What to say of a folder whose commits all are of one other session: it was renamed or copied; else None."""
+    owners: set[str] = set()
+    try:
+        for seq in commit_numbers(folder):
+            found = _SESSION.search(durable.read_start(commit_path(folder, seq), _ENVELOPE_BYTES))
+            if found is None or found[1].decode() == folder.name:
+                return None
+            owners.add(found[1].decode())
+    except (StoreError, DamagedFile, FileNotFoundError):
+        return None
+    own = owners.pop() if len(owners) == 1 else None
+    if own is None or session_id_problem(own) is not None:
+        return None
+    if durable.is_folder(str(folder.parent / own)):
+        return (
+            f"it is a copy of session {own}, which is here too; a copy that goes on is made by 'maestro-tui fork {own}', "
+            "and this folder is left alone"
+        )
+    return f"it is session {own} under another name; give the folder its name back: {own}"
 
 
 def is_begun(folder: Path) -> bool:

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import secrets
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ from maestro_tui.store.staleness import known_definitions, learn_definitions
 INDEX = "index.json"
 FORMAT = "maestro-index/1"
 SIZE_LIMIT = 512_000_000
+LEFT_SECONDS = 600.0
+"""An index that is not finished after this time will not be."""
 FIRST = 100
 """So many sessions can be read before the rest of the index: more than a screen holds."""
 
@@ -120,12 +123,23 @@ def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
             stream.seek(0)
             stream.write(_head_line(head, room))
         temp.replace(root / INDEX)
+        _sweep(root)
     except OSError:
         with suppress(OSError):
             # A read-only file system refuses this too, even of a file that is not there.
             temp.unlink()
         return False
     return True
+
+
+def _sweep(root: Path) -> None:
+    """Remove what consoles left that were killed while they wrote an index; one that lives only loses a cache."""
+    with suppress(OSError), os.scandir(root) as found:
+        for entry in found:
+            if entry.name.startswith(TEMP_PREFIX) and entry.is_file(follow_symlinks=False):
+                age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                if age > LEFT_SECONDS:
+                    Path(entry.path).unlink(missing_ok=True)
 
 
 def _head_line(head: Mapping[str, Any], room: int) -> bytes:

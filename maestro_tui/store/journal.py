@@ -27,6 +27,7 @@ LINE_LIMIT = 16_000_000
 _ZEROS = b"00000000"
 _START = b'{"crc":"'
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | durable.NO_FOLLOW
+LOST = "the journal was removed or replaced while this runner wrote it; the events before are lost"
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _as_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
 _CHUNK = 4 << 20
@@ -92,8 +93,11 @@ class Journal:
     ) -> Event:
         """Write one event; on disk when this returns where its type asks for it. Raises `StoreError`.
 
-        Data that JSON cannot hold is replaced by a word about it, so that the event itself is never lost.
+        Data that JSON cannot hold is replaced by a word about it, so that the event itself is never lost. A journal
+        that was taken away is begun anew, and its first event says so.
         """
+        if self._was_taken_away():
+            self.append("journal_lost", data={"reason": LOST})
         at = self._clock()
         with self._lock:
             self._seq += 1
@@ -116,6 +120,22 @@ class Journal:
         return Event(
             type, at, self._session_id, phase, attempt, persona, record["data"], self._writer, self._seq
         )
+
+    def _was_taken_away(self) -> bool:
+        """True, once, when what is open is not the session's journal any more; it is opened anew then."""
+        with self._lock:
+            if self._fd < 0:
+                return False
+            try:
+                # A session's folder that was moved took its journal along.
+                there = durable.is_named(self._fd, self.path) or not durable.is_folder(str(self.path.parent))
+            except OSError:
+                there = True  # nobody can tell; what is open can be written
+            if there:
+                return False
+            os.close(self._fd)
+            self._fd = -1
+            return True
 
     def _write(self, line: bytes) -> None:
         if self._closed:

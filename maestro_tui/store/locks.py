@@ -15,15 +15,19 @@ COMMIT = "commit"
 COMMIT_SECONDS = 30.0
 """How long to wait for a commit of another process; one takes a few milliseconds."""
 
+_SAFE = "Nothing was committed; all commits are safe."
 _PAUSE_SECONDS = (0.0005, 0.02)
 _open: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
 class FileLock:
-    """A lock on a file through `flock`. Not for use by two threads at once; each takes its own."""
+    """A lock on a file through `flock`. Not for use by two threads at once; each takes its own.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `safe` is the end of what an error says.
+    """
+
+    def __init__(self, path: Path, safe: str = "Nothing was run.") -> None:
+        self.path, self._safe = path, safe
         self._fd = -1
         _open.add(self)
 
@@ -35,14 +39,14 @@ class FileLock:
                 fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | durable.NO_FOLLOW, 0o600)
             except OSError as error:
                 raise StoreError(
-                    f"Cannot open the lock {durable.shown(self.path)}: {error.strerror or error}. Nothing was run."
+                    f"Cannot open the lock {durable.shown(self.path)}: {error.strerror or error}. {self._safe}"
                 ) from error
             try:
                 if os.fstat(fd).st_mode & 0o777 != 0o600:
                     # Made a moment ago under a umask that takes even its owner's rights away.
                     os.fchmod(fd, 0o600)
                 fcntl.flock(fd, how)
-                current = self._is_current(fd)
+                current = durable.is_named(fd, self.path)
             except BlockingIOError:
                 os.close(fd)
                 return False
@@ -50,19 +54,13 @@ class FileLock:
                 os.close(fd)
                 raise StoreError(
                     f"Cannot lock {durable.shown(self.path)}: {error.strerror or error}; the checkpoint directory "
-                    "must be on a file system with locks. Nothing was run."
+                    f"must be on a file system with locks. {self._safe}"
                 ) from error
             if current:
                 self._fd = fd
                 return True
             # The file was removed between opening and locking: what we hold is a lock that nobody sees.
             os.close(fd)
-
-    def _is_current(self, fd: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(fd), os.lstat(self.path))
-        except FileNotFoundError:
-            return False
 
     @property
     def held(self) -> bool:
@@ -89,7 +87,7 @@ class CommitLock:
     """`locks/commit`, held for the few milliseconds of one commit or one change of the lease."""
 
     def __init__(self, session_dir: Path, wait_seconds: float | None = None) -> None:
-        self._lock = FileLock(session_dir.joinpath("locks", COMMIT))
+        self._lock = FileLock(session_dir.joinpath("locks", COMMIT), _SAFE)
         self._wait = COMMIT_SECONDS if wait_seconds is None else wait_seconds
 
     def __enter__(self) -> CommitLock:
@@ -97,7 +95,7 @@ class CommitLock:
         if not self.take():
             raise StoreError(
                 f"{durable.shown(self._lock.path)} has been held for {self._wait:g} s by a process that does not "
-                "go on (stopped, or waiting for its disk). Nothing was committed; all commits are safe."
+                f"go on (stopped, or waiting for its disk). {_SAFE}"
             )
         return self
 

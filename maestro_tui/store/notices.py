@@ -132,15 +132,24 @@ class Notices:
         return batch
 
     def _folders(self, names: Iterable[str]) -> list[str]:
-        # History of another system may be files alone, without a folder of its session's name.
-        return [path for name in names if os.path.isdir(path := f"{self._place}/{name}")]  # noqa: PTH112
+        # History of another system may be files alone, without a folder of its session's name. A folder that may
+        # not be read is passed over here, for what may not be watched ends the watching of all.
+        return [
+            path
+            for name in names
+            if os.path.isdir(path := f"{self._place}/{name}") and os.access(path, os.R_OK)  # noqa: PTH112
+        ]
 
     def _begin(self, folders: list[str]) -> None:
-        """Watch these folders from now on; one that is gone meanwhile is passed over."""
+        """Watch these folders from now on; one that is gone meanwhile is passed over.
+
+        Where the system has not enough watches for all of them there are no events, and `seeing` is False.
+        """
         group = file_events(
             *folders, watch_filter=None, debounce=GROUPED_MS, step=STEP_MS, rust_timeout=WAIT_MS,
             yield_on_timeout=True, stop_event=self._stop, raise_interrupt=False, force_polling=False,
-            recursive=False, ignore_permission_denied=True,
+            # True would hide that there are no watches left: events of some folders would be missed for good.
+            recursive=False, ignore_permission_denied=False,
         )  # fmt: skip
         self._groups.append(group)
         # The first step sets the watches up; events that it already brings are kept for `take`.

@@ -6,9 +6,10 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from maestro_tui.model.errors import InputError
+from maestro_tui.model.errors import InputError, StoreError
 from maestro_tui.model.summary import SessionStatus, SessionSummary
 from maestro_tui.model.text import clean
 from maestro_tui.store import durable
@@ -38,37 +39,75 @@ def prunable(
     return [one for one in beyond if older_than is None or now - one.updated_at > older_than]
 
 
-def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> tuple[str, ...]:
-    """Remove the named sessions; the ids of those removed. One that is held, damaged or not over by now is left.
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a prune did."""
 
-    A session goes in one step (renamed, then deleted), so that a crash leaves it whole or gone.
+    removed: tuple[str, ...] = ()
+    """Ids of the sessions that are no more in the list, whole or not."""
+    problems: tuple[str, ...] = ()
+    """What could not be deleted and where it lies, one line each."""
+
+
+def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> Pruned:
+    """Remove the named sessions. One that is held, damaged or not over by now is left.
+
+    A session goes in one step (renamed, then deleted), so that a crash leaves it whole or gone. What cannot be
+    deleted is told and does not keep the others. Raises `InputError` when there is no checkpoint directory.
     """
-    finish_pruning(store.root)
+    problems = finish_pruning(store.root)
     removed = []
     for session_id in session_ids:
         folder = store.session_dir(session_id)
-        lock = FileLock(folder / "locks" / "session")
-        if not folder.is_dir() or not lock.take():
-            continue
         try:
-            summary = read_summary(folder, time.time())
-            if summary.status not in TERMINAL or summary.damage:
-                continue
-            doomed = store.root / f"{_DOOMED}{secrets.token_hex(8)}"
-            with durable.told("remove the session", folder):
-                folder.rename(doomed)
-                durable.sync_dir(store.root)
-        finally:
-            lock.free()
-        shutil.rmtree(doomed)
-        removed.append(session_id)
-    return tuple(removed)
+            doomed = _out_of_the_list(store, folder)
+        except StoreError as error:
+            if folder.is_dir():  # else another prune was first
+                problems.append(str(error))
+            continue
+        if doomed is not None:
+            removed.append(session_id)
+            problems += _delete(doomed, f"session {session_id}")
+    return Pruned(tuple(removed), tuple(problems))
 
 
-def finish_pruning(root: Path) -> None:
-    """Delete what an interrupted prune had already taken out of the list."""
+def _out_of_the_list(store: CheckpointStore, folder: Path) -> Path | None:
+    """Give the session's folder another name, and say which; None when it is to stay. Raises `StoreError`."""
+    lock = FileLock(folder / "locks" / "session")
+    if not folder.is_dir() or not lock.take():
+        return None
+    try:
+        summary = read_summary(folder, time.time())
+        if summary.status not in TERMINAL or summary.damage:
+            return None
+        doomed = store.root / f"{_DOOMED}{secrets.token_hex(8)}"
+        with durable.told("remove the session", folder):
+            folder.rename(doomed)
+            durable.sync_dir(store.root)
+        return doomed
+    finally:
+        lock.free()
+
+
+def finish_pruning(root: Path) -> list[str]:
+    """Delete what an interrupted prune had already taken out of the list; a line for each rest that stays."""
     if not root.is_dir():
         raise InputError(f"There is no checkpoint directory {clean(str(root), 200)}.")
-    for entry in root.iterdir():
-        if entry.name.startswith(_DOOMED):
-            shutil.rmtree(entry, ignore_errors=True)
+    doomed = [entry for entry in root.iterdir() if entry.name.startswith(_DOOMED)]
+    return [line for entry in doomed for line in _delete(entry, "a session that was removed before")]
+
+
+def _delete(folder: Path, what: str) -> list[str]:
+    """Delete as much as can be, beside another prune that does the same; one line when something stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass  # another prune is at it
+    except OSError as error:
+        return [
+            f"{clean(what, 150)} cannot be deleted whole: {error.strerror or error}; the rest lies in "
+            f"{durable.shown(folder)}: delete it with the rights that it asks for."
+        ]
+    return []

@@ -8,15 +8,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 _SECRET_NAME = re.compile(
-    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD|CREDENTIALS?|AUTH|COOKIE|DSN)(?:_|$)|"
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|CREDENTIALS?|AUTH|COOKIE|DSN)(?:_|$)|"
     r"(?:KEY|TOKEN|SECRET|PASSWORD)$",
     re.IGNORECASE,
 )
 _NO_SECRETS = frozenset(["PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY", "GPG_TTY"])
 _SHORTEST, _LONGEST = 8, 8_192
+"""Characters of a value that is known as a whole; of a longer one only its lines are."""
+_SHORTEST_LINE = 16
 
 # Shapes that hardly anything else has. Every repetition is bounded or has no choice within, so that the
 # time to look through a line is linear in its length.
@@ -30,9 +32,20 @@ _SHAPES = re.compile(
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([A-Za-z0-9+/_.=~-]{16,4096})")
 _IN_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@]{0,128}:)([^\s/@]{1,512})(@)")
-_PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,40}-----)?"
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_ENDS = re.compile(r"-----END [A-Z ]{0,40}-----")
+_PRIVATE_KEY = re.compile(rf"{_KEY_BEGINS.pattern}[^-]{{0,20000}}(?:{_KEY_ENDS.pattern})?")
+_KEY_PART = re.compile(
+    r"[A-Za-z0-9+/]{40,}={0,2}|(?<!\S)[A-Za-z0-9+/]+={1,2}(?!\S)|(?<!\S)(?=\S*[0-9+/])[A-Za-z0-9+/]{16,200}\W{0,200}$"
 )
+_ONE_WORD = re.compile(r"[\W\d]*?([A-Za-z0-9+/]+={0,2})\W*")
+_IN_NO_WORD = re.compile(r"[0-9+/=]|.{16}")
+_KEY_LINES = 200
+"""So many lines after its beginning a private key is over, whether its end was seen or not."""
+_SHORT_LINE = 200
+REDACTED = re.compile(r"‹(?:[A-Za-z0-9_]+|private key)›")
+"""What stands where a secret was."""
+_KEY, _SECRET = "‹private key›", "‹secret›"
 
 _HINTS = tuple(
     re.compile(hint).search
@@ -51,8 +64,10 @@ _HINTS = tuple(
 """Text that none of these is found in holds nothing of a secret's shape. Each begins with a fixed character, which
 is searched many times as fast as a choice."""
 
-CARRY = 9_000
-"""How many characters of a line that goes on are held back, so that no secret hides on the border."""
+CARRY = 21_000
+"""How many characters of a line that goes on are held back at least: more than a token or a key in one line has."""
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+_UNBROKEN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_.=~-"
 
 
 class Redactor:
@@ -61,9 +76,13 @@ class Redactor:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._names: dict[str, str] = {}
         for name, value in (os.environ if environ is None else environ).items():
-            if _is_secret(name, value):
-                for form in _forms(value):
+            for secret in _secrets(name, value):
+                for form in _forms(secret):
                     self._names.setdefault(form, name)
+            for line in _secret_lines(name, value):
+                self._names.setdefault(line, name)
+        self.carry = max([CARRY, *map(len, self._names)])
+        """Characters that the longest secret has in any of its forms."""
         longest_first = sorted(self._names, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -73,9 +92,9 @@ class Redactor:
             text = self._known.sub(lambda found: f"‹{self._names[found[0]]}›", text)
         if len(text) < _SHORTEST:
             return text
-        text = _SHAPES.sub("‹secret›", text)
+        text = _SHAPES.sub(_SECRET, text)
         if "PRIVATE KEY" in text:
-            text = _PRIVATE_KEY.sub("‹private key›", text)
+            text = _PRIVATE_KEY.sub(_KEY, text)
         if "://" in text:
             text = _IN_URL.sub(r"\1‹secret›\3", text)
         if any(hint in text for hint in ("earer", "asic", "EARER", "ASIC")):
@@ -122,22 +141,45 @@ def _texts(value: Any) -> list[str]:
     return out
 
 
-def _is_secret(name: str, value: str) -> bool:
-    if name in _NO_SECRETS or not _SHORTEST <= len(value) <= _LONGEST or not _SECRET_NAME.search(name):
-        return False
+def _secrets(name: str, value: str) -> Iterator[str]:
+    """What of a variable is secret: all of it by its name, a password by its place in a URL."""
+    if _names_a_secret(name) and len(value) <= _LONGEST and _is_telling(value):
+        yield value
+    for found in _IN_URL.finditer(value):
+        yield from (password for password in (found[2], unquote(found[2])) if _is_telling(password))
+
+
+def _secret_lines(name: str, value: str) -> Iterator[str]:
+    """The lines of a secret that has several: it is printed line by line."""
+    lines = value.splitlines() if _names_a_secret(name) else []
+    for line in map(str.strip, lines if len(lines) > 1 else []):
+        # The first and last line of a key are the same in every key.
+        if _SHORTEST_LINE <= len(line) <= _LONGEST and not line.startswith("-----"):
+            yield line
+
+
+def _names_a_secret(name: str) -> bool:
+    return name not in _NO_SECRETS and _SECRET_NAME.search(name) is not None
+
+
+def _is_telling(value: str) -> bool:
     # A plain word under such a name is a setting; replacing it everywhere would tear up every log.
     kinds = sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
-    return kinds >= 2 or len(value) >= 20
+    return len(value) >= _SHORTEST and (kinds >= 2 or len(value) >= 20)
 
 
 def _forms(value: str) -> Iterator[str]:
-    """The value as it may stand in a log: raw, in JSON, in a URL, in base64 at each of its three offsets."""
+    """The value as it may stand in a log: raw, in JSON, in a URL, in hex, in base64 at each of its three offsets."""
     yield value
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield quote(value, safe="")
-    yield quote_plus(value)
+    yield json.dumps(value)[1:-1].replace("/", "\\/")
+    for quoted in (quote(value, safe=""), quote_plus(value)):
+        yield quoted
+        yield _ESCAPE.sub(lambda found: found[0].lower(), quoted)
     raw = value.encode("utf-8", "surrogateescape")
+    yield raw.hex()
+    yield raw.hex().upper()
     for offset in range(3):
         coded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
         # The first and last characters also depend on what stands around the value.
@@ -148,21 +190,52 @@ def _forms(value: str) -> Iterator[str]:
 
 
 class LineRedactor:
-    """Redacts lines of one stream; a line that comes in pieces of `piece` bytes is looked at across borders."""
+    """Redacts lines of one stream; a line that comes in pieces of `piece` bytes is looked at across borders.
+
+    A private key that is printed line by line is taken out up to its end, at most 200 lines.
+    """
 
     def __init__(self, redactor: Redactor, piece: int) -> None:
         self._redactor, self._piece, self._held = redactor, piece, ""
+        self._key_lines = 0
+        """How many lines may still belong to a private key that has begun."""
+        self._cut = False
+        """True when the piece before broke off within a token."""
 
     def feed(self, text: str) -> str | None:
         """The line to write now; None when all of it is held back for the next piece."""
         # Pieces are cut by bytes, never within a character.
         goes_on = len(text) >= self._piece // 4 and len(text.encode("utf-8", "replace")) > self._piece - 4
-        whole = self._redactor.text(self._held + text)
+        if self._cut:
+            text = text.lstrip(_UNBROKEN)
+        whole = self._redactor.text(self._without_key(self._held + text))
         self._held = ""
+        self._cut = goes_on and whole.endswith(_SECRET)
         if not goes_on:
             return whole
-        self._held = whole[-CARRY:]
-        return whole[:-CARRY] or None
+        carry = self._redactor.carry
+        self._held = whole[-carry:]
+        return whole[:-carry] or None
+
+    def _without_key(self, text: str) -> str:
+        """The text without the parts of a key that began in an earlier line."""
+        end = None
+        if self._key_lines:
+            self._key_lines -= 1
+            end = _KEY_ENDS.search(text)
+            part = text[: end.start()] if end is not None else text
+            word = _ONE_WORD.fullmatch(part) if end is None and len(part) <= _SHORT_LINE else None
+            if word is not None and _IN_NO_WORD.search(word[1]):
+                part = _KEY
+            part = _KEY_PART.sub(_KEY, part)
+            text = part if end is None else part + text[end.start() :]
+        if end is not None:
+            self._key_lines = 0
+        if "PRIVATE KEY" in text:
+            *_, begins = [-1, *(found.end() for found in _KEY_BEGINS.finditer(text))]
+            if begins >= 0:
+                self._key_lines = 0 if _KEY_ENDS.search(text, begins) else _KEY_LINES
+        return text
 
     def rest(self) -> str | None:
         """What was held back when no more comes."""

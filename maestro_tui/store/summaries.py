@@ -21,7 +21,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.store.commit_facts import CommitFacts, facts_of
 from maestro_tui.store.fold import JournalFold, OpenAttempt
 from maestro_tui.store.heads import newest_intact
-from maestro_tui.store.history_files import HISTORY, commit_numbers
+from maestro_tui.store.history_files import HISTORY, commit_numbers, misnamed
 from maestro_tui.store.runner_file import LEASE, living_runners, read_lease, read_owner
 
 JOURNAL = "journal.jsonl"
@@ -195,7 +195,8 @@ class SummaryReader:
         )
 
     def _unreadable(self, session_id: str, owner: Owner | None, damage: tuple[str, ...]) -> SessionSummary:
-        written = _stat(f"{self.session_dir}/{HISTORY}")[2] / 1e9
+        # A history that may not be looked at has no time; the folder itself has one.
+        written = (_stat(f"{self.session_dir}/{HISTORY}")[2] or _stat(str(self.session_dir))[2]) / 1e9
         return SessionSummary(
             session_id=session_id,
             status=SessionStatus.FAILED,
@@ -208,7 +209,8 @@ class SummaryReader:
             seq=-1,
             owner=owner,
             last_event=self.fold.last_words,
-            error="No commit of this session is intact; nothing was deleted. Bring the history back from a copy.",
+            error=misnamed(self.session_dir)
+            or "No commit of this session is intact; nothing was deleted. Bring the history back from a copy.",
             damage=damage,
         )
 

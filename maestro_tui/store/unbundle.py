@@ -10,7 +10,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,18 @@ from maestro_tui.store.bundle import (
     NAMES,
     Manifest,
     Member,
+    problems_of,
 )
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.history_files import HISTORY
+from maestro_tui.store.history_files import HISTORY, commit_numbers
 from maestro_tui.store.locks import FileLock
 from maestro_tui.store.root import make_root
 from maestro_tui.store.workspace_git import REPOSITORY, TreeStore
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_FILE = re.compile(r"(?:history|questions)/[0-9]{4,9}(?:\.answer)?\.json|journal\.jsonl")
 _UNPACKING = ".import-"
+_TRIES = 20
 
 
 def is_bundle(path: Path) -> bool:
@@ -58,7 +61,7 @@ def unpack_bundle(store: CheckpointStore, path: Path, as_id: str | None = None) 
     """
     make_root(store.root)
     _sweep_broken_off(store.root)
-    with _place(store.root) as place, path.open("rb") as stream:
+    with _aside(store.root) as place, path.open("rb") as stream:
         manifest = _read_manifest(stream, path)
         wanted = as_id if as_id is not None else manifest.session_id
         if store.exists(wanted) or store.session_dir(wanted).exists():
@@ -84,21 +87,30 @@ def unpack_bundle(store: CheckpointStore, path: Path, as_id: str | None = None) 
 def verify_bundle(path: Path) -> list[str]:
     """One line for each thing that is wrong with a bundle; it is unpacked into a temporary folder and checked whole."""
     with tempfile.TemporaryDirectory(prefix="maestro-") as aside:
+        store = CheckpointStore(aside)
         try:
-            unpack_bundle(CheckpointStore(aside), path)
+            return problems_of(store, unpack_bundle(store, path).session_id)
         except (DamagedFile, InputError, StoreError) as error:
             return [str(error)]
-    return []
 
 
 @contextmanager
-def _place(root: Path) -> Iterator[Path]:
+def _aside(root: Path) -> Iterator[Path]:
     """A folder under the root that nobody lists; removed on the way out, and by the next import after a crash."""
-    place = root / f"{_UNPACKING}{secrets.token_hex(8)}"
-    lock = FileLock(place / "lock")
-    with durable.told("make the folder", place):
-        durable.enter_dir(place)
-    lock.take()
+    for left in reversed(range(_TRIES)):
+        place = root / f"{_UNPACKING}{secrets.token_hex(8)}"
+        lock = FileLock(place / "lock")
+        try:
+            with durable.told("make the folder", place):
+                durable.enter_dir(place)
+            if lock.take():
+                break
+        except StoreError:
+            if place.is_dir() or not left:
+                raise
+        # Another import took it for what a dead one left: between its making and its locking nobody can tell.
+    else:
+        raise StoreError(f"Other imports into {durable.shown(root)} are in the way. Nothing was imported.")
     try:
         yield place
     finally:
@@ -110,9 +122,11 @@ def _sweep_broken_off(root: Path) -> None:
     for name in durable.names_in(root):
         if name.startswith(_UNPACKING):
             lock = FileLock(root / name / "lock")
-            if lock.take():
-                shutil.rmtree(root / name, ignore_errors=True)
-                lock.free()
+            # It is gone meanwhile, or not ours to open: none of these keeps anybody from importing.
+            with suppress(StoreError):
+                if lock.take():
+                    shutil.rmtree(root / name, ignore_errors=True)
+                    lock.free()
 
 
 def _unpack_members(stream: Any, path: Path, manifest: Manifest, folder: Path) -> None:
@@ -150,12 +164,19 @@ def _check(store: CheckpointStore, path: Path, manifest: Manifest) -> None:
         # Settings and hooks do not come with a bundle: those of a repository of ours are written anew.
         TreeStore(folder / REPOSITORY).keep(())
     store.repair_views(session_id)
-    problems = store.verify(session_id)
-    if problems:
-        raise _damaged(path, problems[0])
-    head = store.head(session_id)
-    if (head.seq, head.sha256) != (manifest.seq, manifest.sha256):
-        raise _damaged(path, f"its newest commit is {head.seq}, not that of its manifest")
+    told = set(map(_place, manifest.left_out))
+    for problem in problems_of(store, session_id):
+        if _place(problem) not in told:
+            raise _damaged(path, problem)
+    newest, head = max(commit_numbers(folder), default=0), store.head(session_id)
+    if newest != head.seq or (head.seq, head.sha256) != (manifest.seq, manifest.sha256):
+        raise _damaged(path, f"its newest commit is {newest}, not that of its manifest")
+
+
+def _place(line: str) -> str:
+    """What a line is about: a file may be told as damaged where it was and as missing here."""
+    found = _FILE.match(line)
+    return found[0] if found is not None else line
 
 
 def _begin_anew(store: CheckpointStore, manifest: Manifest, as_id: str) -> None:
@@ -209,6 +230,8 @@ def _member(entry: Mapping[str, Any]) -> Member:
         raise ValueError(f"{name} has no size")
     if not isinstance(sha256, str) or not _DIGEST.match(sha256):
         raise ValueError(f"{name} has no digest")
+    if name.startswith(f"{ARTIFACTS}/") and name != f"{ARTIFACTS}/{sha256}":
+        raise ValueError(f"{name} is another file's content")
     return Member(name, size, sha256)
 
 

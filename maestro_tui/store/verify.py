@@ -21,6 +21,7 @@ from maestro_tui.store.history_files import (
     commit_number,
     commit_numbers,
     commit_path,
+    misnamed,
     place_of,
     read_commit,
     view_path,
@@ -29,7 +30,9 @@ from maestro_tui.store.journal import read_events
 from maestro_tui.store.locks import CommitLock
 from maestro_tui.store.questions import QUESTIONS, read_questions
 from maestro_tui.store.receipts import RECEIPTS
+from maestro_tui.store.redaction import REDACTED
 from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
+from maestro_tui.store.workspace_files import found_path
 from maestro_tui.store.workspace_git import REPOSITORY, sweep_trees
 
 if TYPE_CHECKING:
@@ -50,6 +53,9 @@ _MOST_TOLD = 20
 def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) -> list[str]:
     """One line for each thing that is not as it was written. Reads only."""
     folder = store.session_dir(session_id)
+    other = misnamed(folder)
+    if other is not None:
+        return [f"{HISTORY}: {other}"]
     was_running = _is_running(folder)
     infos = store.history(session_id)
     views = _view_problems(folder, infos)
@@ -180,7 +186,7 @@ def _artifact_problem(workspace: Path, artifact: Artifact) -> str | None:
     relative = PurePosixPath(artifact.path)
     if ".." in relative.parts:
         return "its path leads out of the workspace; not read"
-    file = workspace / relative
+    file = found_path(workspace, artifact.path)
     try:
         if not relative.is_absolute() and not file.parent.resolve().is_relative_to(workspace.resolve()):
             return "its path leads out of the workspace; not read"
@@ -192,6 +198,8 @@ def _artifact_problem(workspace: Path, artifact: Artifact) -> str | None:
         else:
             found = _sha256_of(file)
     except FileNotFoundError:
+        if REDACTED.search(artifact.path):
+            return "its name held a secret, which is not recorded; not checked"
         return "it is missing"
     except DamagedFile as error:
         return str(error)

@@ -93,6 +93,10 @@ class Workspace:
 
     `.gitignore` hides nothing here: what a project keeps out of its repository (`dist/`) is often exactly
     what a phase has to deliver. Symbolic links are recorded as links and never followed.
+
+    A limit: a file counts as unchanged while its size and times are. What a program writes through a shared mapping
+    (LMDB, numpy.memmap) into a page that was changed before and is not written back yet touches neither; it is not
+    seen until something does. A performer that works so should touch the file when it has done.
     """
 
     def __init__(self, session_dir: Path, path: Path, exclude: Iterable[Path] = ()) -> None:
@@ -156,7 +160,10 @@ class Workspace:
                 memory.trees.keep((tree.name, tree.id) for tree in there)
             except StoreError as error:
                 return f"no tree of the workspace was kept: {error}"
+            given_up = memory.trees.given_up
         lost = [tree.name for tree in trees if tree not in there]
+        if lost and given_up is not None:
+            return f"no tree of the workspace was kept ({', '.join(lost)}): {given_up}"
         return f"{REPOSITORY} was changed from outside; not kept: {', '.join(lost)}" if lost else None
 
     def changes(self, before: Tree, after: Tree) -> list[FileChange]:

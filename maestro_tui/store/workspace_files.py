@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -22,7 +24,10 @@ ENVIRONMENT_MARKS = frozenset(["pyvenv.cfg", "conda-meta"])
 DEPTH_LIMIT = 100
 BLOB_LIMIT = 32 * 1024 * 1024
 """Larger files are hashed, but in the git tree a note with their size and hash stands for them."""
+LARGE_FILE = re.compile(rb"maestro large file\nsize ([0-9]{1,19})\nsha256 ([0-9a-f]{64})\n")
+"""That note."""
 _CHUNK = 1024 * 1024
+_ODD = re.compile(rb"\\x([89a-f][0-9a-f])")
 _RACY_NS = 50_000_000
 
 OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -199,6 +204,16 @@ def shown_path(path: str) -> str:
     return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def found_path(folder: Path, shown: str) -> Path:
+    """The file in `folder` that is shown so: of that very name, or else with the odd bytes that it stands for."""
+    path = folder / shown
+    if "\\x" not in shown or os.path.lexists(path):
+        return path
+    raw = _ODD.sub(lambda found: bytes([int(found[1], 16)]), shown.encode("utf-8", "replace"))
+    odd = folder / os.fsdecode(raw)
+    return odd if os.path.lexists(odd) else path
+
+
 def _content(descriptor: int) -> tuple[int, str, bytes]:
     """Size, SHA-256 and what git keeps of an open file, which is closed here."""
     with os.fdopen(descriptor, "rb", buffering=0) as stream:
@@ -206,6 +221,9 @@ def _content(descriptor: int) -> tuple[int, str, bytes]:
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(0, "it is no regular file any more")
         digest, size, parts = hashlib.sha256(), 0, []
+        if facts.st_size > BLOB_LIMIT and facts.st_blocks * 512 < facts.st_size:
+            size = _hash_sparse(stream.fileno(), facts.st_size, digest.update)
+            stream.seek(size)
         while chunk := stream.read(min(_CHUNK, facts.st_size + 1) if size == 0 else _CHUNK):
             digest.update(chunk)
             size += len(chunk)
@@ -217,6 +235,29 @@ def _content(descriptor: int) -> tuple[int, str, bytes]:
     if size > BLOB_LIMIT:
         return size, sha256, f"maestro large file\nsize {size}\nsha256 {sha256}\n".encode()
     return size, sha256, parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _hash_sparse(descriptor: int, size: int, update: Callable[[bytes], None]) -> int:
+    """Hash `size` bytes of a file with holes, which are not read: they would fill the memory with zeros.
+
+    Where it ended: before `size` when the file has become shorter.
+    """
+    zeros, place = bytes(_CHUNK), 0
+    while place < size:
+        try:
+            begins = min(os.lseek(descriptor, place, os.SEEK_DATA), size)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            begins = min(size, os.fstat(descriptor).st_size)  # no more data up to the end
+        while place < begins:
+            update(zeros[: begins - place])
+            place += min(_CHUNK, begins - place)
+        if place == size or not (part := os.pread(descriptor, min(_CHUNK, size - place), place)):
+            break
+        update(part)
+        place += len(part)
+    return place
 
 
 def _signature(facts: os.stat_result) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ rules for what is on the disk when as everywhere in the store. Any git can read 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -36,11 +37,15 @@ REPOSITORY = "workspace.git"
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_-]*)*\Z")
 _PACK = re.compile(r"pack-[0-9a-f]{40}\.pack\Z")
 _IN_MEMORY = 4 << 20
+_PART_OF_FREE = 3
+"""What waits takes at most this part of the free room; its pack takes as much again, the rest is for commits."""
 _CHUNK = 1 << 20
 _INDEX_LIMIT = 1 << 30
 _FILES = {
     "config": b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n[gc]\n\tauto = 0\n\tpruneExpire = never\n",
     "HEAD": b"ref: refs/heads/main\n",
+    # `git archive` gives the files as they are, whatever they or the operator's settings say of attributes.
+    "info/attributes": b"* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n",
 }
 
 
@@ -55,7 +60,8 @@ class TreeStore:
     """The objects of a session's trees: those on disk, and those that wait until a tree has to last.
 
     What waits lies in memory or in a nameless file: while nothing has changed in the workspace nothing needs to
-    be on the disk, for the workspace itself holds it. Not for use by two threads at once.
+    be on the disk, for the workspace itself holds it. What the disk has no room for is let go: from then on ids
+    are told and nothing is kept, until there is room. Not for use by two threads at once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,9 +72,16 @@ class TreeStore:
         self._waiting: dict[bytes, Packed] = {}
         self._spool: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._end = 0
+        self._offered = 0
+        """Bytes of all that was taken."""
+        self.given_up: str | None = None
+        """Why nothing can be kept now, as the end of a sentence; None when it can."""
 
     def is_complete(self) -> bool:
-        """False when objects that were on disk may be there no more (the repository was removed, or gc ran)."""
+        """False when there may be less than was taken: the repository was removed, gc ran, or there was no room."""
+        with suppress(OSError):
+            if self.given_up is not None and self._has_room(self._offered):
+                return False
         there = self._names()
         if self._known_packs is None:
             for name in there:
@@ -98,6 +111,7 @@ class TreeStore:
         """Bring everything taken so far to the disk, then name trees: (name of a snapshot, id). Raises `StoreError`."""
         durable.make_dir(self._packs)
         durable.make_dir(self.path / "refs")
+        durable.make_dir(self.path / "info")
         for name, data in _FILES.items():
             if not _is(self.path / name, data):
                 durable.replace(self.path / name, data)
@@ -111,21 +125,46 @@ class TreeStore:
     def _add(self, kind: Kind, name: bytes, content: bytes) -> None:
         if name in self._stored or name in self._waiting:
             return
+        self._offered += len(content)
+        if self.given_up is not None:
+            return
         if self._spool is None:
             self._spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self.path.parent))  # noqa: SIM115
             self._close_spool = weakref.finalize(self, self._spool.close)
             self._end = PACK_HEADER_BYTES
         entry = pack_entry(kind, content)
-        with durable.told("keep a copy of the workspace beside", self.path):
+        try:
+            if self._end + len(entry) > _IN_MEMORY and not self._has_room(len(entry), self._end):
+                raise OSError(errno.ENOSPC, "too little room is free there")
             self._spool.seek(self._end - PACK_HEADER_BYTES)
             self._spool.write(entry)
+        except OSError as error:
+            self._give_up(error)
+            return
         self._waiting[name] = Packed(name, self._end, zlib.crc32(entry))
         self._end += len(entry)
 
+    def _has_room(self, more: int, waiting: int = 0) -> bool:
+        """True when so many further bytes may wait on the disk beside those that wait there already."""
+        free = durable.free_bytes(self.path.parent)
+        if free is None:
+            return True
+        on_disk = waiting if waiting > _IN_MEMORY else 0
+        return (waiting + more) * _PART_OF_FREE <= free + on_disk
+
+    def _give_up(self, error: OSError) -> None:
+        self.given_up = f"no copy of it can be kept beside {durable.shown(self.path)}: {error.strerror}"
+        self._waiting = {}
+        if self._spool is not None:
+            spool, self._spool = self._spool, None
+            with suppress(OSError):
+                spool.close()
+
     def _write_pack(self) -> None:
         checksum = b""
-        for part in self._whole_pack():
-            checksum = part
+        with durable.told("read what waits for", self.path):
+            for part in self._whole_pack():
+                checksum = part
         base = self._packs / f"pack-{checksum.hex()}"
         # A name that is there already has this very content: a process died before it had named the trees.
         with suppress(FileExistsError):

@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from maestro_tui.cli import commands
+from maestro_tui.store.prune import Pruned
 from tests.sessions import Project, line
 from tests.waiting import wait_until
 
@@ -74,10 +77,26 @@ def test_prune_takes_terminal_sessions_only_and_says_first_what_would_go(project
     assert project.call("prune", "--older-than", "soon").returncode == 2
     assert project.json("prune", "--keep", "1", "--dry-run", code=0) == {"would_remove": ["s2", "s1"]}
     assert len(project.json("list")) == 4
-    assert project.json("prune", "--keep", "0", "--older-than", "1d", code=0) == {"removed": []}
-    assert project.json("prune", "--keep", "1", code=0) == {"removed": ["s2", "s1"]}
+    assert project.json("prune", "--keep", "0", "--older-than", "1d", code=0) == {
+        "removed": [],
+        "problems": [],
+    }
+    assert project.json("prune", "--keep", "1", code=0) == {"removed": ["s2", "s1"], "problems": []}
     assert {entry["session_id"] for entry in project.json("list")} == {"s3", "s4"}
     assert not [entry for entry in project.root.iterdir() if entry.name.startswith(".pruned")]
+
+
+def test_prune_says_what_could_not_be_deleted_and_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "maestro_tui.store.prune.prune_sessions", lambda *_: Pruned((), ("the rest lies in /x",))
+    )
+    for words, told in (((), "✗ the rest lies in /x"), (("--json",), '"problems": [')):
+        done = CliRunner().invoke(
+            commands, ["prune", "--checkpoint-dir", str(tmp_path), "--keep", "0", *words]
+        )
+        assert done.exit_code == 1 and told in done.output, done.output
 
 
 def test_prune_takes_its_rule_from_the_settings_and_shows_it(project: Project, own_home: Path) -> None:
@@ -89,13 +108,15 @@ def test_prune_takes_its_rule_from_the_settings_and_shows_it(project: Project, o
     told = project.call("prune", "--dry-run")
     assert f"[retention] in {settings}: beyond the newest 1." in told.stderr
     assert "s1" in told.stdout and "would go" in told.stdout
-    assert project.json("prune", "--keep", "5", code=0) == {"removed": []}, "what is asked for goes first"
+    assert project.json("prune", "--keep", "5", code=0) == {"removed": [], "problems": []}, (
+        "what is asked for goes first"
+    )
     settings.write_text('[retention]\nkepe = 1\nolder_than = "1s"\n')
     wrong = project.call("prune")
     assert (wrong.returncode, len(project.json("list"))) == (2, 2)
     assert 'no setting "kepe"' in wrong.stderr and "Nothing was removed" in wrong.stderr
     settings.write_text("[retention]\nkeep = 1\n")
-    assert project.json("prune", code=0) == {"removed": ["s1"]}
+    assert project.json("prune", code=0) == {"removed": ["s1"], "problems": []}
 
 
 def test_doctor_tells_who_holds_a_stopped_session_and_a_takeover_is_recorded(project: Project) -> None:

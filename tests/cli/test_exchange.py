@@ -154,6 +154,8 @@ def test_a_bundle_is_verified_offline_and_goes_on_elsewhere(project: Project, tm
     project.clear("testing")
     project.root = tmp_path / "elsewhere"
     assert project.json("import", str(bundle), code=0)[0]["session_id"] == "s1"
+    assert project.json("restore", "s1", str(tmp_path / "as-it-was"), code=0)["phase"] == "testing"
+    assert (tmp_path / "as-it-was" / "ran-testing").read_text() == "1\n"
     assert project.json("resume", "s1", "--trust", code=0)["status"] == "completed"
     assert [project.runs(name) for name in PHASES] == [1, 1, 1, 2, 1]
     assert project.call("verify", "s1").returncode == 0

@@ -19,6 +19,7 @@ from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, Sessio
 from maestro_tui.model.workflow import Mode, Phase
 from maestro_tui.performers.agents.detect import FoundAgent
 from maestro_tui.store.checkpoints import CommitInfo
+from maestro_tui.store.prune import Pruned
 from maestro_tui.store.questions import Question
 from tests.console.team_data import AGENTS_HERE, phase_team, standing
 
@@ -73,6 +74,7 @@ class FakeHost:
         self.own: tuple[str, ...] = ()
         self.refuse: Exception | None = None
         self.told: list[tuple[str, str]] = []
+        self.undeleted: tuple[str, ...] = ()
         self.generation = 0
         self.commits = [
             CommitInfo(
@@ -210,9 +212,9 @@ class FakeHost:
         self._do("fork", session_id, seq, new_id)
         return "20261123-140300-forked-bb02"
 
-    def prune(self, session_ids: Sequence[str]) -> tuple[str, ...]:
+    def prune(self, session_ids: Sequence[str]) -> Pruned:
         self._do("prune", tuple(session_ids))
-        return tuple(session_ids)
+        return Pruned(tuple(session_ids), self.undeleted)
 
     def history(self, session_id: str) -> list[CommitInfo]:
         return self.commits

@@ -30,6 +30,7 @@ from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.summary import FleetSnapshot, Owner
 from maestro_tui.store.lease import hold_session, read_owner
+from maestro_tui.store.prune import Pruned
 from maestro_tui.store.retention import Retention
 from tests.console.fakes import ROOT, FakeHost, busy_fleet, console, fleet, owner, plan_for, post, session
 from tests.console.hostile import HOSTILE, NEVER_RAW
@@ -163,6 +164,17 @@ async def test_prune_removes_exactly_the_marked_ones_that_are_over() -> None:
         await opened(pilot, "P", "y")
         assert [call[0] for call in host.calls] == ["prune"]
         assert sorted(host.calls[0][1]) == ["payments-refactor", "stock-sync"]
+
+
+async def test_what_prune_could_not_delete_is_told() -> None:
+    host = FakeHost()
+    host.undeleted = ("session stock-sync cannot be deleted whole: Permission denied; the rest lies in /x",)
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "asterisk", "P")
+        await opened(pilot, "y")
+        told = [(one.message, one.severity) for one in app._notifications]
+        assert told[-1] == (host.undeleted[0], "error")
 
 
 async def test_without_marks_only_what_has_been_over_for_long_goes() -> None:
@@ -373,7 +385,7 @@ def test_the_real_host_skips_forks_examines_and_prunes(tmp_path: Path) -> None:
     assert host.outputs(session_id, "requirements") == {}
     with pytest.raises(InputError, match="no committed result"):
         host.outputs(session_id, "design")
-    assert host.prune([session_id, forked]) == ()
+    assert host.prune([session_id, forked]) == Pruned()
 
 
 @pytest.mark.parametrize("keys", [("K", "enter"), ("F",), ("P",), ("D",), ("X",)])

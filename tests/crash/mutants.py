@@ -257,7 +257,7 @@ def _unpacked_in_place() -> Patch:
             yield root
 
         with (
-            mock.patch.object(unbundle, "_place", place),
+            mock.patch.object(unbundle, "_aside", place),
             mock.patch.object(Path, "rename", _nothing),
         ):
             return unbundle.unpack_bundle(store, path, as_id)
@@ -366,7 +366,7 @@ MUTANTS = (
     Mutant("no fsync of the file", _without(durable, "sync"), ("sync", "write_new"), "commit what was completed"),
     Mutant("no fsync of folders", _without(durable, "sync_dir"), ("sync_dir", "write_new"), "commit what was completed"),
     Mutant("root of a new session not synced", _folders_not_synced("root"), ("CheckpointStore.create",), "create a session"),
-    Mutant("parent of a new root not synced", _folders_not_synced("kept"), ("make_dir", "enter_dir"), "create a session"),
+    Mutant("parent of a new root not synced", _folders_not_synced("kept"), ("make_dir", "make_root", "enter_dir"), "create a session"),
     Mutant("folder of a new session not synced", _folders_not_synced("s1"), ("CheckpointStore.create", "enter_file"), "create a session"),
     Mutant("linked before its bytes are safe", _linked_before_it_is_safe, ("write_new",), "commit what was completed"),
     Mutant("commits written in place", _written_in_place, ("write_new",), "commit what was completed"),
@@ -398,7 +398,7 @@ MUTANTS = (
     Mutant("temporary files never swept", _without(durable, "sweep"), ("sweep",), "commit what was completed"),
     Mutant("temporary files of trees never swept", _without(verify, "sweep_trees"), ("sweep_trees",), "keep trees of the workspace"),
     Mutant("pruned in place", _deleted_in_place, ("prune_sessions",), "prune"),
-    Mutant("interrupted prune not finished", _without(prune, "finish_pruning"), ("finish_pruning",), "prune"),
+    Mutant("interrupted prune not finished", _without(prune, "finish_pruning", lambda root: []), ("finish_pruning",), "prune"),
     Mutant("files of an import not synced", _without(durable, "sync"), ("unpack_bundle",), "import a bundle"),
     Mutant("imported in place", _unpacked_in_place, ("unpack_bundle",), "import a bundle"),
     Mutant("exported over what is there", _exported_over_what_is_there, ("write_bundle",), check=checks.an_export_replaces_nothing),

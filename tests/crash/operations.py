@@ -338,6 +338,7 @@ OPERATIONS = (
         (
             "CheckpointStore.create",
             "make_dir",
+            "make_root",
             "enter_dir",
             "enter_file",
             "write_new",

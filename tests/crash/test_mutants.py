@@ -19,6 +19,7 @@ ELSEWHERE = {
     "save_index": "a cache that anybody makes anew",
     "verify_bundle": "unpacks into a temporary folder of its own",
     "enter_dirs": "scratch folders, never synced: they go with their attempt",
+    "restore_tree": "into an empty folder outside; what is broken off there is written again",
     "PhaseLog.write": "a log, never synced: it may end early, and nothing else",
     "PhaseLog.close": "a log, never synced: it may end early, and nothing else",
 }

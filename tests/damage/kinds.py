@@ -143,4 +143,6 @@ def cases() -> Iterator[Case]:
         yield _case("something", what, NOBODY, "")
         yield _case("history/.maestro-tmp-0123456789abcdef", what, NOBODY, "")
         yield _case("history/notes.txt", what, VERIFY, "it is no commit; left alone")
-        yield _case("checkpoint_other.json", what, NOBODY, "")
+        yield _case(
+            "checkpoint_other.json", what, VERIFY, "it is no checkpoint, and the history knows of none"
+        )

@@ -29,7 +29,9 @@ async def test_a_secret_of_the_environment_is_written_nowhere(
     monkeypatch.setenv("SHOP_TOKEN", SECRET)
     (tmp_path / "work").mkdir()
     worker = Persona(name="worker", argv=(sys.executable, "-c", CODE, str(code)), env=("SHOP_TOKEN",))
-    workflow = Workflow(name="w", phases=(Phase(name="a", personas=(worker,)),))
+    # Of two who work one after the other the first is kept by a receipt when the second fails.
+    first = Persona(name="first", argv=(sys.executable, "-c", CODE, "0"), env=("SHOP_TOKEN",))
+    workflow = Workflow(name="w", phases=(Phase(name="a", personas=(first, worker)),))
     heard: list[str] = []
     engine = TeamExecutionEngineV2SplitMode(
         tmp_path / "root", workflow, tmp_path / "work", on_event=lambda event: heard.append(repr(event.data))
@@ -42,6 +44,8 @@ async def test_a_secret_of_the_environment_is_written_nowhere(
     assert len(files) > 5
     holding = [path.name for path in files if SECRET.encode() in path.read_bytes()]
     assert holding == []
+    kept = [path.read_text() for path in (tmp_path / "root" / "s1" / "receipts").glob("a~1~first~*")]
+    assert [json.loads(text)["result"]["summary"] for text in kept] == ["‹SHOP_TOKEN›"] * (code != 0)
     assert not any(SECRET in told for told in heard)
     log = (tmp_path / "root" / "s1" / "logs" / "a.1.log").read_text()
     assert "the token is ‹SHOP_TOKEN›" in log

@@ -305,7 +305,7 @@ class Sessions(RuleBasedStateMachine):
     def prune(self, data: st.DataObject) -> None:
         session = data.draw(st.sampled_from(sorted(self.model)))
         status = session_document(self.engine(), session)["status"]
-        removed = prune_sessions(self.engine().store, [session])
+        removed = prune_sessions(self.engine().store, [session]).removed
         assert bool(removed) == (status in ("completed", "failed", "cancelled"))
         if removed:
             del self.model[session]

@@ -10,7 +10,7 @@ import pytest
 
 from maestro_tui import TeamExecutionEngineV2, TeamExecutionEngineV2SplitMode, Workflow
 from maestro_tui.model.context import Usage
-from maestro_tui.model.errors import PlanError
+from maestro_tui.model.errors import InputError, PlanError
 from maestro_tui.model.policy import Budget
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from tests.engine.scripted import Bench, Team, said, writing
@@ -254,3 +254,17 @@ async def test_a_draft_that_failed_is_not_commented(tmp_path: Path) -> None:
 def test_spending_is_never_negative() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 0"):
         Usage(cost_usd=-50)
+
+
+async def test_a_workspace_whose_name_no_checkpoint_can_hold_is_refused_before_there_is_a_session(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "shop\udcff"
+    place.mkdir()
+    (place / "maestro.toml").write_text(two())
+    engine = TeamExecutionEngineV2SplitMode(
+        tmp_path / "checkpoints", workspace=place, team=TeamExecutionEngineV2(performers=Team())
+    )
+    with pytest.raises(InputError, match=r"shop\\xff has a name that is no UTF-8 text.* Nothing was run"):
+        await engine.execute_batch("x", session_id="s")
+    assert not (tmp_path / "checkpoints").exists()

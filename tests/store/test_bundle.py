@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tarfile
@@ -16,12 +15,13 @@ import pytest
 
 from maestro_tui.model.context import Artifact
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
-from maestro_tui.store import durable
+from maestro_tui.store import bundle, durable
 from maestro_tui.store.bundle import write_bundle
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
+from maestro_tui.store.locks import FileLock
 from maestro_tui.store.questions import ask_question
 from maestro_tui.store.unbundle import is_bundle, unpack_bundle, verify_bundle
 from maestro_tui.store.workspace import Workspace
@@ -149,6 +149,70 @@ def test_a_damaged_session_is_not_packed(tmp_path: Path) -> None:
     assert not (tmp_path / "x.bundle").exists()
 
 
+def test_a_session_that_went_on_after_damage_is_packed_with_word_of_it(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    folder = session(store, "requirements")
+    spoilt = folder / "history" / "0001.json"
+    (folder / "checkpoint_requirements.json").unlink()
+    spoilt.write_bytes(spoilt.read_bytes()[:-9] + b"damaged!\n")
+    (folder / "journal.jsonl").write_bytes(b"what?\n")
+    with hold_session(folder) as hold:
+        commit(store, hold, "requirements", attempt=2)
+    manifest = write_bundle(store, "s1", tmp_path / "x.bundle")
+    assert [line.split(":")[0] for line in manifest.left_out] == ["history/0001.json", "journal.jsonl"]
+    other = CheckpointStore(tmp_path / "elsewhere")
+    unpack_bundle(other, tmp_path / "x.bundle")
+    assert other.head("s1") == store.head("s1")
+    assert (other.session_dir("s1") / "history" / "0001.json").read_bytes() == spoilt.read_bytes()
+    assert verify_bundle(tmp_path / "x.bundle") == list(manifest.left_out)
+
+
+def test_a_damaged_commit_that_cannot_be_read_is_left_out_with_word_of_it(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    folder = session(store, "requirements")
+    (folder / "checkpoint_requirements.json").unlink()
+    (folder / "history" / "0001.json").unlink()
+    (folder / "history" / "0001.json").mkdir()
+    with hold_session(folder) as hold:
+        sha256 = commit(store, hold, "requirements", attempt=2).sha256
+    journal = Journal(folder / "journal.jsonl", "s1")
+    journal.append("phase_committed", phase="requirements", data={"seq": 1, "sha256": sha256})
+    journal.close()
+    manifest = write_bundle(store, "s1", tmp_path / "x.bundle")
+    assert "history/0001.json cannot be read: it is a folder" in manifest.left_out[0]
+    other = CheckpointStore(tmp_path / "elsewhere")
+    unpack_bundle(other, tmp_path / "x.bundle")
+    assert "it is missing" in other.verify("s1")[0] and other.head("s1").seq == 2
+
+
+def test_damage_of_kept_trees_is_told_and_damage_that_is_not_told_is_refused(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    pack = next((store.session_dir("s1") / "workspace.git" / "objects" / "pack").glob("*.pack"))
+    pack.write_bytes(pack.read_bytes() + b"x")
+    left_out = write_bundle(store, "s1", tmp_path / "x.bundle").left_out
+    assert f"workspace.git/{pack.name}: its checksum does not match" in left_out[0]
+    other = CheckpointStore(tmp_path / "elsewhere")
+    unpack_bundle(other, tmp_path / "x.bundle")
+    assert verify_bundle(tmp_path / "x.bundle") == [left_out[0]]
+
+
+def test_a_session_that_goes_on_while_it_is_packed_is_packed_as_it_was(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    folder = session(store, "requirements")
+    real = bundle._digest
+
+    with hold_session(folder) as hold:
+
+        def digest(path: Path, size: int) -> str:
+            commit(store, hold, "design")
+            return real(path, size)
+
+        with mock.patch.object(bundle, "_digest", digest):
+            manifest = write_bundle(store, "s1", tmp_path / "x.bundle")
+    assert (manifest.seq, store.head("s1").seq > 1) == (1, True)
+    assert verify_bundle(tmp_path / "x.bundle") == []
+
+
 def test_a_torn_last_line_of_the_journal_is_not_packed(tmp_path: Path) -> None:
     store = made(tmp_path)
     path = store.session_dir("s1") / "journal.jsonl"
@@ -242,10 +306,17 @@ def hostile(
     members[0][0].size = len(raw)
     members[0] = (members[0][0], raw)
     path = tmp_path / "hostile.bundle"
-    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+    with path.open("wb") as stream:
         for info, data in members:
-            tar.addfile(info, io.BytesIO(data))
+            stream.write(info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE))
+        # Not as tarfile ends a file: what is longer is refused for that alone.
+        stream.write(bytes(2 * tarfile.BLOCKSIZE))
     return path
+
+
+def test_a_bundle_that_is_put_together_anew_and_not_changed_is_imported(tmp_path: Path) -> None:
+    path = hostile(tmp_path, lambda manifest, members: None)
+    unpack_bundle(CheckpointStore(tmp_path / "elsewhere"), path)
 
 
 def add(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", listed: bool = True) -> Any:
@@ -280,6 +351,25 @@ def twice(manifest: dict[str, Any], members: list[tuple[tarfile.TarInfo, bytes]]
     members.append(members[-1])
 
 
+def another_content(manifest: dict[str, Any], members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    add(f"artifacts/{'0' * 64}")(manifest, members)
+
+
+def no_pack(manifest: dict[str, Any], members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    for ending in ("pack", "idx"):
+        add(f"workspace.git/objects/pack/pack-{'0' * 40}.{ending}")(manifest, members)
+
+
+def damage_told_elsewhere(manifest: dict[str, Any], members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    no_pack(manifest, members)
+    manifest["left_out"] = ["history/0000.json: something", "artifact made.md: it is not there"]
+
+
+def a_newest_that_is_damaged(manifest: dict[str, Any], members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    add("history/0009.json")(manifest, members)
+    manifest["left_out"] = ["history/0009.json: told, and still no commit to begin from"]
+
+
 def another_head(manifest: dict[str, Any], _: Any) -> None:
     manifest["head"]["seq"] = 0
 
@@ -304,6 +394,11 @@ HOSTILE = {
     "a size that it does not have": huge,
     "a file twice": twice,
     "another newest commit": another_head,
+    "an artifact of another name": another_content,
+    "a pack that is none": no_pack,
+    "a name of a tree that is none": add("workspace.git/refs/maestro/z/1/after"),
+    "damage that it does not tell": damage_told_elsewhere,
+    "a newest commit that is damaged": a_newest_that_is_damaged,
     "a format of the future": no_format,
 }
 
@@ -357,3 +452,42 @@ def test_a_full_disk_leaves_nothing_and_what_a_dead_import_left_is_swept(tmp_pat
     with mock.patch.object(durable, "sync", side_effect=full), pytest.raises(StoreError, match="No space"):
         unpack_bundle(other, tmp_path / "x.bundle")
     assert os.listdir(other.root) == []
+
+
+def test_imports_at_once_leave_each_other_alone(tmp_path: Path) -> None:
+    """A second import comes at the two moments at which it may take the first for a dead one."""
+    store = CheckpointStore(tmp_path / "root")
+    session(store, "requirements")
+    write_bundle(store, "s1", tmp_path / "x.bundle")
+    other = CheckpointStore(tmp_path / "elsewhere")
+    real, numbers = FileLock.take, [2, 3]
+
+    def take(self: FileLock, *, shared: bool = False) -> bool:
+        if self.path.name == "lock" and numbers:
+            with mock.patch.object(FileLock, "take", real):
+                unpack_bundle(other, tmp_path / "x.bundle", f"s{numbers.pop()}")
+        return real(self, shared=shared)
+
+    with mock.patch.object(FileLock, "take", take):
+        unpack_bundle(other, tmp_path / "x.bundle")
+    assert {"s1", "s2", "s3"} <= set(other.session_ids())
+    assert [name for name in os.listdir(other.root) if name.startswith(".")] == []
+
+
+def test_an_import_that_goes_while_another_one_sweeps_is_no_problem(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    session(store, "requirements")
+    write_bundle(store, "s1", tmp_path / "x.bundle")
+    other = CheckpointStore(tmp_path / "elsewhere")
+    (other.root / ".import-0").mkdir(parents=True)
+    real = durable.names_in
+
+    def names_in(folder: Path) -> list[str]:
+        names = real(folder)
+        if folder == other.root and (folder / ".import-0").exists():
+            (folder / ".import-0").rmdir()
+        return names
+
+    with mock.patch.object(durable, "names_in", names_in):
+        unpack_bundle(other, tmp_path / "x.bundle")
+    assert other.session_ids() == ["s1"]

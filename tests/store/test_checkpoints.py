@@ -799,3 +799,13 @@ def test_an_outcome_is_made_from_the_newest_commit_under_the_commit_lock(store: 
         assert isinstance(hold, Hold)
         store.commit("s1", "design", 1, locked, hold)
     assert store.head("s1").phase == "design"
+
+
+def test_without_its_locks_a_commit_says_that_nothing_was_committed(store: CheckpointStore) -> None:
+    folder = session(store)
+    hold = hold_session(folder)
+    shutil.rmtree(folder / "locks")
+    with pytest.raises(
+        StoreError, match=r"No such file or directory\. Nothing was committed; all commits are safe"
+    ):
+        commit(store, hold, "requirements")

@@ -19,6 +19,7 @@ from maestro_tui.model.errors import StoreError
 from maestro_tui.model.summary import SessionStatus
 from maestro_tui.store import index as module
 from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.durable import TEMP_PREFIX
 from maestro_tui.store.index import FleetReader, read_all
 from maestro_tui.store.index_file import FIRST, INDEX, first_glance, load_index, save_index
 from maestro_tui.store.journal import Journal
@@ -163,6 +164,16 @@ def test_a_damaged_index_is_made_anew_without_a_word(root: Path) -> None:
         found = load_index(root)
         assert found == {} or {name: entry.summary for name, entry in found.items()} == expected
     assert as_read(root) == expected
+
+
+def test_what_killed_consoles_left_of_an_index_is_removed_and_what_one_writes_now_is_not(root: Path) -> None:
+    old, fresh, other = root / f"{TEMP_PREFIX}old", root / f"{TEMP_PREFIX}fresh", root / "old"
+    for path in (old, fresh, other):
+        path.write_bytes(b"half")
+        if path is not fresh:
+            os.utime(path, (1, 1))
+    assert save_index(root, {})
+    assert (old.exists(), fresh.exists(), other.exists()) == (False, True, True)
 
 
 def test_the_first_glance_is_at_those_that_need_attention_and_reads_nothing_else(root: Path) -> None:

@@ -416,3 +416,25 @@ def test_threads_that_share_a_journal_number_their_events_without_gaps(path: Pat
     for thread in threads:
         thread.join()
     assert [event.seq for event in read_events(path).events] == list(range(1, 801))
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_journal_that_is_taken_away_is_begun_anew_and_says_so(path: Path, replaced: bool) -> None:
+    journal = make(path)
+    journal.append("phase_started")
+    path.unlink()
+    if replaced:
+        path.write_bytes(b"")
+    journal.append("phase_committed")
+    journal.append("session_completed")
+    assert types(path) == ["journal_lost", "phase_committed", "session_completed"]
+    assert "the events before are lost" in read_events(path).events[0].data["reason"]
+
+
+def test_a_journal_whose_folder_was_moved_goes_on_there(tmp_path: Path) -> None:
+    (tmp_path / "s1").mkdir()
+    journal = make(tmp_path / "s1" / "journal.jsonl")
+    journal.append("phase_started")
+    (tmp_path / "s1").rename(tmp_path / "s2")
+    journal.append("phase_committed")
+    assert types(tmp_path / "s2" / "journal.jsonl") == ["phase_started", "phase_committed"]

@@ -34,7 +34,11 @@ def redactor() -> Redactor:
         json.dumps(SECRET, ensure_ascii=False)[1:-1],
         quote(SECRET, safe=""),
         quote_plus(SECRET),
+        quote(SECRET, safe="").replace("%C3%B6", "%c3%b6").replace("%2B", "%2b").replace("%2F", "%2f"),
+        json.dumps(SECRET)[1:-1].replace("/", "\\/"),
         base64.b64encode(SECRET.encode()).decode(),
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
     ],
 )
 def test_a_known_value_is_taken_out_in_each_of_its_forms(redactor: Redactor, form: str) -> None:
@@ -105,6 +109,91 @@ def test_passwords_in_addresses_headers_and_private_keys_are_taken_out(
     assert secret not in redactor.data({"said": text})["said"]
 
 
+KEY = (
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n"
+    "QyNTUxOQAAACDkf2FtSeCrEtLiNeFiRsTlYnOtAkEyBoDy00aaLine2AAAAJgAAAAAAAAA\n"
+    "AAAEBm9uZQ\n"
+    "-----END OPENSSH PRIVATE KEY-----"
+)
+
+
+@pytest.mark.parametrize("before", ["", "  ", "+", "12: ", "2026-11-26T15:56:01Z app[12]: "])
+def test_a_private_key_that_is_printed_line_by_line_is_taken_out(redactor: Redactor, before: str) -> None:
+    lines = LineRedactor(redactor, 1_000_000)
+    told = [
+        lines.feed(before + line) for line in ["the key:", *KEY.split("\n"), "done in AAAAAAAAAAAAAAAAAAAA"]
+    ]
+    assert told[0] == f"{before}the key:" and told[-1] == f"{before}done in AAAAAAAAAAAAAAAAAAAA"
+    whole = "\n".join(filter(None, told))
+    assert not [line for line in KEY.split("\n")[1:3] if line[-20:] in whole or line[:20] in whole]
+    # A last line as short as this, behind words, could be one of them.
+    assert ("AAAEBm9uZQ" in whole) == ("app" in before)
+
+
+def test_a_beginning_of_a_private_key_without_an_end_hides_no_words_and_is_over_in_time(
+    redactor: Redactor,
+) -> None:
+    lines = LineRedactor(redactor, 1_000_000)
+    lines.feed('if "-----BEGIN PRIVATE KEY-----" in text:')
+    code = [
+        "    raise ValueError('a key in a text')",
+        "    return",
+        "class ASessionThatWasRead(Base):",
+        "    pass",
+    ]
+    assert [lines.feed(line) for line in code] == code
+    told = [lines.feed("A" * 64) for _ in range(197)]
+    assert (told[0], told[-1]) == ("‹private key›", "A" * 64)
+
+
+def test_each_line_of_a_secret_of_several_lines_is_taken_out() -> None:
+    first, second, third = KEY.split("\n")[1:4]
+    redactor = Redactor({"DEPLOY_KEY": KEY})
+    assert redactor.text(f"{first}, {second[:-1]}") == f"‹DEPLOY_KEY›, {second[:-1]}"
+    assert redactor.text(f"{second} {third}") == f"‹DEPLOY_KEY› {third}"
+    assert Redactor({"CLUSTER_TOKEN": "x" * 9_000 + "\n" + first}).text(first) == "‹CLUSTER_TOKEN›"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("SMTP_PASS", "Tr0ub4dor&3x", "Tr0ub4dor&3x"),
+        ("PASS", "Tr0ub4dor&3x", "Tr0ub4dor&3x"),
+        ("DATABASE_URL", "postgres://ann:p%40ssW0rd99@db/x", "p@ssW0rd99"),
+        ("DATABASE_URL", "postgres://ann:p%40ssW0rd99@db/x", "p%40ssW0rd99"),
+        ("HTTPS_PROXY", "http://ann:Secr3tPw@proxy:3128", "Secr3tPw"),
+    ],
+)
+def test_passwords_are_known_by_more_names_and_by_their_place_in_an_address(
+    name: str, value: str, secret: str
+) -> None:
+    assert Redactor({name: value}).text(f"with {secret} in it") == f"with ‹{name}› in it"
+
+
+def test_names_that_only_sound_like_it_are_no_secrets() -> None:
+    facts = {"BYPASS_CACHE": "Always-1", "COMPASS": "North-West-1", "PROXY": "http://proxy:3128/a@b"}
+    assert Redactor(facts).text(" ".join(facts.values())) == " ".join(facts.values())
+
+
+@pytest.mark.parametrize("cut", [10, 9_500, 10_700])
+def test_the_longest_form_of_the_longest_secret_is_seen_across_pieces(cut: int) -> None:
+    secret = "Abc1/" + "Zx9" * 2_700
+    coded = base64.b64encode(secret.encode()).decode()
+    piece = 100_000
+    lines = LineRedactor(Redactor({"API_TOKEN": secret}), piece)
+    whole = "x " * ((piece - cut) // 2) + coded
+    told = "".join(filter(None, [lines.feed(whole[:piece]), lines.feed(whole[piece:]), lines.rest()]))
+    assert not any(coded[at : at + 40] in told for at in range(0, len(coded) - 40, 97))
+
+
+def test_a_token_that_is_known_by_its_shape_is_not_half_left_on_a_border(redactor: Redactor) -> None:
+    lines = LineRedactor(redactor, 50_000)
+    token = "ghp_" + "a1B2" * 20
+    told = [lines.feed("x " * 24_970 + token[:60]), lines.feed(token[60:] + " done"), lines.rest()]
+    assert "".join(filter(None, told)).endswith("x ‹secret› done")
+
+
 def test_data_is_redacted_throughout_keys_included(redactor: Redactor) -> None:
     told = redactor.data({"a": [1, {SECRET: (SECRET, None)}], "b": True})
     assert told == {"a": [1, {"‹DB_PASSWORD›": ["‹DB_PASSWORD›", None]}], "b": True}
@@ -137,9 +226,13 @@ def test_the_time_is_linear_in_the_length_of_hostile_lines(redactor: Redactor) -
             "-----BEGIN " * size,
             "x://" * size,
         ]
+        in_a_key = [f"{'+' * size} x", f"{'a' * size}= x", "a= " * size, "+a" * size]
         start = time.process_time()
         for text in texts:
             redactor.text(text)
+        lines = LineRedactor(redactor, 10_000_000)
+        for text in ["-----BEGIN PRIVATE KEY-----", *in_a_key]:
+            lines.feed(text)
         return time.process_time() - start
 
     spent(1_000)

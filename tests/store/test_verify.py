@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from maestro_tui.model.context import Artifact, PhaseResult, PhaseStatus
-from maestro_tui.model.errors import StoreError
+from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.durable import TEMP_PREFIX, same_file
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import hold_session
+from maestro_tui.store.summaries import read_summary
 from tests.store.small_sessions import changed, commit, context, session
 
 
@@ -270,6 +271,22 @@ def test_an_artifact_is_never_read_through_a_link_out_of_the_workspace(
     ]
 
 
+def test_names_that_are_no_text_are_found_and_names_that_held_a_secret_are_not_called_missing(
+    store: CheckpointStore, tmp_path: Path
+) -> None:
+    workspace = tmp_path / "work"
+    workspace.mkdir()
+    for name in (b"odd\xff.txt", b"both\xfe", b"both\\xfe"):
+        (workspace / os.fsdecode(name)).write_bytes(b"x" if name != b"both\xfe" else b"other")
+    names = ["odd\\xff.txt", "both\\xfe", "gone\\xff", "report-‹API_TOKEN›.txt", "report-‹of the day›.txt"]
+    with_artifacts(store, workspace, *map(artifact, names))
+    assert store.verify("s1", artifacts=True) == [
+        "artifact gone\\xff (design): it is missing",
+        "artifact report-‹API_TOKEN›.txt (design): its name held a secret, which is not recorded; not checked",
+        "artifact report-‹of the day›.txt (design): it is missing",
+    ]
+
+
 def test_a_workspace_that_is_gone_is_told_once(store: CheckpointStore, tmp_path: Path) -> None:
     with_artifacts(store, tmp_path / "gone", artifact("a"), artifact("b"))
     [problem] = store.verify("s1", artifacts=True)
@@ -279,3 +296,56 @@ def test_a_workspace_that_is_gone_is_told_once(store: CheckpointStore, tmp_path:
 def test_a_session_without_commits_is_told(store: CheckpointStore) -> None:
     (store.root / "s1" / "history").mkdir(parents=True)
     assert store.verify("s1") == ["history: it holds no commit"]
+
+
+def test_a_folder_that_was_renamed_or_copied_is_told_as_such_in_one_line(store: CheckpointStore) -> None:
+    folder = session(store, "requirements", "design")
+    shutil.copytree(folder, folder.with_name("copy"))
+    [line] = store.verify("copy")
+    assert line.startswith(
+        "history: it is a copy of session s1, which is here too; a copy that goes on is made by"
+    )
+    folder.rename(folder.with_name("renamed"))
+    [line] = store.verify("renamed")
+    assert line == "history: it is session s1 under another name; give the folder its name back: s1"
+    with pytest.raises(
+        DamagedFile, match="Session renamed cannot be used: it is session s1 under another name"
+    ):
+        store.head("renamed")
+    summary = read_summary(folder.with_name("renamed"), 0.0)
+    assert summary.damage == (line,) and summary.error in line
+    folder.with_name("renamed").rename(folder)
+    assert store.verify("s1") == []
+
+
+def test_a_foreign_commit_among_ones_own_is_no_other_name(store: CheckpointStore) -> None:
+    folder = session(store, "requirements")
+    other = folder.with_name("other")
+    shutil.copytree(folder, other)
+    store.create(context("s2"))
+    swap_in(other / "history" / "0000.json", (folder.parent / "s2" / "history" / "0000.json").read_bytes())
+    assert [line.endswith("misplaced") for line in store.verify("other")[:2]] == [True, True]
+
+
+def test_a_session_that_may_not_be_looked_into_is_as_old_as_its_folder(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = session(store, "requirements")
+    os.utime(folder, (1_000, 1_000))
+    real_stat, real_list = os.lstat, os.listdir
+
+    def closed(real: Any) -> Any:
+        def asked(path: Any, *words: Any, **named: Any) -> Any:
+            if str(path).startswith(f"{folder}/"):
+                raise PermissionError(13, "Permission denied")
+            return real(path, *words, **named)
+
+        return asked
+
+    monkeypatch.setattr(os, "lstat", closed(real_stat))
+    monkeypatch.setattr(os, "listdir", closed(real_list))
+    summary = read_summary(folder, 0.0)
+    assert (summary.updated_at, summary.created_at) == (
+        1_000,
+        1_000,
+    ) and "Permission denied" in summary.damage[0]

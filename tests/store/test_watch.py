@@ -380,3 +380,31 @@ def test_history_of_another_system_is_seen_live_beside_sessions_of_ours(store: C
         (store.root / "a.json").unlink()
         (store.root / "b.json").unlink()
         seen.wait(lambda one: list(one.sessions) == ["ours"])
+
+
+FEW_WATCHES = """
+import sys, threading
+from pathlib import Path
+from maestro_tui.store.notices import Notices
+
+root, names = Path(sys.argv[1]), [f"x{number:03d}" for number in range(40)]
+for name in names:
+    (root / name).mkdir()
+seen = []
+for known in (names[:5], names):
+    notices = Notices(root, threading.Event())
+    notices.open(known)
+    seen.append(notices.seeing)
+    notices.close()
+print(seen)
+"""
+
+
+def test_watches_that_do_not_suffice_for_all_sessions_are_noticed(tmp_path: Path) -> None:
+    few = 'echo 20 > /proc/sys/user/max_inotify_watches && exec "$@"'
+    own = ["unshare", "--user", "--map-root-user", "sh", "-c", few, "sh"]
+    if shutil.which("unshare") is None or subprocess.run([*own, "true"], capture_output=True).returncode:
+        pytest.skip("this system gives no namespace in which watches can be made few")
+    code = [sys.executable, "-c", FEW_WATCHES, str(tmp_path)]
+    told = subprocess.run([*own, *code], capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout.strip() == "[True, False]"

@@ -147,7 +147,7 @@ def test_a_runner_in_another_container_of_this_computer_stays_beside_another_pha
     folder = session(store)
     with monkeypatch.context() as inside:
         inside.setattr("maestro_tui.store.lease.pid_namespace", lambda: "pid:[1]")
-        inside.setattr("maestro_tui.store.lease.start_ticks", lambda pid: 77)
+        inside.setattr("maestro_tui.store.lease.own_start_ticks", lambda: 77)
         other = hold_phase(folder, "requirements")
     with hold_phase(folder, "design") as own:
         assert any("in another container of this computer" in one for one in holder_lines(folder, 0.0))
@@ -244,5 +244,5 @@ def test_a_session_that_was_damaged_meanwhile_is_not_pruned(store: CheckpointSto
     store.create(context("s2"))
     spoil(folder / "history" / "0003.json")
     spoil(folder / "history" / "0002.json")
-    assert prune_sessions(store, ["s1"]) == ()
+    assert prune_sessions(store, ["s1"]).removed == ()
     assert folder.is_dir()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from maestro_tui.model.errors import InputError, StoreError
+from maestro_tui.store import durable, workspace_files, workspace_git
 from maestro_tui.store import workspace as module
-from maestro_tui.store import workspace_files, workspace_git
 from maestro_tui.store.workspace import FileChange, Tree, Workspace
 from maestro_tui.store.workspace_files import hash_regular
 
@@ -363,6 +363,44 @@ def test_a_repository_that_cannot_be_written_costs_the_tree_but_not_the_hashes(
     assert git(session, "show", "refs/maestro/design/1/after:a.txt") == "new"
 
 
+def test_a_workspace_larger_than_the_room_for_it_costs_the_trees_and_nothing_else(
+    session: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is let go when it would take more than a third of what is free; with room all is kept again."""
+    monkeypatch.setattr(workspace_git, "_IN_MEMORY", 10_000)
+    room = 40_000
+    monkeypatch.setattr(durable, "free_bytes", lambda folder: room)
+    (place / "old.bin").write_bytes(os.urandom(12_000))
+    kept = Workspace(session, place)
+    before = kept.snapshot("design/1/before")
+    (place / "new.bin").write_bytes(os.urandom(6_000))
+    after = kept.snapshot("design/1/after")
+    assert [one.path for one in kept.changes(before, after)] == ["new.bin"]
+    assert "design/1/after): no copy of it can be kept" in str(kept.keep(before, after))
+    assert "too little room is free there" in str(kept.keep(after))
+    assert list(session.glob("workspace.git/refs/maestro/**/after")) == []
+    room = 400_000
+    again = kept.snapshot("design/2/after")
+    assert again.id == after.id and kept.keep(again) is None
+    assert git(session, "ls-tree", "--name-only", "refs/maestro/design/2/after") == "new.bin\nold.bin\n"
+
+
+def test_a_full_disk_in_the_midst_of_a_reading_costs_the_trees_and_nothing_else(
+    session: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_git, "_IN_MEMORY", 10_000)
+
+    def full(folder: Path) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "free_bytes", full)
+    (place / "old.bin").write_bytes(os.urandom(12_000))
+    kept = Workspace(session, place)
+    tree = kept.snapshot("design/1/before")
+    assert tree.files["old.bin"].size == 12_000
+    assert "No space left" in str(kept.keep(tree))
+
+
 def test_a_large_file_is_hashed_whole_and_noted_in_the_tree(
     session: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +411,25 @@ def test_a_large_file_is_hashed_whole_and_noted_in_the_tree(
     assert workspace.keep(tree) is None
     assert (tree.files["big.bin"].size, tree.files["big.bin"].sha256) == (5000, digest)
     assert git(session, "show", f"{tree.id}:big.bin") == f"maestro large file\nsize 5000\nsha256 {digest}\n"
+
+
+@pytest.mark.parametrize("ends", ["data", "hole"])
+def test_the_holes_of_a_large_file_are_hashed_unread(
+    place: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr(workspace_files, "BLOB_LIMIT", 1_000)
+    monkeypatch.setattr(workspace_files, "_CHUNK", 65_536)
+    file, size = place / "disk.img", 50_000_000
+    with file.open("wb") as stream:
+        stream.write(b"begins")
+        for at in (1_000_001, 30_000_000, size - 3 if ends == "data" else 40_000_000):
+            stream.seek(at)
+            stream.write(b"abc")
+        stream.truncate(size)
+    read, real = [], os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, count, at: read.append(count) or real(fd, count, at))
+    assert hash_regular(file) == (size, hashlib.sha256(file.read_bytes()).hexdigest())
+    assert 0 < sum(read) < 2_000_000, "the file system has no holes, or they were read"
 
 
 def test_a_missing_workspace_is_told_by_a_sentence(session: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import methodcaller
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events
@@ -20,6 +20,9 @@ from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.store.retention import Retention
+
+if TYPE_CHECKING:
+    from maestro_tui.store.prune import Pruned
 
 AGES: tuple[tuple[Retention, str], ...] = (
     (Retention(None, 86_400.0), "have been over for more than a day"),
@@ -130,8 +133,11 @@ class PruneSheet(ActSheet):
     async def act(self, reason: str) -> bool:
         """Remove exactly those that are listed."""
         wanted = [one.session_id for one in self.going]
-        gone: tuple[str, ...] = await self.console.ask_host(methodcaller("prune", wanted))
-        left = len(wanted) - len(gone)
-        words = f"{len(gone)} session{'s' if len(gone) != 1 else ''} removed."
+        done: Pruned = await self.console.ask_host(methodcaller("prune", wanted))
+        gone = len(done.removed)
+        left = len(wanted) - gone
+        words = f"{gone} session{'s' if gone != 1 else ''} removed."
         self.console.say(words + (f" {left} stayed: held, or not over any more." if left else ""))
+        for line in done.problems:
+            self.console.say(line, severity="error")
         return True
