@@ -104,6 +104,16 @@ def error_text(result: PhaseResult | None) -> str | None:
     return "\n".join([result.error.message, *result.error.tail])
 
 
+def _had_gates(context: TeamExecutionContext) -> bool:
+    """True when people may have decided something: only then is the journal read for it."""
+    gates = [result.gate for result in context.phase_results.values() if result.gate is not None]
+    return (
+        bool(context.pushed_back)
+        or any(gate.by is not None for gate in gates)
+        or any(phase.approval for phase in context.workflow.phases)
+    )
+
+
 def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> dict[str, Any]:
     """The session document with requirement, workflow, decisions (those at gates, of every round, last), damage,
     open and void questions, and every commit."""
@@ -113,7 +123,7 @@ def show_document(engine: TeamExecutionEngineV2SplitMode, session_id: str) -> di
     summary = read_summary(engine.store.session_dir(session_id), time.time())
     older = [row["problem"] for row in rows if "problem" in row and row["seq"] <= summary.seq]
     state = _state_document(context)
-    verdicts = read_verdicts(engine.store.session_dir(session_id))
+    verdicts = read_verdicts(engine.store.session_dir(session_id)) if _had_gates(context) else ()
     return {
         **document,
         **state,

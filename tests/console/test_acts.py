@@ -173,7 +173,7 @@ async def test_what_prune_could_not_delete_is_told() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await opened(pilot, "asterisk", "P")
         await opened(pilot, "y")
-        told = [(one.message, one.severity) for one in app._notifications]
+        told = [(one.words, one.level) for one in app.notices]
         assert told[-1] == (host.undeleted[0], "error")
 
 

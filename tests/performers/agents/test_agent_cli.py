@@ -551,7 +551,8 @@ def test_the_personas_in_the_readme_are_taken_as_printed(replay: Replay) -> None
     assert [one.name for one in workflow.phases[0].personas] == ["developer", "reviewer"]
     for one in workflow.phases[0].personas:
         assert isinstance(performer_for(one), AgentCliPerformer)
-    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section, re.M)))
+    options = section.split("| option |")[1]
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", options, re.M)))
     assert sorted([*named, "agent"]) == sorted(
         field.alias or name for name, field in AgentOptions.model_fields.items()
     )
