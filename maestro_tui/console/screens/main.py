@@ -17,6 +17,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from maestro_tui.console.actions import ACTIONS, Scene, keys_for, keys_in_session
+from maestro_tui.console.between_keys import between_keys
 from maestro_tui.console.filter import parse
 from maestro_tui.console.fleet import (
     EMPTY_VIEW,
@@ -135,7 +136,7 @@ class MainScreen(Screen[None]):
         # Not by its message, which comes after the key has been painted: the list is painted with the key.
         self.watch(self.query_one(FilterInput), "value", self._filter_changed, init=False)
         self.watch(self, "focused", self._focus_moved, init=False)
-        self.set_interval(1.0, self.tick)
+        self.set_interval(1.0, between_keys(self, self.tick))
         if self.at_once or self.view.rows:
             self.call_after_refresh(self._bring_pane)
         else:

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from maestro_tui.console.actions import ACTIONS, Action, keys_for
+from maestro_tui.console.between_keys import between_keys
 from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words, short_path
 from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.wall_strips import WallStrips
@@ -80,7 +81,7 @@ class WallScreen(Screen[None]):
         chosen = self.main.table.current
         if chosen is not None:
             self.strips.select(chosen.session_id)
-        self.set_interval(1.0, self.tick)
+        self.set_interval(1.0, between_keys(self, self.tick))
 
     def on_screen_resume(self) -> None:
         """What was told on a sheet stands here until its time is over."""

@@ -20,6 +20,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Tab, Tabs
 
+from maestro_tui.console.between_keys import between_keys
 from maestro_tui.console.lines import Line, line
 from maestro_tui.console.session_header import header_lines
 from maestro_tui.console.verdict import failing_attempt, verdict
@@ -154,7 +155,7 @@ class SessionPane(Widget):
         """Shows what was chosen before the pane was there."""
         if not self.query(".verdict"):
             return  # the console ended while this came
-        self.set_interval(CLOCK, self.tick)
+        self.set_interval(CLOCK, between_keys(self, self.tick))
         summary = self._summary
         self._summary = None
         self._show(summary)
