@@ -144,7 +144,8 @@ def sums_words(plan: Plan) -> str:
     if not plan.runs:
         return "nothing is left to run"
     names = ", ".join(clean(name, 40) for name in plan.runs)
-    parts = [f"runs {names}", total_words(plan).rstrip("."), overwrite_words(plan), stale_words(plan)]
+    usual = total_words(plan).rstrip(".")
+    parts = [f"runs {names}", usual[:1].lower() + usual[1:], overwrite_words(plan), stale_words(plan)]
     return "; ".join(part for part in parts if part)
 
 

@@ -208,8 +208,8 @@ class JournalFold:
             self.attempts[phase, number] = OpenAttempt(phase, number, at, self.runners, last_at=at)
             return
         attempt = self.attempts.get((phase, number))
-        if attempt is None:
-            return
+        if attempt is None or data.get("status") == "skipped":
+            return  # that a phase is left out says nothing of what became of an attempt before
         attempt.last_at = max(attempt.last_at, at)
         who = clean(persona, 64) if isinstance(persona, str) else ""
         if kind in OUTCOMES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from maestro_tui.engine import doctor
 from maestro_tui.model.errors import FencedError, StoreError
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.detail import read_detail
 from maestro_tui.store.history_files import is_begun
 from maestro_tui.store.holder_life import holder_lines
 from maestro_tui.store.lease import Hold, hold_phase, hold_session
@@ -246,3 +248,14 @@ def test_a_session_that_was_damaged_meanwhile_is_not_pruned(store: CheckpointSto
     spoil(folder / "history" / "0002.json")
     assert prune_sessions(store, ["s1"]).removed == ()
     assert folder.is_dir()
+
+
+def test_a_failed_attempt_stays_one_when_its_phase_is_skipped(tmp_path: Path) -> None:
+    project = Project(tmp_path / "shop", line("a", "b"))
+    project.order("a", exit=1)
+    project.json("run", "x", "--session-id", "s1", "--trust", code=1)
+    folder = project.root / "s1"
+    [before] = read_detail(folder, time.time()).attempts
+    project.json("skip", "s1", "a", "--reason", "not needed", code=0)
+    assert read_detail(folder, time.time()).attempts == (before,)
+    assert before.status == "failed"
