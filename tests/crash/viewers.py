@@ -90,6 +90,10 @@ class Viewer:
         self._offset = self._events = self._line = 0
         self._log = LogFile(folder / "logs" / "design.1.log")
 
+    def open(self) -> None:
+        """Open the log while it is empty."""
+        self._log.refresh()
+
     def look(self) -> None:
         """Until the last commit was seen, and then once more in every way."""
         summary, detail = SummaryReader(self.folder), DetailReader(self.folder)
@@ -154,9 +158,14 @@ def run(top: Path, viewers: int, commits: int) -> Seen:
     store = CheckpointStore(top / "root")
     folder = session(store)
     (folder / "logs" / "design.1.log").touch(0o600)
-    children = [_forked(top / f"seen-{number}", folder, commits) for number in range(viewers)]
+    ready, tell = os.pipe()
+    children = [_forked(top / f"seen-{number}", folder, commits, tell) for number in range(viewers)]
+    os.close(tell)
     seen = Seen()
     try:
+        # A viewer that opens a long log late begins at its end, and would not see the lines before.
+        with os.fdopen(ready, "rb") as stream:
+            stream.read(viewers)
         work(store, folder, commits)
         for number, child in enumerate(children):
             _, status = os.waitpid(child, 0)
@@ -172,7 +181,7 @@ def run(top: Path, viewers: int, commits: int) -> Seen:
     return seen
 
 
-def _forked(notes: Path, folder: Path, commits: int) -> int:
+def _forked(notes: Path, folder: Path, commits: int, tell: int) -> int:
     child = os.fork()
     if child:
         return child
@@ -180,6 +189,9 @@ def _forked(notes: Path, folder: Path, commits: int) -> int:
     try:
         signal.alarm(SECONDS)
         viewer = Viewer(folder, commits)
+        viewer.open()
+        os.write(tell, b"r")
+        os.close(tell)
         viewer.look()
         notes.write_text(json.dumps(vars(viewer.seen)))
         code = 0
