@@ -17,6 +17,7 @@ from maestro_tui.console.fleet import short_id
 from maestro_tui.console.lines import column_width, fit, short, wrap_words
 from maestro_tui.console.screens.about_session import CHANGED, AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
+from maestro_tui.console.screens.list_sheet import ListSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
@@ -35,7 +36,7 @@ _HOW = {
 }
 
 
-class BlueprintSheet(AboutSession, ActSheet):
+class BlueprintSheet(ListSheet, AboutSession, ActSheet):
     """Who works on one phase now, who could, and what is asked for instead."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -166,14 +167,6 @@ class BlueprintSheet(AboutSession, ActSheet):
         return "\n".join(parts)
 
     # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def action_move(self, step: int) -> None:
-        """Up or down."""
-        options = self.query_one(OptionList)
-        if step > 0:
-            options.action_cursor_down()
-        else:
-            options.action_cursor_up()
 
     @on(OptionList.OptionSelected)
     def _selected(self) -> None:

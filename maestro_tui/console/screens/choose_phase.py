@@ -17,6 +17,7 @@ from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit
 from maestro_tui.console.phase_choice import offered
 from maestro_tui.console.screens.about_session import AboutSession
+from maestro_tui.console.screens.list_sheet import ListSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
@@ -24,7 +25,7 @@ from maestro_tui.model.summary import PhaseSummary, SessionSummary
 from maestro_tui.model.text import clean
 
 
-class ChoosePhase(AboutSession):
+class ChoosePhase(ListSheet, AboutSession):
     """The phases of a session for which it makes sense, the likeliest first, with what became of each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -85,14 +86,6 @@ class ChoosePhase(AboutSession):
             said += f": {clean(phase.stale, 120)}"
         text.append(said, styles.style("muted"))
         return text
-
-    def action_move(self, step: int) -> None:
-        """Up or down."""
-        options = self.query_one(OptionList)
-        if step > 0:
-            options.action_cursor_down()
-        else:
-            options.action_cursor_up()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, message: OptionList.OptionSelected) -> None:

@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from maestro_tui.console.fleet import short_id
 from maestro_tui.console.lines import column_width, date_time, fit, fit_right
 from maestro_tui.console.screens.about_session import CHANGED, AboutSession
+from maestro_tui.console.screens.list_sheet import ListSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.palette import palette
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from maestro_tui.store.checkpoints import CommitInfo
 
 
-class ForkSheet(AboutSession):
+class ForkSheet(ListSheet, AboutSession):
     """The commits of a session, the newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -106,14 +107,6 @@ class ForkSheet(AboutSession):
         text.append(fit(said, 22) + "  ", styles.style("muted"))
         text.append(date_time(_seconds(commit.created_at)), styles.style("muted"))
         return text
-
-    def action_move(self, step: int) -> None:
-        """Up or down."""
-        options = self.query_one(OptionList)
-        if step > 0:
-            options.action_cursor_down()
-        else:
-            options.action_cursor_up()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, message: OptionList.OptionSelected) -> None:

@@ -17,7 +17,8 @@ from textual.widgets.option_list import Option
 
 from maestro_tui.console.folder_list import MOST, Entry, Listing, narrowed, read_folder
 from maestro_tui.console.lines import shorten_middle
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.list_sheet import ListSheet
+from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.widgets.bars import short_path
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.text import clean, format_bytes
@@ -39,7 +40,7 @@ class NarrowInput(Input):
             self.post_message(self.Left())
 
 
-class PickFile(Sheet):
+class PickFile(ListSheet):
     """One folder at a time. What is chosen is handed to `chosen`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -137,14 +138,6 @@ class PickFile(Sheet):
         folder = self.listing.folder
         if folder.parent != folder:
             self._open(folder.parent, back_to=folder.name)
-
-    def action_move(self, step: int) -> None:
-        """Up or down."""
-        options = self.query_one(OptionList)
-        if step > 0:
-            options.action_cursor_down()
-        else:
-            options.action_cursor_up()
 
     def action_page(self, step: int) -> None:
         """A page up or down."""
