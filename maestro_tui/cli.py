@@ -103,7 +103,7 @@ def commands(
 
 
 def _open_console(root: Path, *, query: str = "", session: str | None = None, **options: Any) -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or sys.__stderr__ is None:
         raise InputError(
             "The console needs a terminal; 'maestro-tui list' and 'maestro-tui show' do without."
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,8 @@ def run_console(root: str | Path, **options: Any) -> int:
     app = MaestroApp(root, first=first_glance(root), **options)
     code = 0
     try:
-        code = app.run() or app.return_code or 0
+        with _errors_on_the_terminal():
+            code = app.run() or app.return_code or 0
     finally:
         left = app.stop_sessions()
         if left:
@@ -28,6 +32,21 @@ def run_console(root: str | Path, **options: Any) -> int:
                 f"{len(left)} of the sessions did not stop in time: {', '.join(left)}. resume goes on with them."
             )
     return code
+
+
+@contextmanager
+def _errors_on_the_terminal() -> Iterator[None]:
+    """Textual draws on standard error: where that is a file or a pipe, the terminal takes its place meanwhile."""
+    if os.isatty(2):
+        yield
+        return
+    kept = os.dup(2)
+    os.dup2(1, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _tell(sentence: str) -> None:

@@ -14,6 +14,7 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -25,7 +26,7 @@ FOCUS_LOST = b"\x1b[O"
 class Console:
     """The console as a process on a pseudo terminal of 80 columns and 24 rows."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, stderr: IO[bytes] | None = None) -> None:
         self.received = b""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -36,7 +37,7 @@ class Console:
             project.command(),
             stdin=slave,
             stdout=slave,
-            stderr=slave,
+            stderr=slave if stderr is None else stderr,
             cwd=project.folder,
             env=environment,
             start_new_session=True,
@@ -93,3 +94,18 @@ def test_a_failure_is_told_to_an_unfocused_terminal_and_a_key_copies(
     terminal.send(b"gc")
     copied = terminal.until(b"Copied").split(b"\x1b]52;c;", 1)[1].split(b"\x07", 1)[0]
     assert base64.b64decode(copied).decode() in {"unseen", "watched"}
+
+
+def test_with_its_errors_in_a_file_the_console_is_drawn_on_the_terminal_all_the_same(
+    project: Project, tmp_path: Path
+) -> None:
+    with (tmp_path / "errors").open("w+b") as errors:
+        terminal = Console(project, errors)
+        try:
+            terminal.until(b"completed")
+            terminal.send(b"q")
+            assert terminal.process.wait(30) == 0
+        finally:
+            terminal.close()
+        errors.seek(0)
+        assert errors.read() == b""
