@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,14 @@ from maestro_tui.store.holder_life import holder_lines, lease_lines
 from maestro_tui.store.index import FleetReader, unchanged, worth_an_index
 from maestro_tui.store.index_file import (
     BETWEEN,
-    END,
     NO_INDEX,
     Kept,
     check_moments,
     cleaned,
+    entry_lines,
     is_plain,
     opened,
     read_head,
-    without_collecting,
 )
 from maestro_tui.store.runner_file import owner_in, read_lease
 
@@ -40,18 +38,17 @@ def read_briefs(root: Path, now: float) -> list[SessionBrief]:
     place = str(root)
     held: dict[str, Kept] = {}
     told: list[SessionBrief] = []
-    with without_collecting():
-        for name in fleet.names(known):
-            folder = f"{place}/{name}"
-            kept = known.get(name) if name not in fleet.foreign else None
-            brief = _with_notes(kept.summary, folder, now) if kept and unchanged(folder, kept) else None
-            if kept is not None and brief is not None:
-                held[name] = kept
-                told.append(brief)
-            else:
-                fleet.refresh(name, now)
-        if worth_an_index(len(fleet.entries), len(held)):
-            fleet.save(held)
+    for name in fleet.names(known):
+        folder = f"{place}/{name}"
+        kept = known.get(name) if name not in fleet.foreign else None
+        brief = _with_notes(kept.summary, folder, now) if kept and unchanged(folder, kept) else None
+        if kept is not None and brief is not None:
+            held[name] = kept
+            told.append(brief)
+        else:
+            fleet.refresh(name, now)
+    if worth_an_index(len(fleet.entries), len(held)):
+        fleet.save(held)
     for name, entry in fleet.entries.items():
         notes = holder_lines(root / name, now, living=False) if entry.summary.owner else ()
         told.append(brief_of(entry.summary)._replace(notes=tuple(notes)))
@@ -73,13 +70,8 @@ def _with_notes(brief: SessionBrief, folder: str, now: float) -> SessionBrief | 
 def load_briefs(root: Path) -> dict[str, Kept]:
     """What an earlier process left of our own sessions; empty when there is no index that can be trusted in form."""
     try:
-        with without_collecting(), opened(root) as stream:
-            crc = read_head(stream)["crc"]
-            text = stream.read()
-            lines = text.removesuffix(END)
-            if len(lines) == len(text) or zlib.crc32(lines) != crc:
-                return {}
-            return _decoded(lines.split(b",\n")) if lines else {}
+        with opened(root) as stream:
+            return _decoded(list(entry_lines(stream, read_head(stream)["crc"])))
     except NO_INDEX:
         return {}
 

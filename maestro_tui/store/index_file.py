@@ -55,7 +55,6 @@ _SHARED = tuple(map(_SESSION.index, ("session_id", "workflow", "workspace", "las
 """Words that thousands of sessions have in common, or that are used in several places: kept once."""
 _BEGUN = _PHASE.index("started_at")
 _PLAIN_PHASE = tuple(field.default for field in fields(PhaseSummary))
-END = b"\n]}\n"
 _LAST_MOMENT = 1e11
 _WIDEST = 2**40
 """No checksum and no size in the head is longer when it is written."""
@@ -103,9 +102,7 @@ def load_index(root: Path) -> dict[str, Entry]:
     """What an earlier process left; empty when there is no index that can be trusted in form."""
     try:
         with without_collecting(), opened(root) as stream:
-            head = read_head(stream)
-            entries, crc = _entries(stream)
-            return entries if head["crc"] == crc else {}
+            return _entries(entry_lines(stream, read_head(stream)["crc"]))
     except NO_INDEX:
         return {}  # damaged or of another make: it is written anew after the first reading
 
@@ -121,7 +118,7 @@ def first_glance(root: Path) -> FleetSnapshot:
             size, crc = read_head(stream)["first"]
             lines = stream.read(size)
             if zlib.crc32(lines) == crc:
-                entries, _ = _entries(lines.splitlines(keepends=True), whole=False)
+                entries = _entries(lines.split(b",\n"))
                 sessions = {name: entry.summary for name, entry in entries.items()}
     except NO_INDEX:
         sessions = {}
@@ -185,7 +182,7 @@ def _write_lines(stream: BinaryIO, entries: Mapping[str, Entry | Kept]) -> dict[
         size += stream.write(part)
         if number < FIRST:
             first = (size, crc)
-    stream.write(END)
+    stream.write(b"\n]}\n")
     return {"crc": crc, "first": first}
 
 
@@ -197,6 +194,7 @@ def _attention(item: tuple[str, Entry | Kept]) -> tuple[int, float]:
 
 @contextmanager
 def opened(root: Path) -> Iterator[BinaryIO]:
+    """The index for reading."""
     with os.fdopen(open_regular(root / INDEX), "rb", 1 << 16) as stream:
         if os.fstat(stream.fileno()).st_size > SIZE_LIMIT:
             raise ValueError("too long")
@@ -215,24 +213,31 @@ def read_head(stream: BinaryIO) -> dict[str, Any]:
     return head
 
 
-def _entries(lines: Iterable[bytes], whole: bool = True) -> tuple[dict[str, Entry], int]:
-    """The entries of the lines, and the checksum of these; a `whole` index ends as one.
+def entry_lines(stream: BinaryIO, crc: int) -> Iterator[bytes]:
+    """The lines after the head, without what stands between them.
 
-    One line at a time: the text of ten thousand sessions at once would be several times their size.
+    One at a time: the text of ten thousand sessions at once would be several times their size. Raises
+    `ValueError`, if only at the end, when it is not there or the sum is another one.
     """
+    found = 0
+    for line in stream:
+        if line == b"]}\n":
+            if found != crc:
+                raise ValueError("another sum")
+            return
+        part = line.rstrip(b",\n")
+        found = zlib.crc32(line if line.endswith(b",\n") else part, found)
+        if part:
+            yield part
+    raise ValueError("cut off")
+
+
+def _entries(lines: Iterable[bytes]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     decoder = _Decoder()
     decode = json.JSONDecoder().raw_decode
-    crc, ended = 0, not whole
     for line in lines:
-        if line == b"]}\n":
-            ended = True
-            break
-        part = line.rstrip(b",\n")
-        crc = zlib.crc32(line if line.endswith(b",\n") else part, crc)
-        if not part:
-            continue
-        text = part.decode().partition(BETWEEN)[2]
+        text = line.decode().partition(BETWEEN)[2]
         (session_id, mark, newest, row), _ = decode(text)
         if session_id_problem(session_id) is not None or type(mark) is not int or type(newest) is not int:
             raise ValueError("no entry")
@@ -240,9 +245,7 @@ def _entries(lines: Iterable[bytes], whole: bool = True) -> tuple[dict[str, Entr
         if summary.session_id != session_id:
             raise ValueError("no entry")
         found[summary.session_id] = Entry(mark, newest, summary)
-    if not ended:
-        raise ValueError("cut off")
-    return found, crc
+    return found
 
 
 def is_plain(text: str) -> bool:

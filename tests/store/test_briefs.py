@@ -21,7 +21,7 @@ from maestro_tui.store.briefs import load_briefs, read_briefs
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.holder_life import holder_lines
 from maestro_tui.store.index import read_all
-from maestro_tui.store.index_file import BETWEEN, END, INDEX, first_glance, load_index
+from maestro_tui.store.index_file import BETWEEN, INDEX, first_glance, load_index
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.runner_file import start_ticks
 from maestro_tui.store.summaries import read_summary
@@ -170,7 +170,7 @@ def test_a_damaged_index_tells_nothing_wrong(root: Path) -> None:
 
 def test_an_index_written_by_others_cannot_bring_in_control_characters_or_wrong_types(root: Path) -> None:
     head, _, body = (root / INDEX).read_bytes().partition(b"\n")
-    lines = body.removesuffix(END).split(b",\n")
+    lines = body.removesuffix(b"\n]}\n").split(b",\n")
     brief, _, rest = lines[0].decode().partition(BETWEEN)
 
     def loaded(place: int, value: object) -> dict[str, object]:
@@ -179,7 +179,7 @@ def test_an_index_written_by_others_cannot_bring_in_control_characters_or_wrong_
         lines[0] = f"{json.dumps(row)}{BETWEEN}{rest}".encode()
         text = b",\n".join(lines)
         top = json.loads(head + b"]}") | {"crc": zlib.crc32(text)}
-        (root / INDEX).write_bytes(json.dumps(top).encode().removesuffix(b"]}") + b"\n" + text + END)
+        (root / INDEX).write_bytes(json.dumps(top).encode().removesuffix(b"]}") + b"\n" + text + b"\n]}\n")
         return {name: kept.summary for name, kept in load_briefs(root).items()}
 
     name = json.loads(brief)[2]
