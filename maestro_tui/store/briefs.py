@@ -47,7 +47,7 @@ def read_briefs(root: Path, now: float) -> list[SessionBrief]:
             told.append(brief)
         else:
             fleet.refresh(name, now)
-    if worth_an_index(len(fleet.entries), len(held)):
+    if worth_an_index(fleet.read, len(held) + len(fleet.entries)):
         fleet.save(held)
     for name, entry in fleet.entries.items():
         notes = holder_lines(root / name, now, living=False) if entry.summary.owner else ()
@@ -59,10 +59,10 @@ def _with_notes(brief: SessionBrief, folder: str, now: float) -> SessionBrief | 
     """The brief with notes on its runners; None when these are not any more what it tells."""
     if brief.runner is None:
         return brief
-    # A runner that dies changes no file.
     path = Path(folder)
     lease = read_lease(path)
-    if runner_of(owner_in(lease, now)) != brief.runner:
+    # A runner that dies changes no file; one that is dead stays so.
+    if brief.runner[0] is not False and runner_of(owner_in(lease, now)) != brief.runner:
         return None
     return brief._replace(notes=tuple(lease_lines(lease, path, now, living=False)))
 

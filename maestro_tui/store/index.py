@@ -26,9 +26,10 @@ def read_all(root: Path, now: float) -> list[SessionSummary]:
     fleet.load()
     names = fleet.names()
     with without_collecting():
-        changed = [name for name in names if fleet.refresh(name, now)]
+        for name in names:
+            fleet.refresh(name, now)
     fleet.forget_all_but(names)
-    if worth_an_index(len(changed), len(fleet.entries)):
+    if worth_an_index(fleet.read, len(fleet.entries)):
         fleet.save()
     return [entry.summary for _, entry in sorted(fleet.entries.items())]
 
@@ -51,6 +52,8 @@ class FleetReader:
         self.root = root
         self._place = str(root)
         self.entries: dict[str, Entry] = {}
+        self.read = 0
+        """So many sessions were read; those whose summary came out the same would be read again without an index."""
         self._hive = HiveFolder(root)
         self._readers: OrderedDict[str, SummaryReader] = OrderedDict()
         self._hot: dict[str, None] = {}
@@ -110,6 +113,7 @@ class FleetReader:
             summary = entry.summary
         signature = self._reader(name).signature
         self.entries[name] = Entry(hash(signature), signature[-1], summary)
+        self.read += 1
         if _is_hot(summary):
             self._hot[name] = None
         else:

@@ -112,6 +112,17 @@ def test_whatever_changed_since_the_index_was_written_is_told(root: Path, change
     assert briefs(root) == found
 
 
+@pytest.mark.parametrize("read", [briefs, lambda root: read_all(root, NOW)], ids=["briefs", "summaries"])
+def test_what_was_touched_is_read_once_although_it_tells_the_same(
+    root: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
+    before = read(root)
+    os.utime(root / "s-00000-completed" / "history", (1, 1))
+    assert read(root) == before
+    monkeypatch.setattr(index, "SummaryReader", _never)
+    assert read(root) == before
+
+
 def test_a_new_session_is_there_and_a_folder_that_is_none_is_not(root: Path) -> None:
     with without_syncing():
         make_session(CheckpointStore(root), "node_modules", "paused", NOW, random.Random(1))
