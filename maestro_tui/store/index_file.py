@@ -90,7 +90,10 @@ class Entry:
 
 
 class Kept(NamedTuple):
-    """An entry of which only the brief was read, and its line, to be written again as it is."""
+    """An entry of which only the brief was read, and its line, to be written again as it is.
+
+    `mark` and `newest` are those of an `Entry`.
+    """
 
     mark: int
     newest: int
@@ -189,7 +192,7 @@ def _write_lines(stream: BinaryIO, entries: Mapping[str, Entry | Kept]) -> dict[
 def _attention(item: tuple[str, Entry | Kept]) -> tuple[int, float]:
     """Those that need a person first, then the newest: what a list most likely begins with."""
     summary = item[1].summary
-    return _RANK.get(SessionStatus(summary.status), len(_RANK)), -summary.updated_at
+    return _RANK.get(summary.status, len(_RANK)), -summary.updated_at
 
 
 @contextmanager
