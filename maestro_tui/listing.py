@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.summary import PhaseSummary, SessionStatus, SessionSummary
+from maestro_tui.model.summary import PhaseSummary, SessionBrief, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, format_bytes, format_duration
-from maestro_tui.store.holder_life import holder_lines
 
 SIGNS = {
     "waiting": "⚑",
@@ -27,7 +27,7 @@ SIGNS = {
 }
 _SIGNS_WITHOUT_RUNNER = {**SIGNS, "running": SIGNS["interrupted"]}
 _MOST_DAMAGE = 20
-_ORDER = [
+_ORDER = (
     SessionStatus.WAITING,
     SessionStatus.FAILED,
     SessionStatus.INTERRUPTED,
@@ -36,18 +36,33 @@ _ORDER = [
     SessionStatus.CANCELLED,
     SessionStatus.NEW,
     SessionStatus.COMPLETED,
-]
+)
+_RANK = {status: rank for rank, status in enumerate(_ORDER)}
 
 
 def read_fleet(root: Path) -> list[SessionSummary]:
     """Every session, those that need a person first, then the newest. Raises `InputError` for a bad root."""
     from maestro_tui.store.index import read_all
 
+    _require_folder(root)
+    return sorted(read_all(root, time.time()), key=_attention)
+
+
+def read_list(root: Path) -> list[SessionBrief]:
+    """As `read_fleet`, but only what `list_lines` tells: an unchanged session is not made whole."""
+    from maestro_tui.store.briefs import read_briefs
+
+    _require_folder(root)
+    return sorted(read_briefs(root, time.time()), key=_attention)
+
+
+def _require_folder(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise InputError(f"{clean(str(root), 200)} is not a folder; name a checkpoint directory.")
-    return sorted(
-        read_all(root, time.time()), key=lambda s: (_ORDER.index(s.status), -s.updated_at, s.session_id)
-    )
+
+
+def _attention(session: SessionSummary | SessionBrief) -> tuple[int, float, str]:
+    return _RANK[session.status], -session.updated_at, session.session_id
 
 
 def list_document(sessions: Iterable[SessionSummary]) -> list[dict[str, Any]]:
@@ -92,7 +107,7 @@ def _reason(session: SessionSummary, phase: PhaseSummary) -> str | None:
     return phase.stale or ("waits for approval" if phase.waiting else None)
 
 
-def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
+def list_lines(sessions: Sequence[SessionBrief], root: Path) -> Iterator[str]:
     """A line for each session, for people."""
     if not sessions:
         yield f'No sessions in {clean(str(root), 200)} yet. Begin one: maestro-tui run "what must be true"'
@@ -103,25 +118,21 @@ def list_lines(sessions: Sequence[SessionSummary], root: Path) -> Iterator[str]:
         if session.foreign is not None and not session.phases and session.damage:
             yield f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.foreign}, not readable: {session.damage[0]}"
             continue
-        signs = _SIGNS_WITHOUT_RUNNER if session.status == SessionStatus.INTERRUPTED else SIGNS
-        strip = "".join(
-            [
-                "⚑" if phase.waiting or phase.asking is not None else signs.get(phase.status, "?")
-                for phase in session.phases
-            ]
-        )
-        current = session.current
-        where = current.name if current is not None else ""
         age = format_duration(now - session.updated_at)
         yield (
-            f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.status:<11}  {strip:<8} "
-            f"{where:<14} {age:>6}  {f'{session.foreign} · ' if session.foreign else ''}{session.requirement[:60]}"
+            f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.status:<11}  "
+            f"{_strip(session.phases, session.status):<8} {session.current:<14} {age:>6}  "
+            f"{f'{session.foreign} · ' if session.foreign else ''}{session.requirement}"
         )
-        for line in session.damage:
+        for line in (*session.damage, *session.notes):
             yield f"    {line}"
-        if session.owner is not None:
-            for line in holder_lines(root / session.session_id, now, living=False):
-                yield f"    {line}"
+
+
+@cache
+def _strip(phases: str, status: SessionStatus) -> str:
+    """A sign for each phase; thousands of sessions share a few of these."""
+    signs = _SIGNS_WITHOUT_RUNNER if status == SessionStatus.INTERRUPTED else SIGNS
+    return "".join([signs.get(phase, "?") for phase in phases.split()])
 
 
 def show_lines(document: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
+
+_BRIEF_REQUIREMENT = 60
 
 
 class SessionStatus(StrEnum):
@@ -97,6 +100,55 @@ class SessionSummary:
     def current(self) -> PhaseSummary | None:
         """The phase to talk about: running, else waiting, failed, interrupted, else the first open one."""
         return current_phase(self.phases)
+
+
+Runner = tuple[bool | None, tuple[str, ...]] | None
+"""Of an owner: whether it is alive, and its phases; None when nobody holds the session."""
+
+
+class SessionBrief(NamedTuple):
+    """As much of a summary as one line about the session tells: made of the index without the rest of it."""
+
+    session_id: str
+    status: SessionStatus
+    updated_at: float
+    requirement: str
+    """Its beginning, as long as a line has room for."""
+    phases: str
+    """The status of each phase, with blanks between; `waiting` for one that waits for a person."""
+    current: str
+    """The name of the phase that the session is at; empty when all are done."""
+    foreign: str | None
+    damage: tuple[str, ...]
+    runner: Runner
+    notes: tuple[str, ...] = ()
+    """What is to be said of its runners at this moment, a line each; nothing of one that simply lives."""
+
+
+def runner_of(owner: Owner | None) -> Runner:
+    """As much of an owner as decides a session's status."""
+    return (owner.alive, owner.phases) if owner is not None else None
+
+
+def brief_of(summary: SessionSummary) -> SessionBrief:
+    """The brief of a summary."""
+    current = summary.current
+    return SessionBrief(
+        session_id=summary.session_id,
+        status=summary.status,
+        updated_at=summary.updated_at,
+        requirement=summary.requirement[:_BRIEF_REQUIREMENT],
+        phases=" ".join(
+            [
+                "waiting" if phase.waiting or phase.asking is not None else phase.status
+                for phase in summary.phases
+            ]
+        ),
+        current=current.name if current is not None else "",
+        foreign=summary.foreign,
+        damage=summary.damage,
+        runner=runner_of(summary.owner),
+    )
 
 
 def current_phase(phases: Sequence[PhaseSummary]) -> PhaseSummary | None:

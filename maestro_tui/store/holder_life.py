@@ -9,6 +9,7 @@ from maestro_tui.model.summary import Owner
 from maestro_tui.model.text import format_duration
 from maestro_tui.store.runner_file import (
     Holder,
+    Lease,
     boot_id,
     host_name,
     is_alive,
@@ -57,7 +58,11 @@ def holder_lines(session_dir: Path, now: float, *, living: bool = True) -> list[
 
     Without `living` those of whom there is nothing more to say than that they live are left out.
     """
-    lease = read_lease(session_dir)
+    return lease_lines(read_lease(session_dir), session_dir, now, living=living)
+
+
+def lease_lines(lease: Lease, session_dir: Path, now: float, *, living: bool = True) -> list[str]:
+    """As `holder_lines`, of a lease that was read."""
     lines = []
     for holder in lease.holders:
         condition = condition_of(holder)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from sys import intern
 
-from maestro_tui.model.summary import SessionSummary
+from maestro_tui.model.summary import SessionSummary, runner_of
 from maestro_tui.store.history_files import is_begun
 from maestro_tui.store.hive_folder import HiveFolder, names_under, summary_of
-from maestro_tui.store.index_file import Entry, load_index, save_index, without_collecting
+from maestro_tui.store.index_file import Entry, Kept, load_index, save_index, without_collecting
 from maestro_tui.store.runner_file import read_owner, start_ticks
 from maestro_tui.store.summaries import SummaryReader, signature_of
 
 WORTH_AN_INDEX = 20
-"""`read_all` writes the index when so many sessions were news, or one in fifty."""
 _REMEMBERED_READERS = 512
 
 
@@ -27,11 +26,23 @@ def read_all(root: Path, now: float) -> list[SessionSummary]:
     fleet.load()
     names = fleet.names()
     with without_collecting():
-        changed = [name for name in names if fleet.refresh(name, now)]
+        for name in names:
+            fleet.refresh(name, now)
     fleet.forget_all_but(names)
-    if changed and (len(changed) >= WORTH_AN_INDEX or len(changed) * 50 >= len(fleet.entries)):
+    if worth_an_index(fleet.read, len(fleet.entries)):
         fleet.save()
     return [entry.summary for _, entry in sorted(fleet.entries.items())]
+
+
+def worth_an_index(news: int, of: int) -> bool:
+    """True when so many sessions were news that whoever reads all of them next would miss them in the index."""
+    return news > 0 and (news >= WORTH_AN_INDEX or news * 50 >= of)
+
+
+def unchanged(folder: str, entry: Entry | Kept) -> bool:
+    """True when a session's files are those that an entry of the index was made of."""
+    # Without path objects: ten thousand of them take longer than the looks at the files.
+    return hash(signature_of(folder, entry.newest)) == entry.mark
 
 
 class FleetReader:
@@ -41,6 +52,8 @@ class FleetReader:
         self.root = root
         self._place = str(root)
         self.entries: dict[str, Entry] = {}
+        self.read = 0
+        """So many sessions were read; those whose summary came out the same would be read again without an index."""
         self._hive = HiveFolder(root)
         self._readers: OrderedDict[str, SummaryReader] = OrderedDict()
         self._hot: dict[str, None] = {}
@@ -51,22 +64,32 @@ class FleetReader:
         """Begin with what the index remembers; each entry holds until `refresh` looks at its session."""
         self.entries = load_index(self.root)
 
-    def save(self) -> bool:
-        """Write the index; False when that is not possible here, or nothing may be written beside files of others."""
-        return not self._hive.groups and save_index(self.root, self.entries)
+    def save(self, more: Mapping[str, Kept] | None = None) -> bool:
+        """Write the index, with `more` that are not among the entries.
 
-    def names(self) -> list[str]:
+        False when that is not possible here, or nothing may be written beside files of others.
+        """
+        return not self._hive.groups and save_index(self.root, {**(more or {}), **self.entries})
+
+    def names(self, own: Container[str] = ()) -> list[str]:
         """The names of all folders that may be sessions; none when the root is not there.
 
-        Raises `StoreError` when the root is there and cannot be read.
+        Those in `own` are known as sessions of ours, as those with an entry are. Raises `StoreError` when the root is there and cannot be read.
         """
         files, folders = names_under(self.root)
         unknown = [
-            name for name in folders if (entry := self.entries.get(name)) is None or entry.summary.foreign
+            name
+            for name in folders
+            if name not in own and ((entry := self.entries.get(name)) is None or entry.summary.foreign)
         ]
         self._hive.look_at(files, unknown)
         # One string for a session, here and in its summary.
         return sorted(map(intern, {*folders, *self._hive.groups}))
+
+    @property
+    def foreign(self) -> Container[str]:
+        """The names of those that are another system's history, as far as `names` has found them."""
+        return self._hive.groups
 
     def refresh(self, name: str, now: float, force: bool = False) -> bool:
         """Look at one session's files and read what changed; True when its summary is another one now.
@@ -90,6 +113,7 @@ class FleetReader:
             summary = entry.summary
         signature = self._reader(name).signature
         self.entries[name] = Entry(hash(signature), signature[-1], summary)
+        self.read += 1
         if _is_hot(summary):
             self._hot[name] = None
         else:
@@ -136,16 +160,14 @@ class FleetReader:
 
     def _holds(self, name: str, entry: Entry, now: float) -> bool:
         """True when an entry still tells what is on disk."""
-        # Without path objects: ten thousand of them take longer than the looks at the files.
-        if hash(signature_of(f"{self._place}/{name}", entry.newest)) != entry.mark:
+        if not unchanged(f"{self._place}/{name}", entry):
             return False
         before = entry.summary.owner
         if before is None or before.alive is False:
             return True
         # A runner that dies changes no file.
-        owner = read_owner(self.root / name, now)
         self._hot[name] = None
-        return owner is not None and (owner.alive, owner.phases) == (before.alive, before.phases)
+        return runner_of(read_owner(self.root / name, now)) == runner_of(before)
 
     def _reader(self, name: str) -> SummaryReader:
         reader = self._readers.get(name)

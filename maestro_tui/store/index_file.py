@@ -1,7 +1,8 @@
 """Keeps the summaries of all sessions in `index.json`, so that thousands are there at once on the next start.
 
 The index is disposable: each session's entry counts only while the stat signature of its files is the same,
-and a missing, foreign or damaged index is made anew without a word. One session stands on one line.
+and a missing, foreign or damaged index is made anew without a word. One session stands on one line: first
+its brief, which is all that `list` needs, then a tab and its whole entry.
 """
 
 from __future__ import annotations
@@ -17,10 +18,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from sys import intern
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from maestro_tui.model.errors import StoreError
-from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
+from maestro_tui.model.summary import (
+    FleetSnapshot,
+    Owner,
+    PhaseSummary,
+    SessionBrief,
+    SessionStatus,
+    SessionSummary,
+    brief_of,
+)
 from maestro_tui.model.text import clean, session_id_problem
 from maestro_tui.store.durable import TEMP_PREFIX, open_regular
 from maestro_tui.store.staleness import known_definitions, learn_definitions
@@ -36,7 +45,10 @@ FIRST = 100
 _SESSION = tuple(field.name for field in fields(SessionSummary))
 _PHASE = tuple(field.name for field in fields(PhaseSummary))
 _OWNER = tuple(field.name for field in fields(Owner))
-_SHAPE = f"{zlib.crc32(','.join(['mark', 'newest', *_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
+_BRIEF = SessionBrief._fields[:-1]
+BETWEEN = ",\t"
+"""Between the brief and the entry: within JSON a tab is always written as an escape."""
+_SHAPE = f"{zlib.crc32(','.join(['mark', 'newest', *_BRIEF, *_SESSION, *_PHASE, *_OWNER]).encode()):08x}"
 """Changes with the summaries' fields: an index of another version is no index."""
 _STATUS, _PHASES, _OWNED, _DAMAGE = map(_SESSION.index, ("status", "phases", "owner", "damage"))
 _SHARED = tuple(map(_SESSION.index, ("session_id", "workflow", "workspace", "last_event")))
@@ -49,7 +61,7 @@ _WIDEST = 2**40
 _RANK = {status: rank for rank, status in enumerate((
     SessionStatus.WAITING, SessionStatus.FAILED, SessionStatus.RUNNING, SessionStatus.INTERRUPTED,
 ))}  # fmt: skip
-_NO_INDEX = (
+NO_INDEX = (
     OSError, StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,
 )  # fmt: skip
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -77,14 +89,24 @@ class Entry:
     summary: SessionSummary
 
 
+class Kept(NamedTuple):
+    """An entry of which only the brief was read, and its line, to be written again as it is.
+
+    `mark` and `newest` are those of an `Entry`.
+    """
+
+    mark: int
+    newest: int
+    summary: SessionBrief
+    line: bytes
+
+
 def load_index(root: Path) -> dict[str, Entry]:
     """What an earlier process left; empty when there is no index that can be trusted in form."""
     try:
-        with without_collecting(), _opened(root) as stream:
-            head = _head(stream)
-            entries, crc = _entries(stream)
-            return entries if head["crc"] == crc else {}
-    except _NO_INDEX:
+        with without_collecting(), opened(root) as stream:
+            return _entries(entry_lines(stream, read_head(stream)["crc"]))
+    except NO_INDEX:
         return {}  # damaged or of another make: it is written anew after the first reading
 
 
@@ -95,18 +117,18 @@ def first_glance(root: Path) -> FleetSnapshot:
     """
     sessions: dict[str, SessionSummary] = {}
     try:
-        with _opened(root) as stream:
-            size, crc = _head(stream)["first"]
+        with opened(root) as stream:
+            size, crc = read_head(stream)["first"]
             lines = stream.read(size)
             if zlib.crc32(lines) == crc:
-                entries, _ = _entries(lines.splitlines(keepends=True), whole=False)
+                entries = _entries(lines.split(b",\n"))
                 sessions = {name: entry.summary for name, entry in entries.items()}
-    except _NO_INDEX:
+    except NO_INDEX:
         sessions = {}
     return FleetSnapshot(root=clean(str(root), 1_000), sessions=sessions, loading=True)
 
 
-def save_index(root: Path, entries: Mapping[str, Entry]) -> bool:
+def save_index(root: Path, entries: Mapping[str, Entry | Kept]) -> bool:
     """Write the index; False when that is not possible here (a read-only directory), which costs only time."""
     temp = root / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
     head = {
@@ -147,12 +169,17 @@ def _head_line(head: Mapping[str, Any], room: int) -> bytes:
     return line.ljust(room - 1) + b"\n"
 
 
-def _write_lines(stream: BinaryIO, entries: Mapping[str, Entry]) -> dict[str, Any]:
+def _write_lines(stream: BinaryIO, entries: Mapping[str, Entry | Kept]) -> dict[str, Any]:
     """Write all entries; what the head tells of them."""
     crc, size, first = 0, 0, (0, 0)
     encode = json.JSONEncoder(separators=(",", ":")).encode
     for number, (session_id, entry) in enumerate(sorted(list(entries.items()), key=_attention)):
-        line = encode([session_id, entry.mark, entry.newest, _row(entry.summary)]).encode()
+        if isinstance(entry, Kept):
+            line = entry.line
+        else:
+            brief = encode([entry.mark, entry.newest, *brief_of(entry.summary)[: len(_BRIEF)]])
+            row = encode([session_id, entry.mark, entry.newest, _row(entry.summary)])
+            line = f"{brief}{BETWEEN}{row}".encode()
         part = b",\n" + line if number else line
         crc = zlib.crc32(part, crc)
         size += stream.write(part)
@@ -162,21 +189,22 @@ def _write_lines(stream: BinaryIO, entries: Mapping[str, Entry]) -> dict[str, An
     return {"crc": crc, "first": first}
 
 
-def _attention(item: tuple[str, Entry]) -> tuple[int, float]:
+def _attention(item: tuple[str, Entry | Kept]) -> tuple[int, float]:
     """Those that need a person first, then the newest: what a list most likely begins with."""
     summary = item[1].summary
     return _RANK.get(summary.status, len(_RANK)), -summary.updated_at
 
 
 @contextmanager
-def _opened(root: Path) -> Iterator[BinaryIO]:
+def opened(root: Path) -> Iterator[BinaryIO]:
+    """The index for reading."""
     with os.fdopen(open_regular(root / INDEX), "rb", 1 << 16) as stream:
         if os.fstat(stream.fileno()).st_size > SIZE_LIMIT:
             raise ValueError("too long")
         yield stream
 
 
-def _head(stream: BinaryIO) -> dict[str, Any]:
+def read_head(stream: BinaryIO) -> dict[str, Any]:
     """The first line, after a look at it; what it tells of definitions is learnt."""
     head: dict[str, Any] = json.loads(stream.readline() + b"]}")
     if head["format"] != FORMAT or head["shape"] != _SHAPE:
@@ -188,36 +216,44 @@ def _head(stream: BinaryIO) -> dict[str, Any]:
     return head
 
 
-def _entries(lines: Iterable[bytes], whole: bool = True) -> tuple[dict[str, Entry], int]:
-    """The entries of the lines, and the checksum of these; a `whole` index ends as one.
+def entry_lines(stream: BinaryIO, crc: int) -> Iterator[bytes]:
+    """The lines after the head, without what stands between them.
 
-    One line at a time: the text of ten thousand sessions at once would be several times their size.
+    One at a time: the text of ten thousand sessions at once would be several times their size. Raises
+    `ValueError`, if only at the end, when it is not there or the sum is another one.
     """
+    found = 0
+    for line in stream:
+        if line == b"]}\n":
+            if found != crc:
+                raise ValueError("another sum")
+            return
+        part = line.rstrip(b",\n")
+        found = zlib.crc32(line if line.endswith(b",\n") else part, found)
+        if part:
+            yield part
+    raise ValueError("cut off")
+
+
+def _entries(lines: Iterable[bytes]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     decoder = _Decoder()
     decode = json.JSONDecoder().raw_decode
-    crc, ended = 0, not whole
     for line in lines:
-        if line == b"]}\n":
-            ended = True
-            break
-        part = line.rstrip(b",\n")
-        crc = zlib.crc32(line if line.endswith(b",\n") else part, crc)
-        if not part:
-            continue
-        text = part.decode()
+        text = line.decode().partition(BETWEEN)[2]
         (session_id, mark, newest, row), _ = decode(text)
         if session_id_problem(session_id) is not None or type(mark) is not int or type(newest) is not int:
             raise ValueError("no entry")
-        # Without backslashes and DEL a line of ASCII holds nothing but printable characters.
-        plain = text.isascii() and "\\" not in text and "\x7f" not in text
-        summary = decoder.summary(row if plain else _cleaned(row))
+        summary = decoder.summary(row if is_plain(text) else cleaned(row))
         if summary.session_id != session_id:
             raise ValueError("no entry")
         found[summary.session_id] = Entry(mark, newest, summary)
-    if not ended:
-        raise ValueError("cut off")
-    return found, crc
+    return found
+
+
+def is_plain(text: str) -> bool:
+    """True for JSON without characters to be cleaned: no escapes, and all printable."""
+    return text.isascii() and "\\" not in text and "\x7f" not in text
 
 
 class _Decoder:
@@ -240,14 +276,14 @@ class _Decoder:
             if row[place] is not None:
                 row[place] = intern(row[place])
         summary = SessionSummary(*row)
-        _check_moments(summary.created_at, summary.updated_at)
+        check_moments(summary.created_at, summary.updated_at)
         return summary
 
     def _phase(self, row: list[Any]) -> PhaseSummary:
         if len(row) > _BEGUN:
             self._check(row, _PHASE)
             phase = PhaseSummary(intern(row[0]), intern(row[1]), *row[2:])
-            _check_moments(phase.started_at, phase.finished_at)
+            check_moments(phase.started_at, phase.finished_at)
             return phase
         # Thousands of sessions have the same phases before them: one object stands for each.
         key = tuple(row)
@@ -261,7 +297,7 @@ class _Decoder:
         self._check(row[:-1], _OWNER[:-1])
         values = dict(zip(_OWNER, row, strict=True))
         owner = Owner(**{**values, "phases": tuple(map(str, values["phases"]))})
-        _check_moments(owner.started_at, owner.heartbeat_at)
+        check_moments(owner.started_at, owner.heartbeat_at)
         return owner
 
     def _check(self, row: list[Any], names: tuple[str, ...]) -> None:
@@ -276,17 +312,17 @@ class _Decoder:
         self._right.add((names[0], kinds))
 
 
-def _check_moments(*moments: float | None) -> None:
+def check_moments(*moments: float | None) -> None:
     for moment in moments:
         if moment is not None and not 0 <= moment < _LAST_MOMENT:
             raise ValueError("no moment")
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list):
-        return [_cleaned(item) for item in value]
+        return [cleaned(item) for item in value]
     return value
 
 

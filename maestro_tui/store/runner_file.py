@@ -269,7 +269,11 @@ def read_owner(session_dir: Path, now: float) -> Owner | None:
 
     Of several holders the living one with the newest heartbeat, with the phases of all that live.
     """
-    lease = read_lease(session_dir)
+    return owner_in(read_lease(session_dir), now)
+
+
+def owner_in(lease: Lease, now: float) -> Owner | None:
+    """The owner that a lease names, as `read_owner`."""
     if not lease.holders:
         return None
     owners = [owner_of(holder, lease.epoch, now) for holder in lease.holders]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from maestro_tui.engine.report import show_document
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-from maestro_tui.listing import list_lines, read_fleet, show_lines
+from maestro_tui.listing import list_lines, read_fleet, read_list, show_lines
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.detail import DetailReader
@@ -58,7 +58,8 @@ def by_list(root: Path) -> Told:
     assert there[NEIGHBOUR].damage == (), there[NEIGHBOUR]
     own = there.get(SESSION)
     assert own is not None, "it is not in the list"
-    lines = [line for line in list_lines([own], root) if line.startswith("    ")]
+    briefs = [brief for brief in read_list(root) if brief.session_id == SESSION]
+    lines = [line for line in list_lines(briefs, root) if line.startswith("    ")]
     assert lines[: len(own.damage)] == [f"    {line}" for line in own.damage]
     for line in lines:
         assert line.isprintable(), f"not printable: {line!r}"

@@ -13,6 +13,7 @@ from maestro_tui.model.checkpoint import decode
 from maestro_tui.model.checkpoint_bytes import HEAD
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.performers.command_result import BadResult, read_result
+from maestro_tui.store.briefs import load_briefs
 from maestro_tui.store.commit_facts import facts_of
 from maestro_tui.store.fold import JournalFold
 from maestro_tui.store.heads import read_head
@@ -145,6 +146,9 @@ def index(data: bytes) -> None:
         summary = entry.summary
         one_line((summary.requirement + summary.last_event)[:1_500])
         assert all(isinstance(line, str) for line in summary.damage)
+    for kept in load_briefs(root).values():
+        one_line((kept.summary.requirement + kept.summary.current + kept.summary.phases)[:1_500])
+        assert all(isinstance(line, str) for line in kept.summary.damage)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

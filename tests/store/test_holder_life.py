@@ -14,7 +14,7 @@ import pytest
 
 from maestro_tui.engine.doctor import doctor_lines, examine, take_over
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-from maestro_tui.listing import list_lines, read_fleet
+from maestro_tui.listing import list_lines, read_list
 from maestro_tui.model.errors import HeldError
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import read_events
@@ -105,9 +105,9 @@ def test_doctor_and_list_show_a_holder_for_what_it_is(scene: Scene, name: str) -
     assert f"pid {scene.runner.process.pid}" in told
     assert ("--take-over" in told) == takeover_offered
     assert len(told.splitlines()) <= 24
-    [summary] = read_fleet(scene.root)
-    assert summary.status == status
-    listed = "\n".join(list_lines([summary], scene.root))
+    [brief] = read_list(scene.root)
+    assert brief.status == status
+    listed = "\n".join(list_lines([brief], scene.root))
     assert (words in listed) == (name != "it lives"), "a runner that simply lives needs no line of its own"
 
 

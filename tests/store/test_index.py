@@ -233,12 +233,15 @@ def test_an_index_written_by_others_cannot_bring_in_control_characters_or_wrong_
     read_all(root, NOW)
     head, _, body = (root / INDEX).read_bytes().partition(b"\n")
     lines = body.removesuffix(b"\n]}\n").split(b",\n")
-    rows = [json.loads(line) for line in lines]
+    briefs, rows = zip(*[json.loads(b"[%s]" % line) for line in lines], strict=True)
 
     def written(change: object) -> dict[str, object]:
         changed = json.loads(json.dumps(rows))
         change(changed[0])  # type: ignore[operator]
-        text = b",\n".join(json.dumps(row).encode() for row in changed)
+        text = b",\n".join(
+            f"{json.dumps(brief)},\t{json.dumps(row)}".encode()
+            for brief, row in zip(briefs, changed, strict=True)
+        )
         top = json.loads(head + b"]}")
         top["crc"] = zlib.crc32(text)
         (root / INDEX).write_bytes(json.dumps(top).encode().removesuffix(b"]}") + b"\n" + text + b"\n]}\n")
