@@ -11,7 +11,7 @@ from maestro_tui.console.record_lines import decision_lines
 from maestro_tui.model.context import Decision, PhaseResult
 
 if TYPE_CHECKING:
-    from maestro_tui.model.workflow import Phase
+    from maestro_tui.model.phase import Phase
 
 Measured = Mapping[str, tuple[PhaseResult, "Phase | None"]]
 """Phase → its result, and the phase as the workflow defines it where that is known."""

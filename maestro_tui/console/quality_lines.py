@@ -12,7 +12,7 @@ from maestro_tui.model.text import clean, format_dollars, format_duration
 
 if TYPE_CHECKING:
     from maestro_tui.model.context import ContractCheck, PhaseResult, Usage
-    from maestro_tui.model.workflow import Phase
+    from maestro_tui.model.phase import Phase
 
 MOST = 16
 OPINION = "opinion"

@@ -21,9 +21,10 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import HeldError, InputError, PlanError, StoreError
+from maestro_tui.model.phase import Mode
 from maestro_tui.model.policy import Budget, BudgetRaise
 from maestro_tui.model.text import clean, new_session_id
-from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.beside import Beside, named_by_a_runner
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold, held_by, hold_session

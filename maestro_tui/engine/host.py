@@ -15,10 +15,11 @@ from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.model.context import PersonVerdict, TeamExecutionContext
 from maestro_tui.model.errors import InputError, MaestroError
+from maestro_tui.model.phase import Mode
 from maestro_tui.model.plan import Plan
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.prune import Pruned, prune_sessions
 from maestro_tui.store.questions import Question

@@ -17,9 +17,9 @@ from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.engine.receipts import Receipts
 from maestro_tui.model.context import Decision, PhaseError
 from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.policy import RETRY_AFTER_LIMIT, retry_delay
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.documents import DocumentRefused, make_folder
 from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Task
 from maestro_tui.performers.toolbox.catalogue import OUT_FOLDER

@@ -23,11 +23,12 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import HeldError, InputError, PlanError
+from maestro_tui.model.phase import Mode
 from maestro_tui.model.plan import Plan, PlannedPhase, Request
 from maestro_tui.model.plan import plan as make_plan
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.hive_folder import why_not_run

@@ -9,8 +9,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import Performer
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE
 

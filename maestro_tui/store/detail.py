@@ -22,9 +22,9 @@ from maestro_tui.model.context import (
 )
 from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.events import Event
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.summary import AttemptSummary, Owner, SessionSummary
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Phase
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
 from maestro_tui.store.fold import OpenAttempt
 from maestro_tui.store.heads import read_head

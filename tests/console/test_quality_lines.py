@@ -8,8 +8,8 @@ from maestro_tui.console.quality_lines import contract_lines, quality_lines, usa
 from maestro_tui.console.record_lines import artifact_lines
 from maestro_tui.console.session_header import facts
 from maestro_tui.model.context import Artifact, ContractCheck, Decision, Gate, PhaseResult, PhaseStatus, Usage
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.summary import SessionSummary
-from maestro_tui.model.workflow import Phase
 from maestro_tui.store.detail import SessionDetail
 from tests.console.fakes import NOW, session
 from tests.console.hostile import HOSTILE, NEVER_RAW

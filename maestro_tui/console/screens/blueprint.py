@@ -26,7 +26,8 @@ from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.engine.phase_team import PhaseTeam
-    from maestro_tui.model.workflow import Mode, Persona
+    from maestro_tui.model.persona import Persona
+    from maestro_tui.model.phase import Mode
 
 MODES: tuple[Mode, ...] = ("sequential", "parallel", "collaborative")
 _HOW = {

@@ -30,8 +30,8 @@ from maestro_tui.model.text import clean, clean_lines, format_bytes
 if TYPE_CHECKING:
     from maestro_tui.console.ports import Host
     from maestro_tui.model.context import PhaseResult
+    from maestro_tui.model.phase import Phase
     from maestro_tui.model.plan import Plan
-    from maestro_tui.model.workflow import Phase
 
 _MOST = 12
 _GOES_ON = "it goes on"
