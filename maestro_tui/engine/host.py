@@ -267,7 +267,7 @@ class EngineHost:
 
     def _vouch(self, engine: TeamExecutionEngineV2SplitMode, session_id: str) -> None:
         """Raise here, not in a thread, when the session is missing or its workflow is not trusted."""
-        engine.allow_session(session_id)
+        engine.allow(engine.situation(session_id))
 
     def _start(self, session_id: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         with self._places:
