@@ -76,7 +76,7 @@ def _keys_of(widget: Widget | None) -> Iterable[tuple[str, str]]:
     if widget is None:
         return
     seen: set[str] = set()
-    for kind in type(widget).__mro__:
+    for kind in reversed(type(widget).__mro__):
         for binding in kind.__dict__.get("BINDINGS", ()):
             if not isinstance(binding, Binding) or not binding.description or binding.description in seen:
                 continue
