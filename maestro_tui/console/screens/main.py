@@ -16,7 +16,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from maestro_tui.console.actions import ACTIONS, Scene, keys_for, keys_in_session
+from maestro_tui.console.actions import ACTIONS
+from maestro_tui.console.availability import Scene
 from maestro_tui.console.between_keys import between_keys
 from maestro_tui.console.filter import parse
 from maestro_tui.console.fleet import (
@@ -28,6 +29,7 @@ from maestro_tui.console.fleet import (
     project,
     usual_durations,
 )
+from maestro_tui.console.key_choice import keys_for, keys_in_session
 from maestro_tui.console.screens import doing
 from maestro_tui.console.widgets.bars import (
     Brief,

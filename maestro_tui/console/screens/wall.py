@@ -11,8 +11,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from maestro_tui.console.actions import ACTIONS, Action, keys_for
+from maestro_tui.console.actions import ACTIONS, Action
 from maestro_tui.console.between_keys import between_keys
+from maestro_tui.console.key_choice import keys_for
 from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words, short_path
 from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.wall_strips import WallStrips
