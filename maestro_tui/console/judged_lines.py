@@ -29,7 +29,7 @@ def judged_lines(decisions: Sequence[Decision], measured: Measured, width: int) 
         if known is None:
             continue
         result, phase = known
-        below = quality_lines(result, phase, width - 2)
+        below = quality_lines(result, phase)
         if result.contract is not None:
             below += contract_lines(result.contract, width - 2)
         below.append(line("usage", (f"  {usage_words(result.usage)}", "muted")))

@@ -19,7 +19,7 @@ OPINION = "opinion"
 """The metric that is what a reviewer thinks, not what was measured."""
 
 
-def quality_lines(result: PhaseResult, phase: Phase | None, width: int) -> list[Line]:
+def quality_lines(result: PhaseResult, phase: Phase | None) -> list[Line]:
     """One line for each metric: value, what is asked of it, whether it reaches that."""
     wanted, most = _wanted(result, phase), dict(phase.limits) if phase is not None else {}
     names = [*result.quality, *(name for name in (*wanted, *most) if name not in result.quality)][:MOST]
@@ -46,7 +46,6 @@ def quality_lines(result: PhaseResult, phase: Phase | None, width: int) -> list[
     rest = len({*result.quality, *wanted, *most}) - len(names)
     if rest > 0:
         out.append(line(("quality", "rest"), (f"  and {rest} more", "muted")))
-    del width
     return out
 
 

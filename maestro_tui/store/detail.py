@@ -16,7 +16,6 @@ from maestro_tui.model.context import (
     Artifact,
     ContractCheck,
     Decision,
-    Gate,
     PhaseResult,
     TeamExecutionContext,
 )
@@ -78,20 +77,6 @@ class SessionDetail:
     def contracts(self) -> dict[str, ContractCheck]:
         """Phase → what it had to deliver, held against what was there."""
         return {name: result.contract for name, result in self.results.items() if result.contract is not None}
-
-    @property
-    def gates(self) -> dict[str, Gate]:
-        """Phase → the judgement at its end."""
-        return {name: result.gate for name, result in self.results.items() if result.gate is not None}
-
-    @property
-    def quality(self) -> dict[str, dict[str, float | None]]:
-        """Phase → metric → value; None was not measured."""
-        return {name: result.quality for name, result in self.results.items() if result.quality}
-
-    def log_of(self, phase: str, attempt: int) -> LogFile | None:
-        """The log of one attempt; None when it left none."""
-        return next((log for log in self.logs if (log.phase, log.attempt) == (phase, attempt)), None)
 
 
 class DetailReader:

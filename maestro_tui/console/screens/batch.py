@@ -14,11 +14,12 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit
 from maestro_tui.console.screens.about_session import state_of
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Sheet
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary

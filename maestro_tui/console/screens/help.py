@@ -12,7 +12,8 @@ from textual.widget import Widget
 
 from maestro_tui.console.actions import key_words
 from maestro_tui.console.lines import fit, wrap_words
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Sheet
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 
 

@@ -22,9 +22,10 @@ from maestro_tui.console.launch_form import Form, recalled, requirement_text
 from maestro_tui.console.launch_refusal import about_team, field_of, launch_of, limit_sums
 from maestro_tui.console.lines import short
 from maestro_tui.console.screens.plan_sheet import ask_for_trust
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Sheet
 from maestro_tui.console.settings import last_launch, remember_launch
 from maestro_tui.console.team_words import hint_words, missing_words, start_words, trust_words
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.field import Field
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.console.widgets.phase_list import PhaseList

@@ -12,11 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from maestro_tui.console.fleet import ago, short_id
+from maestro_tui.console.fleet import ago
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import column_width, fit, short
 from maestro_tui.console.screens.act_sheet import ActSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.store.retention import Retention

@@ -14,13 +14,13 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from maestro_tui.console.budget_words import standing_lines, suggestion
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.limit_line import parse_more
 from maestro_tui.console.screens.about_session import CHANGED, AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet, as_text
 from maestro_tui.console.screens.reason import ReasonField
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.summary import SessionSummary

@@ -11,11 +11,11 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.fleet import phase_word, short_id
+from maestro_tui.console.fleet_row import phase_word, short_id
 from maestro_tui.console.screens.about_session import CHANGED, AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import as_text
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary

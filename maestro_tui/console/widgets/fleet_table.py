@@ -19,7 +19,6 @@ from maestro_tui.console.fleet import (
     NO_USUAL,
     RICH,
     Column,
-    FleetRow,
     FleetView,
     Usual,
     ago,
@@ -27,6 +26,7 @@ from maestro_tui.console.fleet import (
     owner_short,
     time_words,
 )
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import fit, fit_right, shorten_middle
 from maestro_tui.console.place import Place, follow, in_sight

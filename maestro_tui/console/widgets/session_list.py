@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from maestro_tui.console.fleet import FleetRow
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.widgets.long_view import LongView
 from maestro_tui.console.widgets.palette import palette

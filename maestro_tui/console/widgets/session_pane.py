@@ -19,7 +19,7 @@ from maestro_tui.console.between_keys import between_keys
 from maestro_tui.console.lines import Line, line
 from maestro_tui.console.session_header import header_lines
 from maestro_tui.console.verdict import failing_attempt, verdict
-from maestro_tui.console.widgets.detail_reader import DetailReader, DetailSource, DetailsRead
+from maestro_tui.console.widgets.detail_thread import DetailSource, DetailsRead, DetailThread
 from maestro_tui.console.widgets.line_stack import LineStack
 from maestro_tui.console.widgets.timeline import Timeline
 
@@ -96,7 +96,7 @@ class SessionPane(Widget):
         super().__init__(id=id)
         self._root = root
         self._given_clock = clock
-        self._reader = DetailReader(self, detail_source)
+        self._thread = DetailThread(self, detail_source)
         self._summary: SessionSummary | None = None
         self._detail: SessionDetail | None = None
         self._usual: Usual = {}
@@ -190,14 +190,14 @@ class SessionPane(Widget):
         old, self._summary = self._summary, summary
         self.set_class(summary is None, "-empty")
         if summary is None:
-            self._reader.drop()
+            self._thread.drop()
             self._detail = None
             self.log_view.open(None)
             return
         other = old is None or old.session_id != summary.session_id
         if other:
             self._detail, self._problem, self._landed = None, None, None
-            self._reader.drop()
+            self._thread.drop()
             self.log_view.show(())
             self.log_view.open(None)
         self._refresh_head()
@@ -257,19 +257,19 @@ class SessionPane(Widget):
 
     def _read(self) -> None:
         if self._summary is not None:
-            self._reader.read(self._session_dir(), self._clock())
+            self._thread.read(self._session_dir(), self._clock())
 
     def on_details_read(self, message: DetailsRead) -> None:
         """Shows the details, unless another session was chosen meanwhile."""
         message.stop()
-        if self._summary is None or not self._reader.take(message):
+        if self._summary is None or not self._thread.take(message):
             return
         self._problem = message.problem
         if message.detail is not None:
             self._detail = message.detail
             self._show_detail(message.detail)
         self._refresh_head()
-        if self._reader.again:
+        if self._thread.again:
             # A session that writes all the time is read a few times a second, not without end.
             self.set_timer(BREATH, self._read)
 

@@ -14,7 +14,8 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from maestro_tui.console import wall
-from maestro_tui.console.fleet import NO_USUAL, FleetRow, FleetView, Usual, time_words
+from maestro_tui.console.fleet import NO_USUAL, FleetView, Usual, time_words
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS
 from maestro_tui.console.lines import column_width, fit, shorten_middle
 from maestro_tui.console.timeline import Axis, ticks
@@ -25,8 +26,8 @@ from maestro_tui.console.widgets.session_list import URGENT, SessionList
 CHOOSE_EVERY = 10.0
 """Seconds after which time alone changes which sessions are shown."""
 _LOUD = frozenset(["waiting", "failed"])
-LOUD, ALIVE, QUIET = 1.0, 0.42, 0.36
-"""How strongly a strip is coloured when its column is full: what needs a person, what is open, what is done."""
+ALIVE, QUIET = 0.42, 0.36
+"""How strongly a strip is tinted when its column is full: what is open, what is done. What needs a person has its own colour."""
 _ALIVE = frozenset(["running", "silent", "interrupted"])
 
 

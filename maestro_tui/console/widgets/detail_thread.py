@@ -29,7 +29,7 @@ class DetailsRead(Message):
         self.problem = problem
 
 
-class DetailReader:
+class DetailThread:
     """Reads for a widget, which gets `DetailsRead` and hands it to `take`."""
 
     def __init__(self, widget: Widget, source: DetailSource | None) -> None:
