@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.lines import column_width, fit, short, wrap_words
-from maestro_tui.console.screens.about_session import CHANGED, AboutSession
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.list_sheet import ListSheet
 from maestro_tui.console.widgets.block import Block
@@ -83,19 +83,12 @@ class BlueprintSheet(ListSheet, AboutSession, ActSheet):
 
     def on_mount(self) -> None:
         """Read the team."""
-        self._load("")
+        self._load()
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay the rows out for the width."""
         if self.team is not None:
             self.call_after_refresh(self._show)
-
-    def session_changed(self) -> None:
-        """Who works on it may be decided otherwise by now."""
-        self._load(CHANGED)
-
-    def _load(self, note: str) -> None:
-        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
 
     async def _read(self, note: str) -> None:
         work = methodcaller("team_of", self.session.session_id, self.phase)

@@ -72,7 +72,7 @@ class PlanSheet(AboutSession):
 
     def on_mount(self) -> None:
         """Make the plan."""
-        self._load("")
+        self._load()
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay the columns out anew."""
@@ -84,10 +84,7 @@ class PlanSheet(AboutSession):
         self.plan = None
         self._load("The session has changed since; this is the plan as of now.")
 
-    def _load(self, note: str) -> None:
-        self.run_worker(self._make_plan(note), group="plan", exclusive=True, exit_on_error=False)
-
-    async def _make_plan(self, note: str) -> None:
+    async def _read(self, note: str) -> None:
         try:
             self.plan = await self.console.ask_host(self.ask_plan)
         except MaestroError as error:

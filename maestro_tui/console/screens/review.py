@@ -100,7 +100,7 @@ class ReviewSheet(AboutSession):
 
     def _load(self, note: str = "") -> None:
         self.read = False
-        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
+        super()._load(note)
 
     async def _read(self, note: str) -> None:
         try:

@@ -15,6 +15,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button
 
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import fit
 from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.palette import palette
@@ -80,6 +82,14 @@ class Sheet(ModalScreen[None]):
         block = self.query_one("#sentence", Block)
         block.show(Text(sentence, palette(self).style(colour)))
         block.display = bool(sentence)
+
+    def row(self, status: str, name: str, width: int) -> Text:
+        """How a row of a list begins: the sign of a status, and a name in a column of that width."""
+        text = Text(no_wrap=True, overflow="ellipsis")
+        colour = palette(self).style(COLOURS.get(status, "muted"))
+        return text.append(glyph(status, self.console.ascii_only) + " ", colour).append(
+            fit(name, width) + "  "
+        )
 
     def offer(self, yes: bool) -> None:
         """Show the button that does it, or only Close where there is nothing to do."""
