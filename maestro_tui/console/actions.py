@@ -43,11 +43,6 @@ class Action:
     rank: int = 0
     """Place in the key line, smallest first; 0 keeps it out of there."""
 
-    @property
-    def shown_key(self) -> str:
-        """The first key as people read it."""
-        return key_words(self.key)
-
 
 _KEY_WORDS = {
     "question_mark": "?",

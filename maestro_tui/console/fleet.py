@@ -41,7 +41,6 @@ class FleetView:
     counts: Mapping[str, int] = field(default_factory=dict)
     """Status word → number of sessions, over all sessions whatever the filter hides."""
     strip_width: int = 5
-    root: str = ""
     loading: bool = False
     problem: str | None = None
     next_silence: float | None = None
@@ -90,7 +89,6 @@ def project(
         known=known,
         counts=_counts(before.counts, gone, fresh),
         strip_width=min(12, max(5, max([row.strip_width for row in rows], default=0))),
-        root=snapshot.root,
         loading=snapshot.loading,
         problem=snapshot.problem,
         next_silence=_next_silence(before, known, fresh, now),

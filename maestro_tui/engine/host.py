@@ -13,7 +13,7 @@ from maestro_tui.config import TrustBook
 from maestro_tui.engine.drive import BY_OPERATOR
 from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-from maestro_tui.model.context import PersonVerdict, TeamExecutionContext
+from maestro_tui.model.context import PersonVerdict
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.phase import Mode
 from maestro_tui.model.plan import Plan
@@ -25,8 +25,6 @@ from maestro_tui.store.prune import Pruned, prune_sessions
 from maestro_tui.store.questions import Question
 
 DEFAULT_LIMIT = 4
-
-Work = Callable[[TeamExecutionEngineV2SplitMode], Coroutine[Any, Any, TeamExecutionContext]]
 
 
 class _Runner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Tab, Tabs
 
 from maestro_tui.console.between_keys import between_keys
+from maestro_tui.console.fleet import NO_USUAL, Usual
 from maestro_tui.console.lines import Line, line
 from maestro_tui.console.session_header import header_lines
 from maestro_tui.console.verdict import failing_attempt, verdict
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from maestro_tui.model.summary import AttemptSummary, SessionSummary
     from maestro_tui.store.detail import SessionDetail
 
-Usual = Mapping[tuple[str, str], float]
-"""(workflow, phase) → median seconds of completed runs."""
 
 TABS = (
     ("log", "Log"),
@@ -99,7 +98,7 @@ class SessionPane(Widget):
         self._thread = DetailThread(self, detail_source)
         self._summary: SessionSummary | None = None
         self._detail: SessionDetail | None = None
-        self._usual: Usual = {}
+        self._usual: Usual = NO_USUAL
         self._problem: str | None = None
         self._counts: dict[str, int] = {}
         self._newest: tuple[str, int] | None = None
