@@ -42,7 +42,11 @@ def reached(needs: Needs, name: str) -> frozenset[str]:
 
 def turned(needs: Needs) -> Needs:
     """The graph the other way round: name → the names that need it."""
-    return {name: tuple(other for other, own in needs.items() if name in own) for name in needs}
+    out: dict[str, tuple[str, ...]] = dict.fromkeys(needs, ())
+    for other, own in needs.items():
+        for need in own:
+            out[need] += (other,)
+    return out
 
 
 def circle(needs: Needs) -> list[str]:
