@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         WorkflowError,
     )
     from maestro_tui.model.events import Event
+    from maestro_tui.model.persona import Persona
+    from maestro_tui.model.phase import Phase
     from maestro_tui.model.plan import Plan
-    from maestro_tui.model.workflow import Persona, Phase, Workflow
+    from maestro_tui.model.workflow import Workflow
     from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Port, Task
     from maestro_tui.store.checkpoints import CheckpointStore
 
@@ -38,8 +40,8 @@ _HOMES = {
     "PhaseResult": "maestro_tui.model.context",
     "PhaseStatus": "maestro_tui.model.context",
     "Workflow": "maestro_tui.model.workflow",
-    "Phase": "maestro_tui.model.workflow",
-    "Persona": "maestro_tui.model.workflow",
+    "Phase": "maestro_tui.model.phase",
+    "Persona": "maestro_tui.model.persona",
     "Plan": "maestro_tui.model.plan",
     "Event": "maestro_tui.model.events",
     "Performer": "maestro_tui.performers.port",

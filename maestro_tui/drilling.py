@@ -46,7 +46,7 @@ def drill(
     from maestro_tui.foreground import engine
 
     runner, _ = engine(root_of(ctx, checkpoint_dir), trust, as_json, False, workspace)
-    runner.allow_session(session)
+    runner.allow(runner.situation(session))
     ahead = forecast(runner, session)
     click.echo(ahead.words(), err=True)
     if ahead.usual.cost_usd and not yes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from maestro_tui.model.summary import SessionStatus, SessionSummary
+from maestro_tui.console import availability
+from maestro_tui.console.availability import Scene
 
 
 class Safety(StrEnum):
@@ -22,18 +23,6 @@ class Safety(StrEnum):
     """Ends work that is under way."""
     LOSE = "lose"
     """Removes what cannot be brought back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What an action may depend on at the moment of the key."""
-
-    session: SessionSummary | None = None
-    marked: int = 0
-    own: frozenset[str] = frozenset()
-    """Ids of the sessions that run in this process."""
-    sorted: bool = False
-    """True when the list is in another order than attention first."""
 
 
 Available = Callable[[Scene], str | None]
@@ -54,11 +43,6 @@ class Action:
     rank: int = 0
     """Place in the key line, smallest first; 0 keeps it out of there."""
 
-    @property
-    def shown_key(self) -> str:
-        """The first key as people read it."""
-        return key_words(self.key)
-
 
 _KEY_WORDS = {
     "question_mark": "?",
@@ -68,7 +52,6 @@ _KEY_WORDS = {
     "escape": "esc",
     "pagedown": "pgdn",
     "pageup": "pgup",
-    "space": "space",
     "full_stop": ".",
     "comma": ",",
     "plus": "+",
@@ -86,113 +69,6 @@ def key_words(keys: str) -> str:
     return _KEY_WORDS.get(key, key)
 
 
-def _one(scene: Scene) -> str | None:
-    return None if scene.session is not None or scene.marked else "There is no session under the cursor."
-
-
-def _pointed(scene: Scene) -> str | None:
-    return None if scene.session is not None else "There is no session under the cursor."
-
-
-def _idle(scene: Scene) -> str | None:
-    """For what may only be done while nobody runs the session."""
-    session = scene.session
-    if scene.marked:
-        return None
-    if session is None:
-        return "There is no session under the cursor."
-    if session.foreign is not None:
-        return f"{session.session_id} is history of {session.foreign}; it can be read, not run."
-    if session.owner is not None and session.owner.alive is not False:
-        return f"{session.session_id} is running ({session.owner.words()}); cancel it first, or wait."
-    return None
-
-
-def _resumable(scene: Scene) -> str | None:
-    problem = _idle(scene)
-    session = scene.session
-    if problem is None and not scene.marked and session is not None:
-        if session.status is SessionStatus.COMPLETED:
-            return f"{session.session_id} is completed; R runs it again from a phase."
-        if session.status is SessionStatus.WAITING:
-            return f"{session.session_id} waits for your approval; a opens the review."
-    return problem
-
-
-def _single_idle(scene: Scene) -> str | None:
-    if scene.session is None:
-        return "There is no session under the cursor."
-    return _idle(Scene(session=scene.session, own=scene.own))
-
-
-def _waiting(scene: Scene) -> str | None:
-    session = scene.session
-    if session is None:
-        return "There is no session under the cursor."
-    if not any(phase.waiting or phase.asking is not None for phase in session.phases):
-        return f"{session.session_id} does not wait for a decision."
-    return None
-
-
-def _running(scene: Scene) -> str | None:
-    session = scene.session
-    if scene.marked:
-        return None
-    if session is None:
-        return "There is no session under the cursor."
-    if session.session_id in scene.own:
-        return None
-    owner = session.owner
-    if owner is None or owner.alive is False:
-        return f"Nobody runs {session.session_id}; there is nothing to cancel."
-    if owner.here and owner.alive:
-        return None
-    return (
-        f"{session.session_id} is run by {owner.words()}, not by this console; "
-        "stop it there (ctrl+c stops it resumably)."
-    )
-
-
-def _another_process(scene: Scene) -> str | None:
-    session = scene.session
-    if session is None:
-        return "There is no session under the cursor."
-    if session.session_id in scene.own:
-        return f"{session.session_id} runs in this console; cancel stops it."
-    owner = session.owner
-    if owner is None or owner.alive is False:
-        return f"Nobody runs {session.session_id}; there is no process to stop."
-    if not owner.here or owner.alive is None:
-        return (
-            f"{session.session_id} is run by {owner.words()}; only a process of this computer can be stopped."
-        )
-    return None
-
-
-def _own_format(scene: Scene) -> str | None:
-    session = scene.session
-    if session is None:
-        return "There is no session under the cursor."
-    if session.foreign is not None:
-        return f"{session.session_id} is history of {session.foreign}; it can be read, not run."
-    return None
-
-
-def _skippable(scene: Scene) -> str | None:
-    problem, session = _single_idle(scene), scene.session
-    if problem is None and session is not None and session.status is SessionStatus.COMPLETED:
-        return f"{session.session_id} is completed; there is nothing to skip."
-    return problem
-
-
-def _sorted(scene: Scene) -> str | None:
-    return None if scene.sorted else "What needs attention stands first already."
-
-
-def _marks(scene: Scene) -> str | None:
-    return None if scene.marked else "No session is marked; space marks one."
-
-
 ACTIONS: tuple[Action, ...] = (
     Action(
         "open",
@@ -200,7 +76,7 @@ ACTIONS: tuple[Action, ...] = (
         "open",
         "Open the session: on narrow screens it fills the screen.",
         "Look",
-        available=_one,
+        available=availability.some_session,
         rank=1,
     ),
     Action("back", "escape", "back", "Back to the list; on the list, takes the filter away.", "Look"),
@@ -211,7 +87,7 @@ ACTIONS: tuple[Action, ...] = (
         "Go on at the first phase that is not committed; shows the plan first.",
         "Run",
         Safety.WORK,
-        _resumable,
+        availability.resumable,
         2,
     ),
     Action(
@@ -221,7 +97,7 @@ ACTIONS: tuple[Action, ...] = (
         "Run one phase alone; later phases become stale, nothing is deleted.",
         "Run",
         Safety.WORK,
-        _single_idle,
+        availability.one_idle,
         3,
     ),
     Action(
@@ -231,7 +107,7 @@ ACTIONS: tuple[Action, ...] = (
         "Run a phase and everything that depends on it again.",
         "Run",
         Safety.WORK,
-        _single_idle,
+        availability.one_idle,
         8,
     ),
     Action("new", "n", "new", "Launch a new session.", "Run", Safety.WORK, rank=4),
@@ -242,7 +118,7 @@ ACTIONS: tuple[Action, ...] = (
         "Approve, reject or push back a phase that waits for you, or answer what a running one asks.",
         "Run",
         Safety.WORK,
-        _waiting,
+        availability.waiting,
         5,
     ),
     Action(
@@ -252,7 +128,7 @@ ACTIONS: tuple[Action, ...] = (
         "Stop a session at once and resumably; one that another process here runs, after asking.",
         "Run",
         Safety.STOP,
-        _running,
+        availability.running,
         6,
     ),
     Action(
@@ -262,7 +138,7 @@ ACTIONS: tuple[Action, ...] = (
         "End another process of yours on this computer that runs the session; it stays resumable.",
         "Run",
         Safety.STOP,
-        _another_process,
+        availability.run_by_another_process,
     ),
     Action(
         "skip",
@@ -271,7 +147,7 @@ ACTIONS: tuple[Action, ...] = (
         "Record that a phase will not be done, and why; what needs it can go on.",
         "Run",
         Safety.WORK,
-        _skippable,
+        availability.skippable,
     ),
     Action(
         "raise",
@@ -280,7 +156,7 @@ ACTIONS: tuple[Action, ...] = (
         "Allow a session more money, tokens or time, and why; then shows what resume would do.",
         "Run",
         Safety.WORK,
-        _single_idle,
+        availability.one_idle,
     ),
     Action(
         "blueprint",
@@ -289,7 +165,7 @@ ACTIONS: tuple[Action, ...] = (
         "Decide who works on a phase and how; a committed result becomes stale, nothing is deleted.",
         "Run",
         Safety.WORK,
-        _single_idle,
+        availability.one_idle,
     ),
     Action(
         "fork",
@@ -298,7 +174,7 @@ ACTIONS: tuple[Action, ...] = (
         "Begin a new session from any commit of this one; the old one stays as it is.",
         "Run",
         Safety.WORK,
-        _own_format,
+        availability.in_our_format,
     ),
     Action(
         "doctor",
@@ -306,7 +182,7 @@ ACTIONS: tuple[Action, ...] = (
         "doctor",
         "Who holds the session, what is damaged, what resume would do; take it over.",
         "Look",
-        available=_own_format,
+        available=availability.in_our_format,
     ),
     Action(
         "prune",
@@ -322,10 +198,10 @@ ACTIONS: tuple[Action, ...] = (
         "mark",
         "Mark or unmark the session; resume and cancel act on all marked.",
         "Marks",
-        available=_pointed,
+        available=availability.a_session,
     ),
     Action("mark_shown", "asterisk", "mark all shown", "Mark every session that the filter shows.", "Marks"),
-    Action("unmark", "U", "unmark all", "Take every mark away.", "Marks", available=_marks),
+    Action("unmark", "U", "unmark all", "Take every mark away.", "Marks", available=availability.some_mark),
     Action(
         "filter",
         "slash",
@@ -342,17 +218,24 @@ ACTIONS: tuple[Action, ...] = (
         "attention first",
         "Back to the order that puts first what waits for you, then what failed.",
         "Find",
-        available=_sorted,
+        available=availability.in_another_order,
         rank=1,
     ),
-    Action("copy_id", "c", "copy id", "Copy the session's id to the clipboard.", "Copy", available=_pointed),
+    Action(
+        "copy_id",
+        "c",
+        "copy id",
+        "Copy the session's id to the clipboard.",
+        "Copy",
+        available=availability.a_session,
+    ),
     Action(
         "copy_resume",
         "C",
         "copy command",
         "Copy the command line that resumes the session.",
         "Copy",
-        available=_pointed,
+        available=availability.a_session,
     ),
     Action(
         "copy_path",
@@ -360,7 +243,7 @@ ACTIONS: tuple[Action, ...] = (
         "copy path",
         "Copy the path of the log or artifact in focus, else of the session's folder.",
         "Copy",
-        available=_pointed,
+        available=availability.a_session,
     ),
     Action("copy_line", "y", "copy line", "Copy the line under the cursor: log, list or table.", "Copy"),
     Action("copy_view", "Y", "copy view", "Copy all that the focused view shows.", "Copy"),
@@ -371,7 +254,7 @@ ACTIONS: tuple[Action, ...] = (
         "Write the session as a Markdown report into a new file in the current folder.",
         "Copy",
         Safety.FILE,
-        _pointed,
+        availability.a_session,
     ),
     Action(
         "picture",
@@ -405,53 +288,3 @@ def actions_for(read_only: bool) -> tuple[Action, ...]:
     if not read_only:
         return ACTIONS
     return tuple(action for action in ACTIONS if action.safety is Safety.LOOK)
-
-
-_FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
-    SessionStatus.WAITING: ("review",),
-    SessionStatus.FAILED: ("resume", "phase", "rerun", "skip"),
-    SessionStatus.INTERRUPTED: ("resume", "doctor"),
-    SessionStatus.CANCELLED: ("resume", "rerun"),
-    SessionStatus.PAUSED: ("resume", "raise"),
-    SessionStatus.NEW: ("resume",),
-    SessionStatus.RUNNING: ("cancel", "doctor"),
-    SessionStatus.COMPLETED: ("rerun", "fork"),
-}
-"""What an operator most likely wants of a session of that status: these keys stand first."""
-
-
-def _stopped_at_budget(session: SessionSummary) -> bool:
-    current = session.current
-    return current is not None and current.status == "pending" and current.error is not None
-
-
-def keys_for(actions: Iterable[Action], scene: Scene) -> tuple[Action, ...]:
-    """The actions for the key line: those that can be done now, the likeliest for the session first."""
-    first = _FIRST[scene.session.status] if scene.session is not None else ()
-    if scene.session is not None and not _stopped_at_budget(scene.session):
-        first = tuple(one for one in first if one != "raise")
-    can = [one for one in actions if (one.rank or one.id in first) and one.available(scene) is None]
-    can.sort(key=lambda one: (first.index(one.id) if one.id in first else len(first), one.rank))
-    return tuple(can)
-
-
-_OF_LIST = frozenset(["open", "new", "filter", "wall"])
-Keys = Sequence[tuple[Action, str]]
-"""Actions for the key line, with their keys in words."""
-
-
-def keys_in_session(keys: Keys, back: str) -> Keys:
-    """The key line inside a session: what it needs most, its own keys, then the others. `back` is the key to the
-    list."""
-    own = (
-        (Action("back", "", "list", "", ""), back),
-        (Action("", "", "tabs", "", ""), "1-7"),
-        (Action("", "", "only the tab", "", ""), "z"),
-    )
-    kept = [one for one in keys if one[0].id not in _OF_LIST]
-    return (*kept[:2], *own, *kept[2:])
-
-
-def find(action_id: str) -> Action | None:
-    """The action of that id."""
-    return next((action for action in ACTIONS if action.id == action_id), None)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.settings import Notify
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.model.text import clean

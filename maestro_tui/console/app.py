@@ -19,7 +19,6 @@ from textual.screen import ModalScreen, Screen
 from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
 from maestro_tui.console.alerts import Alerter
-from maestro_tui.console.crash import crash_words
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.plain_ascii import AsciiApp
 from maestro_tui.console.ports import Host, Source
@@ -43,6 +42,16 @@ def _palette_commands() -> type[Provider]:
     from maestro_tui.console.screens.palette import ConsoleCommands
 
     return ConsoleCommands
+
+
+def _crash_words(error: BaseException | None) -> str:
+    """What the terminal is told of a fault of the console; its traceback goes to a file of this user."""
+    what = ""
+    if error is not None:
+        from maestro_tui.config import write_crash
+
+        what = f" ({type(error).__name__}); {write_crash(error)}"
+    return f"The console ended by a fault of its own{what}. Sessions are safe on disk; start it again."
 
 
 class MaestroApp(AsciiApp, Telling):
@@ -131,7 +140,7 @@ class MaestroApp(AsciiApp, Telling):
     def _fatal_error(self) -> None:
         # The screen library would print a traceback on the terminal, with the values of local variables.
         if not self._exit_renderables:
-            self._exit_renderables.append(Text(crash_words(self._exception)))
+            self._exit_renderables.append(Text(_crash_words(self._exception)))
         self._close_messages_no_wait()
 
     def _end_by(self, number: signal.Signals) -> None:

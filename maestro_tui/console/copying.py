@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 from textual.widget import Widget
 
-from maestro_tui.console.fleet import FleetRow, time_words
-from maestro_tui.console.widgets.fleet_table import FleetTable
+from maestro_tui.console.fleet import time_words
+from maestro_tui.console.fleet_row import FleetRow
+from maestro_tui.console.widgets.session_list import SessionList
 from maestro_tui.model.errors import MaestroError, StoreError
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean, encodable, session_id_problem, slug
@@ -62,11 +63,10 @@ def _lines(widget: Widget | None, now: float, *, around_focus: bool) -> tuple[li
     from maestro_tui.console.widgets.log_lines import LogLines
     from maestro_tui.console.widgets.rows_view import RowsView
     from maestro_tui.console.widgets.timeline import Timeline
-    from maestro_tui.console.widgets.wall_strips import WallStrips
 
     read: Callable[[int], str]
-    if isinstance(widget, (FleetTable, WallStrips)):
-        rows = widget.view.rows if isinstance(widget, FleetTable) else widget.wall.rows
+    if isinstance(widget, SessionList):
+        rows = widget.rows
         count, place, read = len(rows), widget.cursor, lambda index: row_text(rows[index], now)
     elif isinstance(widget, RowsView):
         lines = widget.lines

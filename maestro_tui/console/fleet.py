@@ -13,13 +13,8 @@ from heapq import nlargest
 from types import MappingProxyType
 
 from maestro_tui.console.filter import EVERYTHING, STATUS_WORDS, Query
-from maestro_tui.console.fleet_order import SORT_COLUMNS as SORT_COLUMNS
-from maestro_tui.console.fleet_order import Positions, arrange, rearrange
-from maestro_tui.console.fleet_order import Sort as Sort
-from maestro_tui.console.fleet_order import owner_words as owner_words
-from maestro_tui.console.fleet_row import FleetRow as FleetRow
-from maestro_tui.console.fleet_row import phase_word as phase_word
-from maestro_tui.console.fleet_row import short_id as short_id
+from maestro_tui.console.fleet_order import Positions, Sort, arrange, rearrange
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.model.summary import FleetSnapshot, Owner, SessionStatus, SessionSummary
 from maestro_tui.model.text import format_duration
 
@@ -46,7 +41,6 @@ class FleetView:
     counts: Mapping[str, int] = field(default_factory=dict)
     """Status word → number of sessions, over all sessions whatever the filter hides."""
     strip_width: int = 5
-    root: str = ""
     loading: bool = False
     problem: str | None = None
     next_silence: float | None = None
@@ -95,7 +89,6 @@ def project(
         known=known,
         counts=_counts(before.counts, gone, fresh),
         strip_width=min(12, max(5, max([row.strip_width for row in rows], default=0))),
-        root=snapshot.root,
         loading=snapshot.loading,
         problem=snapshot.problem,
         next_silence=_next_silence(before, known, fresh, now),
@@ -104,11 +97,6 @@ def project(
         sort=sort,
         at=now,
     )
-
-
-def make_row(summary: SessionSummary, status: str) -> FleetRow:
-    """The row of one session that shows `status`."""
-    return FleetRow(summary, status)
 
 
 def _differences(
@@ -206,8 +194,6 @@ def ago(seconds: float) -> str:
 
 def time_words(row: FleetRow, now: float, usual: Usual = NO_USUAL) -> str:
     """What the time column says: `waiting 12m`, `failed 3m`, `4m12s · usual 6m`, `completed 3h`."""
-    if row.since is None:
-        return row.status
     if row.status != "running":
         return f"{row.status} {ago(now - row.since)}"
     spent = format_duration(now - row.since)
@@ -220,7 +206,7 @@ RICH = 94
 
 
 def owner_short(owner: Owner | None, own_pid: int | None = None) -> str:
-    """The same for a column: `here`, `pid 4121`, `4121@build-7`, `dead 4121`, or nothing."""
+    """Who runs a session, for a column: `here`, `pid 4121`, `4121@build-7`, `dead 4121`, or nothing."""
     if owner is None:
         return ""
     if owner.alive is False:

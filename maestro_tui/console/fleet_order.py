@@ -119,16 +119,11 @@ _KEYS: Mapping[str, Key] = {
     "updated": lambda row: (-row.summary.updated_at, _attention(row)),
     "created": lambda row: (-row.summary.created_at, _attention(row)),
     "workflow": lambda row: (row.summary.workflow.lower(), _attention(row)),
-    "owner": lambda row: (owner_words(row.summary.owner) or "~", _attention(row)),
+    "owner": lambda row: (_runner(row.summary.owner), _attention(row)),
 }
 
 
-def owner_words(owner: Owner | None, own_pid: int | None = None) -> str:
-    """Who runs a session: `this console`, `pid 4121 here`, `pid 4121 on build-7`, `pid 4121 ended`, or nothing."""
+def _runner(owner: Owner | None) -> str:
     if owner is None:
-        return ""
-    if owner.alive is False:
-        return f"pid {owner.pid} ended" if owner.here else f"{owner.words()} ended"
-    if owner.here and owner.pid == own_pid:
-        return "this console"
-    return owner.words()
+        return "~"
+    return f"{owner.words()} ended" if owner.alive is False else owner.words()

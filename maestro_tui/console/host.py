@@ -14,9 +14,9 @@ from maestro_tui.engine.phase_team import PhaseTeam, phase_team
 from maestro_tui.model.budgets import Standing, standings
 from maestro_tui.model.context import GateVerdict, PhaseResult, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.summary import Owner, SessionSummary
-from maestro_tui.model.workflow import Phase
 from maestro_tui.performers.agents.detect import FoundAgent, find_agents
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
 from maestro_tui.store.summaries import read_summary

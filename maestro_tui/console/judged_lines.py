@@ -11,7 +11,7 @@ from maestro_tui.console.record_lines import decision_lines
 from maestro_tui.model.context import Decision, PhaseResult
 
 if TYPE_CHECKING:
-    from maestro_tui.model.workflow import Phase
+    from maestro_tui.model.phase import Phase
 
 Measured = Mapping[str, tuple[PhaseResult, "Phase | None"]]
 """Phase → its result, and the phase as the workflow defines it where that is known."""
@@ -29,7 +29,7 @@ def judged_lines(decisions: Sequence[Decision], measured: Measured, width: int) 
         if known is None:
             continue
         result, phase = known
-        below = quality_lines(result, phase, width - 2)
+        below = quality_lines(result, phase)
         if result.contract is not None:
             below += contract_lines(result.contract, width - 2)
         below.append(line("usage", (f"  {usage_words(result.usage)}", "muted")))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from maestro_tui.console.limit_line import limit_options, parse_limits
 from maestro_tui.console.plan_words import limit_words
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.graph import reached
 from maestro_tui.model.text import clean, typable
 
 if TYPE_CHECKING:
@@ -68,17 +69,8 @@ class Form:
 
     def before(self) -> frozenset[str]:
         """The phases that are provided or skipped because the session starts later."""
-        if self.start_from is None:
-            return frozenset()
         needs = {phase.name: phase.needs for phase in self.phases}
-        out: set[str] = set()
-        todo = list(needs.get(self.start_from, ()))
-        while todo:
-            name = todo.pop()
-            if name not in out:
-                out.add(name)
-                todo.extend(needs.get(name, ()))
-        return frozenset(out)
+        return reached(needs, self.start_from) if self.start_from in needs else frozenset()
 
     def chosen(self) -> tuple[str, ...] | None:
         """The phases that run; None when all do."""

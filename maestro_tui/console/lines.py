@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
@@ -75,6 +76,12 @@ def _last_cells(text: str, width: int) -> str:
         if kept > width:
             return text[index + 1 :]
     return text
+
+
+def at_home(path: str) -> str:
+    """A path with `~` for the home folder."""
+    home = str(Path.home())
+    return "~" + path[len(home) :] if home != "/" and (path == home or path.startswith(home + "/")) else path
 
 
 def column_width(texts: Iterable[str], least: int, most: int) -> int:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from maestro_tui.console.log_tail import LogFile, Wanted, count_blocks, find_lines
+from maestro_tui.console.log_search import Wanted, find_lines
+from maestro_tui.console.log_tail import LogFile, count_blocks
 from maestro_tui.store.logs import LogLine, parse_log_line
 
 MOST_CACHED = 2_000

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from maestro_tui.engine.phase_team import PhaseTeam
     from maestro_tui.model.budgets import Standing
     from maestro_tui.model.context import GateVerdict
+    from maestro_tui.model.phase import Mode, Phase
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.policy import Budget
-    from maestro_tui.model.workflow import Mode, Phase
     from maestro_tui.performers.agents.detect import FoundAgent
     from maestro_tui.store.checkpoints import CommitInfo
     from maestro_tui.store.prune import Pruned

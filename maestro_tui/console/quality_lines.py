@@ -12,14 +12,14 @@ from maestro_tui.model.text import clean, format_dollars, format_duration
 
 if TYPE_CHECKING:
     from maestro_tui.model.context import ContractCheck, PhaseResult, Usage
-    from maestro_tui.model.workflow import Phase
+    from maestro_tui.model.phase import Phase
 
 MOST = 16
 OPINION = "opinion"
 """The metric that is what a reviewer thinks, not what was measured."""
 
 
-def quality_lines(result: PhaseResult, phase: Phase | None, width: int) -> list[Line]:
+def quality_lines(result: PhaseResult, phase: Phase | None) -> list[Line]:
     """One line for each metric: value, what is asked of it, whether it reaches that."""
     wanted, most = _wanted(result, phase), dict(phase.limits) if phase is not None else {}
     names = [*result.quality, *(name for name in (*wanted, *most) if name not in result.quality)][:MOST]
@@ -46,7 +46,6 @@ def quality_lines(result: PhaseResult, phase: Phase | None, width: int) -> list[
     rest = len({*result.quality, *wanted, *most}) - len(names)
     if rest > 0:
         out.append(line(("quality", "rest"), (f"  and {rest} more", "muted")))
-    del width
     return out
 
 

@@ -152,9 +152,8 @@ def _artifact_line(
     )
 
 
-def history_lines(history: Sequence[Any], width: int) -> list[Line]:
+def history_lines(history: Sequence[Any]) -> list[Line]:
     """The commits of a session, newest first: number, phase and attempt, status, digest, time or damage."""
-    del width
     lines = []
     for commit in reversed(history):
         phase = clean(commit.phase or "", 64)

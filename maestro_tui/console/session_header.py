@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from maestro_tui.console.fleet import shown_status
 from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import Line, fit, line, short, shorten_middle
+from maestro_tui.console.lines import Line, at_home, fit, line, short, shorten_middle
 from maestro_tui.model.summary import Owner, SessionSummary
 from maestro_tui.model.text import clean, format_dollars, format_duration
 
@@ -51,7 +50,7 @@ def status_words(summary: SessionSummary, status: str, now: float) -> str:
 
 def facts(summary: SessionSummary, now: float, width: int) -> list[str]:
     """Workspace, workflow, owner, age, usage: what is not known is left out, or stays `–` within the usage."""
-    place = _home(summary.workspace) if summary.workspace else "no workspace"
+    place = at_home(clean(summary.workspace, 300)) if summary.workspace else "no workspace"
     found = [shorten_middle(place, max(12, width // 3)), short(clean(summary.workflow, 60), 24)]
     if summary.owner is not None:
         found.append(owner_words(summary.owner))
@@ -72,12 +71,6 @@ def owner_words(owner: Owner) -> str:
     if owner.alive is False:
         return f"was {words}"
     return words if owner.alive else f"{words} (alive? unknown)"
-
-
-def _home(workspace: str) -> str:
-    text = clean(workspace, 300)
-    home = str(Path.home())
-    return "~" + text[len(home) :] if home != "/" and (text == home or text.startswith(home + "/")) else text
 
 
 def _when(at: float, now: float) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from maestro_tui.console.fleet import NO_USUAL, FleetRow, Usual, phase_word
+from maestro_tui.console.fleet import NO_USUAL, Usual
+from maestro_tui.console.fleet_row import FleetRow, phase_word
 from maestro_tui.console.glyphs import glyph
 from maestro_tui.console.lines import about, fit
 from maestro_tui.console.timeline import Axis, Stretch

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maestro_tui.config import find_workflow
-from maestro_tui.engine.decisions import begin
+from maestro_tui.engine.descent import begin
 from maestro_tui.model.errors import DamagedFile, InputError
 from maestro_tui.model.text import clean, new_session_id
 from maestro_tui.store.hive_context import Taken, state_from, whole_head, workflow_for

@@ -17,9 +17,10 @@ from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
 from maestro_tui.model.context import Artifact, Decision, TeamExecutionContext, Usage
 from maestro_tui.model.contract import Contract
 from maestro_tui.model.facts import digest
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.policy import spent_of
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona, Question, Workflow
+from maestro_tui.model.workflow import Question, Workflow
 from maestro_tui.performers.port import PerformerFailed, Port, Task
 from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt
 

@@ -11,7 +11,8 @@ from typing import Any
 from maestro_tui.engine.ledger import Ledger
 from maestro_tui.engine.work_clock import WorkClock
 from maestro_tui.model.context import TeamExecutionContext
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace import Workspace
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from maestro_tui.model.context import BlueprintChoice, Decision
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Mode, Phase
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import ALIASES, Mode, Persona, Phase
+from maestro_tui.model.workflow import ALIASES
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE
 
 KEEP_RATIO = 0.25

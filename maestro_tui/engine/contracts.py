@@ -13,8 +13,8 @@ from typing import Any
 from maestro_tui.engine import schemas
 from maestro_tui.model.context import ContractCheck, Gate, GateVerdict
 from maestro_tui.model.contract import Contract
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Phase
 from maestro_tui.performers.schemas import PROBLEMS_TOLD, BadSchema, problems_of
 
 RATIOS = ("tests", "coverage")

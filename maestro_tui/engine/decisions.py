@@ -1,10 +1,12 @@
-"""A person's acts on a session that nobody runs: gate decisions, edits, skips, forks; recorded, never run."""
+"""A person's acts on a session that nobody runs: gate decisions, skips, raises, blueprints; recorded, never run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, get_args
 
 from maestro_tui.engine.attempts import JOURNAL
 from maestro_tui.engine.sinks import SessionJournal
@@ -13,17 +15,17 @@ from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import (
     BlueprintChoice,
     Decision,
-    Lineage,
     PersonVerdict,
     PhaseError,
     PhaseResult,
     PhaseStatus,
     TeamExecutionContext,
 )
-from maestro_tui.model.errors import HeldError, InputError, PlanError, StoreError
+from maestro_tui.model.errors import HeldError, PlanError, StoreError
+from maestro_tui.model.phase import Mode
 from maestro_tui.model.policy import Budget, BudgetRaise
-from maestro_tui.model.text import clean, new_session_id
-from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.model.text import clean
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.beside import Beside, named_by_a_runner
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold, held_by, hold_session
@@ -33,6 +35,22 @@ if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
 
 REASON_LIMIT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Under which an act is recorded."""
+
+    by: str
+    at: datetime
+    reason: str
+
+
+def signed(engine: Engine, by: str | None, reason: str) -> Signature:
+    """Who acts now, and why. Raises `PlanError` unless name (None is the operator) and reason are text."""
+    if not isinstance(by, str | None) or not isinstance(reason, str):
+        raise PlanError("A name and a reason are recorded as text; nothing was changed.")
+    return Signature(by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT))
 
 
 @contextmanager
@@ -48,6 +66,7 @@ def decide(
     engine: Engine, session_id: str, phase: str | None, verdict: PersonVerdict, by: str | None, reason: str
 ) -> TeamExecutionContext:
     """Approve, reject or push back a phase that waits. Raises `PlanError` when none does, or for another word."""
+    sign = signed(engine, by, reason)
     if verdict not in get_args(PersonVerdict):
         raise PlanError(
             f"A phase that waits is approved, rejected or pushed_back, not {clean(repr(verdict), 60)}. "
@@ -73,7 +92,6 @@ def decide(
                 f"Phase {name!r} of session {session_id} was pushed back {times} times, and its workflow allows "
                 f"{most} (max_iterations). Approve it, reject it, or edit its outputs; nothing was changed."
             )
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
     folder, attempt = engine.store.session_dir(session_id), results[name].attempt
     if name in situation.open_attempts and named_by_a_runner(folder, name):
         holder = held_by(folder, name, engine.team.clock())
@@ -83,11 +101,13 @@ def decide(
         result = head.context.phase_results[name]
         if result.gate is None or result.gate.verdict != "waiting" or result.attempt != attempt:
             raise PlanError(f"Phase {name!r} of session {session_id} was decided by somebody else meanwhile.")
-        gate = result.gate.model_copy(update={"verdict": verdict, "by": author, "at": now, "reason": why})
+        gate = result.gate.model_copy(
+            update={"verdict": verdict, "by": sign.by, "at": sign.at, "reason": sign.reason}
+        )
         update: dict[str, Any] = {"gate": gate}
         if verdict == "rejected":
             update["status"] = PhaseStatus.FAILED
-            update["error"] = PhaseError(kind="rejected", message=f"rejected by {author}: {why}")
+            update["error"] = PhaseError(kind="rejected", message=f"rejected by {sign.by}: {sign.reason}")
         context = head.context
         if verdict == "pushed_back":
             update["status"] = PhaseStatus.PENDING
@@ -98,7 +118,7 @@ def decide(
     # Mended first: what is committed after a damaged commit would be lost for good.
     engine.store.repair_views(session_id)
     commit = engine.store.commit(session_id, name, attempt, change, hold=Beside(folder))
-    data = {"verdict": verdict, "by": author, "reason": why, "seq": commit.seq}
+    data = {"verdict": verdict, "by": sign.by, "reason": sign.reason, "seq": commit.seq}
     if verdict == "approved":
         try:
             drop_receipts(folder, name)
@@ -111,11 +131,11 @@ def decide(
 
 def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: str) -> TeamExecutionContext:
     """Record that a phase will not be done, and why. Raises `PlanError` when it is done already."""
+    sign = signed(engine, by, reason)
     situation = engine.situation(session_id, need_workspace=False)
     name = situation.workflow.resolve(phase)
     if not reason.strip():
         raise PlanError("Say why: a skipped phase needs a reason.")
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
 
     def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         before = head.context.phase_results.get(name)
@@ -126,11 +146,11 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
         result = PhaseResult(
             status=PhaseStatus.SKIPPED,
             attempt=before.attempt if before is not None else 0,
-            finished_at=now,
-            source=f"skipped by {author}: {why}",
+            finished_at=sign.at,
+            source=f"skipped by {sign.by}: {sign.reason}",
         )
         decision = Decision(
-            phase=name, about="skip", choice="skipped", rationale=why, decided_by=author, at=now
+            phase=name, about="skip", choice="skipped", rationale=sign.reason, decided_by=sign.by, at=sign.at
         )
         context = _with(head.context, name, result)
         return context.model_copy(
@@ -140,7 +160,7 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
     with acting(engine, session_id) as hold:
         attempt = situation.highest_attempts.get(name, 0)
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
-        data = {"status": "skipped", "by": author, "reason": why, "seq": commit.seq}
+        data = {"status": "skipped", "by": sign.by, "reason": sign.reason, "seq": commit.seq}
         tell(engine, session_id, "phase_committed", name, attempt, data)
     return commit.context
 
@@ -155,6 +175,9 @@ def raise_budget(
     reason: str,
 ) -> TeamExecutionContext:
     """Record that more may be spent. Raises `PlanError` when that budget does not exist or nothing is added."""
+    sign = signed(engine, by, reason)
+    if not isinstance(more, Budget):
+        raise PlanError(f"more takes a Budget, not {type(more).__name__}; nothing was changed.")
     situation = engine.situation(session_id, need_workspace=False)
     name = situation.workflow.resolve(phase) if phase is not None else None
     workflow = situation.workflow
@@ -180,8 +203,7 @@ def raise_budget(
         )
     if not reason.strip():
         raise PlanError("Say why: a raise is recorded with your name, the time and the reason.")
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
-    word = BudgetRaise(phase=name, persona=persona, more=more, by=author, at=now, reason=why)
+    word = BudgetRaise(phase=name, persona=persona, more=more, by=sign.by, at=sign.at, reason=sign.reason)
 
     def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         return head.context.model_copy(update={"raises": (*head.context.raises, word)}), None
@@ -191,8 +213,8 @@ def raise_budget(
         data = {
             "more": more.model_dump(exclude_none=True),
             **({"persona": persona} if persona is not None else {}),
-            "by": author,
-            "reason": why,
+            "by": sign.by,
+            "reason": sign.reason,
             "seq": commit.seq,
         }
         tell(engine, session_id, "budget_raised", name, None, data)
@@ -209,13 +231,17 @@ def choose_blueprint(
     reason: str,
 ) -> TeamExecutionContext:
     """Record who is to work on a phase and how; with neither, take the earlier word back."""
+    sign = signed(engine, by, reason)
+    if mode is not None and mode not in get_args(Mode):
+        raise PlanError(
+            f"A team works {', '.join(get_args(Mode))}, not {clean(repr(mode), 40)}; nothing was changed."
+        )
     situation = engine.situation(session_id, need_workspace=False)
     name = situation.workflow.resolve(phase)
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
     word = None
     if personas is not None or mode is not None:
         chosen = tuple(personas) if personas is not None else None
-        word = BlueprintChoice(personas=chosen, mode=mode, by=author, at=now, reason=why)
+        word = BlueprintChoice(personas=chosen, mode=mode, by=sign.by, at=sign.at, reason=sign.reason)
 
     def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         others = {key: one for key, one in head.context.blueprints.items() if key != name}
@@ -224,60 +250,16 @@ def choose_blueprint(
         # Whoever is not there must be told now, not when the phase begins.
         made = engine.team.blueprint(situation.workflow, situation.workflow.phase(name), context)
         decision = made.decision.model_copy(
-            update={"decided_by": author, "at": now, "rationale": why or made.decision.rationale}
+            update={"decided_by": sign.by, "at": sign.at, "rationale": sign.reason or made.decision.rationale}
         )
         return context.model_copy(update={"session_decisions": (*context.session_decisions, decision)}), None
 
     with acting(engine, session_id) as hold:
         commit = engine.store.commit(session_id, "init", 0, change, hold=hold)
         told = commit.context.session_decisions[-1]
-        data = {"choice": told.choice, "decided_by": author, "reason": why, "seq": commit.seq}
+        data = {"choice": told.choice, "decided_by": sign.by, "reason": sign.reason, "seq": commit.seq}
         tell(engine, session_id, "blueprint_selected", name, None, data)
     return commit.context
-
-
-def descend(
-    engine: Engine, commit: Checkpoint, session_id: str | None, how: Literal["fork", "import"]
-) -> str:
-    """Begin a session from a checkpoint of another one, lineage recorded; the old one stays as it is."""
-    name = session_id or new_session_id(commit.context.requirement, engine.team.now())
-    lineage = Lineage(session_id=commit.session_id, seq=commit.seq, sha256=commit.sha256, how=how)
-    begin(
-        engine,
-        commit.context.model_copy(update={"session_id": name, "lineage": lineage, "recovered": {}}),
-        lineage,
-    )
-    return name
-
-
-def begun_from(engine: Engine, commit: Checkpoint) -> str:
-    """The session to go on with from a checkpoint, begun when this is the first time that it is asked for."""
-    name = commit.session_id
-    if not engine.store.exists(name):
-        return descend(engine, commit, name, "import")
-    head = engine.store.head(name)
-    if head.sha256 == commit.sha256 or _stems(head, commit):
-        return name
-    # A name that says where it came from is the same for whoever asks again.
-    fork = f"{name[:100]}-at-{commit.seq}-{commit.sha256[:8]}"
-    try:
-        return descend(engine, commit, fork, "fork")
-    except InputError:
-        if engine.store.exists(fork) and _stems(engine.store.head(fork), commit):
-            return fork
-        raise
-
-
-def _stems(head: Checkpoint, commit: Checkpoint) -> bool:
-    """True when a session was made from this very checkpoint."""
-    return head.context.lineage is not None and head.context.lineage.sha256 == commit.sha256
-
-
-def begin(engine: Engine, context: TeamExecutionContext, lineage: Lineage) -> None:
-    """Write a session's first checkpoint from a state that came from elsewhere; the journal says whence."""
-    engine.store.create(context)
-    data = {"from": lineage.session_id, "seq": lineage.seq, "sha256": lineage.sha256, "how": lineage.how}
-    tell(engine, context.session_id, "forked", None, None, data)
 
 
 def _with(context: TeamExecutionContext, name: str, result: PhaseResult) -> TeamExecutionContext:

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from maestro_tui.engine.attempts import JOURNAL
+from maestro_tui.engine.decisions import tell
 from maestro_tui.engine.report import plan_document, session_document
-from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.errors import DamagedFile, InputError, MaestroError
 from maestro_tui.model.text import clean
 from maestro_tui.store.hive_folder import why_not_run
 from maestro_tui.store.holder_life import holder_lines, owner_condition
-from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import read_owner
 from maestro_tui.store.lease import take_over as take_locks
 
@@ -100,16 +98,10 @@ def take_over(engine: Engine, session_id: str, *, by: str | None, reason: str) -
             # A runner that was stopped within its commit finds its number taken when it goes on. Without any
             # intact commit there is nothing to follow: then the new epoch alone keeps it off.
             engine.store.commit(session_id, "init", 0, lambda head: (head.context, None), hold=hold)
-        journal = SessionJournal(
-            Journal(folder / JOURNAL, session_id, clock=engine.team.clock, seal=True), engine.listeners
-        )
-        journal.event(
-            "runner_lost",
-            data={
-                "taken_over_by": by or operator_name(),
-                "reason": clean(reason, 1000),
-                "from": before.words() if before is not None else "nobody",
-                "epoch": hold.epoch,
-            },
-        )
-        journal.close()
+        data = {
+            "taken_over_by": by or operator_name(),
+            "reason": clean(reason, 1000),
+            "from": before.words() if before is not None else "nobody",
+            "epoch": hold.epoch,
+        }
+        tell(engine, session_id, "runner_lost", None, None, data)

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from maestro_tui.engine.contracts import check_contract, check_outputs
-from maestro_tui.engine.decisions import REASON_LIMIT, tell
-from maestro_tui.engine.situation import Situation, operator_name
+from maestro_tui.engine.decisions import Signature, acting, signed, tell
+from maestro_tui.engine.situation import Situation
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import Artifact, ContractCheck, Edit, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.errors import PlanError
@@ -26,19 +26,32 @@ def edit(
     engine: Engine,
     session_id: str,
     edits: Mapping[str, Mapping[str, Any]],
-    hold: Hold,
+    files: Mapping[str, Sequence[str]],
     by: str | None,
     reason: str,
-    files: Mapping[str, Sequence[str]],
 ) -> TeamExecutionContext:
-    """Record changed outputs and artifacts of committed phases; later phases become stale. The caller holds
-    the session. Raises `PlanError` when an edit is no JSON, names no file, or breaks the phase's contract."""
+    """Record changed outputs and artifacts of committed phases; later phases become stale. Raises `PlanError`
+    when an edit is no JSON, names no file, or breaks the phase's contract."""
+    sign = signed(engine, by, reason)
+    engine.require(session_id)
+    with acting(engine, session_id) as hold:
+        return record_edits(engine, session_id, edits, files, sign, hold)
+
+
+def record_edits(
+    engine: Engine,
+    session_id: str,
+    edits: Mapping[str, Mapping[str, Any]],
+    files: Mapping[str, Sequence[str]],
+    sign: Signature,
+    hold: Hold,
+) -> TeamExecutionContext:
+    """The same in a session that the caller holds, and has mended."""
     situation = engine.situation(session_id, need_workspace=bool(files))
     if not isinstance(edits, Mapping) or any(isinstance(paths, str) for paths in files.values()):
         raise PlanError(
             "An edit maps phases to tables of outputs, or to lists of files. Nothing was recorded."
         )
-    author, now = by or operator_name(), engine.team.now()
     names = {situation.workflow.resolve(given): given for given in (*edits, *files)}
     made: list[Edit] = []
     for name in names:
@@ -57,9 +70,9 @@ def edit(
                 outputs=outputs,
                 artifacts=artifacts,
                 contract=contract,
-                by=author,
-                at=now,
-                reason=clean(reason, REASON_LIMIT),
+                by=sign.by,
+                at=sign.at,
+                reason=sign.reason,
             )
         )
 
@@ -69,10 +82,10 @@ def edit(
     commit = engine.store.commit(session_id, "init", 0, add, hold=hold)
     for one in made:
         data = {
-            "by": author,
+            "by": sign.by,
             "keys": sorted(one.outputs),
             "files": [artifact.path for artifact in one.artifacts],
-            "reason": one.reason,
+            "reason": sign.reason,
             "seq": commit.seq,
         }
         tell(engine, session_id, "edits_applied", one.phase, None, data)

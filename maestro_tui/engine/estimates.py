@@ -9,13 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.model.errors import DamagedFile
-from maestro_tui.model.plan import Estimate
+from maestro_tui.model.plan import Estimate, Plan
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.heads import read_head
 from maestro_tui.store.summaries import read_summary
 
 SESSIONS_LOOKED_AT = 100
+
+
+def with_estimates(made: Plan, root: Path, workflow: str) -> Plan:
+    """The plan, with what each phase that would run usually takes."""
+    usual = usual_estimates(root, workflow)
+    phases = [
+        planned.model_copy(update={"estimate": usual[planned.phase]})
+        if planned.attempt is not None and planned.phase in usual
+        else planned
+        for planned in made.phases
+    ]
+    return made.model_copy(update={"phases": tuple(phases)})
 
 
 def usual_estimates(root: Path, workflow: str) -> dict[str, Estimate]:

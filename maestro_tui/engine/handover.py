@@ -7,7 +7,7 @@ from typing import Any
 
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.model.context import PhaseStatus
-from maestro_tui.model.workflow import Phase
+from maestro_tui.model.phase import Phase
 
 
 def handed_over(attempt: Attempt, so_far: Mapping[str, Any]) -> dict[str, Any]:

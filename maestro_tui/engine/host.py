@@ -13,19 +13,18 @@ from maestro_tui.config import TrustBook
 from maestro_tui.engine.drive import BY_OPERATOR
 from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
-from maestro_tui.model.context import PersonVerdict, TeamExecutionContext
+from maestro_tui.model.context import PersonVerdict
 from maestro_tui.model.errors import InputError, MaestroError
+from maestro_tui.model.phase import Mode
 from maestro_tui.model.plan import Plan
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.prune import Pruned, prune_sessions
 from maestro_tui.store.questions import Question
 
 DEFAULT_LIMIT = 4
-
-Work = Callable[[TeamExecutionEngineV2SplitMode], Coroutine[Any, Any, TeamExecutionContext]]
 
 
 class _Runner:
@@ -266,7 +265,7 @@ class EngineHost:
 
     def _vouch(self, engine: TeamExecutionEngineV2SplitMode, session_id: str) -> None:
         """Raise here, not in a thread, when the session is missing or its workflow is not trusted."""
-        engine.allow_session(session_id)
+        engine.allow(engine.situation(session_id))
 
     def _start(self, session_id: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         with self._places:

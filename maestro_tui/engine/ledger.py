@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from maestro_tui.engine.work_clock import LOOK_SECONDS, Stopwatch, WorkClock
 from maestro_tui.model.context import NO_USAGE, TeamExecutionContext, Usage
 from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.policy import Budget, spent_of
-from maestro_tui.model.workflow import Persona, Workflow
+from maestro_tui.model.workflow import Workflow
 
 Try = tuple[str, int]
 """Persona's step and the number of its try."""

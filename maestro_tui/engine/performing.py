@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint
 from maestro_tui.engine.handover import handed_over
 from maestro_tui.engine.ledger import BudgetSpent
-from maestro_tui.engine.performer_contract import check_result, perform
-from maestro_tui.engine.persona_port import PersonaPort, PhaseSink
+from maestro_tui.engine.persona_port import PhaseSink
 from maestro_tui.engine.receipts import Receipts
+from maestro_tui.engine.tries import Role, StepFailed, Tries
 from maestro_tui.model.context import Decision, PhaseError
-from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.policy import RETRY_AFTER_LIMIT, retry_delay
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.documents import DocumentRefused, make_folder
-from maestro_tui.performers.port import Performer, PerformerFailed, PerformerResult, Task
+from maestro_tui.performers.port import Performer, PerformerResult
 from maestro_tui.performers.toolbox.catalogue import OUT_FOLDER
 from maestro_tui.store.workspace import FileChange, Tree
 
@@ -29,7 +26,6 @@ CLAIMING = frozenset(["agent_cli", "acp", "llm", "hive"])
 """Performers that judge themselves: of their metrics only an opinion is taken, the rest is a claim. What the
 operator runs as a tool, a command or a performer of an own package measures."""
 
-Role = Literal["work", "comment", "revise"]
 _SAID_AS = {"work": "", "comment": ", comment", "revise": ", revision"}
 
 
@@ -65,8 +61,8 @@ class Performing:
         retry_delay_seconds: float | None = None,
     ) -> None:
         self._attempt, self._blueprint, self._sink = attempt, blueprint, sink
-        self._performers, self._gathered = performers, gathered
-        self._retry_delay = retry_delay_seconds
+        self._gathered = gathered
+        self._tries = Tries(attempt, sink, performers, retry_delay_seconds)
         self._receipts = Receipts(attempt, blueprint, before, sink)
 
     async def run(self) -> None:
@@ -160,11 +156,12 @@ class Performing:
                 self._gathered.reused.update({one.path: one for one in found.left})
                 self._own(persona, [one.path for one in found.left])
                 return found.result
-            result = await self._tries(persona, role, step, context, folder)
+            why_again = self._receipts.why_again(persona, step)
+            result = await self._tries.run(persona, role, step, context, folder, why_again)
         except BudgetSpent as error:
             self._fail(PhaseError(kind="budget", message=str(error), persona=persona.name))
             return None
-        except _Failed as failed:
+        except StepFailed as failed:
             self._fail(failed.problem)
             return None
         if self._receipts.kept(persona):
@@ -182,140 +179,6 @@ class Performing:
                 )
                 return None
         return result
-
-    async def _tries(
-        self, persona: Persona, role: Role, step: str, context: Mapping[str, Any], folder: str | None
-    ) -> PerformerResult:
-        attempt, sink = self._attempt, self._sink
-        tries = attempt.phase.retries + 1
-        for number in range(1, tries + 1):
-            sink.event(
-                "persona_started",
-                persona=persona.name,
-                performer=persona.performer,
-                attempt_try=number,
-                **self._receipts.why_again(persona, step),
-                **({"step": step} if step != "work" else {}),
-            )
-            retry, asked = True, None
-            try:
-                result = await self._try(persona, role, step, number, context, folder)
-                check_result(persona.name, result)
-            except BudgetSpent as error:
-                sink.event("persona_finished", persona=persona.name, ok=False, summary=clean(str(error), 400))
-                sink.line(persona.name, "engine", str(error))
-                raise
-            except PerformerFailed as error:
-                problem = PhaseError(
-                    kind=error.kind,
-                    message=clean(str(error), 2000),
-                    persona=persona.name,
-                    tail=tuple(clean(line, 500) for line in list(error.tail)[-20:]),
-                )
-                retry, asked = error.retry, error.retry_after
-            except MaestroError as error:
-                problem = PhaseError(kind="performer", message=clean(str(error), 2000), persona=persona.name)
-            except (Exception, SystemExit) as error:
-                # Whatever a performer does wrong is its persona's failure, never the session's.
-                problem = PhaseError(
-                    kind="internal",
-                    message=f"The performer of {persona.name!r} broke: {type(error).__name__}: {clean(error, 500)}",
-                    persona=persona.name,
-                )
-                retry = False
-                for line in traceback.format_exc().splitlines():
-                    sink.line(persona.name, "engine", line)
-            else:
-                sink.event(
-                    "persona_finished",
-                    persona=persona.name,
-                    ok=result.failure is None,
-                    summary=clean(result.summary, 400),
-                )
-                return result
-            sink.event(
-                "persona_finished", persona=persona.name, ok=False, summary=clean(problem.message, 400)
-            )
-            sink.line(persona.name, "engine", problem.message)
-            base = attempt.phase.retry_delay_seconds if self._retry_delay is None else self._retry_delay
-            delay = retry_delay(number, base, asked)
-            if number == tries or not retry or delay is None:
-                more = f" ({number} tries)" if number > 1 else ""
-                if delay is None and number < tries:
-                    more += f" It asks for a wait of {asked:.0f} s, longer than {RETRY_AFTER_LIMIT:.0f} s: resume later."
-                raise _Failed(
-                    problem.model_copy(
-                        update={"message": problem.message + more, "log": attempt.log_name or None}
-                    )
-                )
-            sink.event(
-                "phase_retried",
-                persona=persona.name,
-                failed_try=number,
-                tries=tries,
-                delay_seconds=round(delay, 3),
-                **({"asked_seconds": asked} if asked is not None else {}),
-            )
-            await asyncio.sleep(delay)
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    async def _try(
-        self,
-        persona: Persona,
-        role: Role,
-        step: str,
-        number: int,
-        context: Mapping[str, Any],
-        folder: str | None,
-    ) -> PerformerResult:
-        attempt = self._attempt
-        phase = attempt.phase.name
-        over = attempt.ledger.overspent(phase, persona)
-        if over is not None:
-            raise BudgetSpent(over)
-        task = Task(
-            session_id=attempt.context.session_id,
-            phase=attempt.phase,
-            attempt=attempt.number,
-            persona=persona,
-            requirement=attempt.context.requirement,
-            workspace=attempt.workspace.path,
-            scratch_at=attempt.scratch / f"{persona.name}.{step}.{number}",
-            context=context,
-            role=role,
-            own_folder=folder,
-            budget=attempt.ledger.left(phase, persona),
-        )
-        performer = self._performers(persona)
-        with attempt.ledger.at_work(phase, persona) as clock:
-            port = PersonaPort(attempt, persona, self._sink, clock, step, number)
-            try:
-                async with port.limited() as scope:
-                    result = await perform(performer, task, port)
-            except TimeoutError as error:
-                if port.over is not None:
-                    raise BudgetSpent(port.over) from error
-                if not scope.expired():
-                    raise
-                raise PerformerFailed(
-                    f"{persona.name!r} was stopped after its limit of {persona.timeout_seconds:g} s.",
-                    kind="timeout",
-                ) from error
-            except PerformerFailed as error:
-                over = port.note(port.spent.covering(error.usage)) or port.over
-                if over is not None:
-                    # The agent may have stopped at the same limit, and calls it a failure of its own.
-                    raise BudgetSpent(over) from error
-                raise
-            took = clock.seconds
-            port.note(port.spent.covering(result.usage))
-            if persona.timeout_seconds is not None and took > persona.timeout_seconds:
-                raise PerformerFailed(
-                    f"{persona.name!r} went on past its limit of {persona.timeout_seconds:g} s and could not be "
-                    f"stopped; it ended after {took:.1f} s.",
-                    kind="timeout",
-                )
-            return result
 
     # ── What it left ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -366,11 +229,3 @@ class Performing:
         # The first one counts: what fails beside it afterwards is often its consequence.
         if self._gathered.error is None:
             self._gathered.error = problem
-
-
-class _Failed(Exception):
-    """A persona's work failed for good."""
-
-    def __init__(self, problem: PhaseError) -> None:
-        super().__init__(problem.message)
-        self.problem = problem

@@ -11,8 +11,8 @@ from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.work_clock import LOOK_SECONDS, WorkClock, end, ended_by
 from maestro_tui.model.context import Usage
 from maestro_tui.model.events import EVENT_TYPES, PERFORMER_TYPES
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import PerformerFailed, Port
 
 _FREE = frozenset(["toolbox", "command"])

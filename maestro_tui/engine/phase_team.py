@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from maestro_tui.engine.blueprints import candidates_of
 from maestro_tui.model.context import Decision
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.workflow import Mode, Persona
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Mode
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine

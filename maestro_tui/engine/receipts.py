@@ -13,8 +13,8 @@ from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.blueprints import Blueprint
 from maestro_tui.engine.persona_port import PhaseSink
 from maestro_tui.model.context import Decision, Usage
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import PerformerResult
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE
 from maestro_tui.store.receipts import Receipt, load_receipt, save_receipt

@@ -22,12 +22,6 @@ def operator_name() -> str:
         return "operator"
 
 
-def check_words(by: object, reason: object) -> None:
-    """Raise `PlanError` unless a person's name (or None) and reason are text."""
-    if not isinstance(by, str | None) or not isinstance(reason, str):
-        raise PlanError("A name and a reason are recorded as text; nothing was changed.")
-
-
 def cannot_run(planned: PlannedPhase, session_id: str) -> PlanError:
     """The refusal to run one phase of a session that is asked for."""
     kind = WaitingError if planned.waits else PlanError

@@ -4,41 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from maestro_tui.config import find_workflow, named_from_here
-from maestro_tui.engine import decisions
-from maestro_tui.engine.attempts import AttemptReader
-from maestro_tui.engine.drive import Drive
+from maestro_tui.engine import decisions, descent, running
 from maestro_tui.engine.edits import edit
-from maestro_tui.engine.launch import Launch, asked_of, files_in, first_context, names_in, require_same
+from maestro_tui.engine.launch import Launch, asked_of, files_in, first_context, names_in
 from maestro_tui.engine.questions import answer
+from maestro_tui.engine.sessions import Sessions
 from maestro_tui.engine.sinks import Listener, listeners_of
-from maestro_tui.engine.situation import Situation, cannot_run, check_words, operator_name
+from maestro_tui.engine.situation import Situation, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.engine.teams import with_team
+from maestro_tui.engine.workflow_source import Approve, WorkflowSource
 from maestro_tui.model.checkpoint import Checkpoint
-from maestro_tui.model.context import (
-    PersonVerdict,
-    TeamExecutionContext,
-)
+from maestro_tui.model.context import PersonVerdict, TeamExecutionContext
 from maestro_tui.model.errors import HeldError, InputError, PlanError
-from maestro_tui.model.plan import Plan, PlannedPhase, Request
+from maestro_tui.model.phase import Mode
+from maestro_tui.model.plan import Plan, Request
 from maestro_tui.model.plan import plan as make_plan
 from maestro_tui.model.policy import Budget
-from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Mode, Workflow
-from maestro_tui.store import durable
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.hive_folder import why_not_run
-from maestro_tui.store.lease import Hold, held_by, hold_phase, hold_session
+from maestro_tui.store.lease import held_by
 from maestro_tui.store.questions import Question, read_questions
-
-MOST_FOLLOWED = 64
-"""Sessions whose journals are followed at one time."""
-
-Approve = Callable[[Workflow, str], None]
-"""Called with a workflow and its source before anything of it runs; raises to refuse."""
 
 
 class TeamExecutionEngineV2SplitMode:
@@ -67,13 +55,11 @@ class TeamExecutionEngineV2SplitMode:
         approve: Approve | None = None,
         remember: Approve | None = None,
     ) -> None:
-        self._attempts: dict[str, AttemptReader] = {}
         self.store = CheckpointStore(Path(checkpoint_dir).expanduser().absolute())
         self.team = team or TeamExecutionEngineV2()
-        self._workspace = Path(workspace).expanduser().absolute() if workspace is not None else None
-        self._workflow = named_from_here(workflow)
         self.listeners = listeners_of(on_event)
-        self._approve, self._remember = approve, remember
+        self._source = WorkflowSource(workflow, workspace, approve, remember)
+        self._sessions = Sessions(self.store, self._source, self.team.now)
 
     # ── New sessions ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,14 +114,14 @@ class TeamExecutionEngineV2SplitMode:
 
     def first_context(self, launch: Launch) -> TeamExecutionContext:
         """The state that a launch would begin with; nothing is written. Raises `InputError`."""
-        workspace = self._workspace or Path(launch.workspace).expanduser().absolute()
-        bare, path = self._find(launch.workflow or None, workspace)
+        workspace = self._source.workspace_for(launch)
+        bare, path = self._source.find(launch.workflow or None, workspace)
         workflow = with_team(bare, launch.team).within(launch.limits)
         context = first_context(launch, workflow, path, workspace, self.team.now())
-        self._allow(bare, str(path or "the workflow"))
-        if workflow.commands and workflow != bare and self._remember is not None:
+        self._source.allow(bare, str(path or "the workflow"))
+        if workflow.commands and workflow != bare:
             # The operator named the team in this very launch; a copy elsewhere is asked about like any other.
-            self._remember(workflow, f"team {launch.team}")
+            self._source.remember(workflow, f"team {launch.team}")
         self.team.check(workflow, make_plan(workflow, context, Request()).runs, context)
         return context
 
@@ -147,10 +133,7 @@ class TeamExecutionEngineV2SplitMode:
 
     async def drive_new(self, session_id: str) -> TeamExecutionContext:
         """Run a session that was just created. Raises as `resume`."""
-        self._require(session_id)
-        with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
-            head = self.store.own_head(session_id) or self.store.head(session_id)
-            return await self._drive(session_id, hold, head.context.workflow).run(Request(), started=True)
+        return await running.run_new(self, session_id)
 
     # ── Sessions that exist ───────────────────────────────────────────────────────────────────────────────
 
@@ -177,28 +160,7 @@ class TeamExecutionEngineV2SplitMode:
         """
         given = files_in(inputs)
         request = asked_of("execute_phase", "phase", phase, again)
-        fresh = False
-        if session_id is None or not self.store.exists(session_id):
-            session_id, fresh = self._begin_with(request, requirement, session_id, given)
-        situation = self.situation(session_id)
-        name = situation.workflow.resolve(phase)
-        if not fresh:
-            require_same(situation, requirement, given)
-            if situation.plan(request).phase(name).settled:
-                holder = held_by(self.store.session_dir(session_id), name, self.team.clock())
-                if holder is not None:
-                    raise HeldError(holder)
-                # Nothing is written for it; what a runner commits from now on comes after this answer.
-                return situation.head.context
-        with hold_phase(self.store.session_dir(session_id), name, clock=self.team.clock) as hold:
-            # Mended first: a plan from a damaged history would run again what is committed.
-            self.store.repair_views(session_id)
-            situation = self.situation(session_id)
-            planned = situation.plan(request).phase(name)
-            self._require_runnable(planned, situation.head.context, situation.workflow)
-            self._allow_of(situation)
-            self._same_plan(situation, request, plan_hash)
-            return await self._drive(session_id, hold, situation.workflow).run(request, started=fresh)
+        return await running.run_phase(self, phase, request, requirement, session_id, given, plan_hash)
 
     async def resume(
         self,
@@ -221,23 +183,7 @@ class TeamExecutionEngineV2SplitMode:
         took it over meanwhile, `StoreError` when a commit could not be written (`DamagedFile`: none could be read).
         """
         request = asked_of("from_phase", "rerun_from", from_phase) if from_phase else Request()
-        self._require(session_id)
-        with hold_session(self.store.session_dir(session_id), clock=self.team.clock) as hold:
-            # Mended first: a plan from a damaged history would promise to run what is committed.
-            self.store.repair_views(session_id, alone=True)
-            if edits:
-                self._same_plan(self.situation(session_id), request, plan_hash)
-                edit(self, session_id, edits, hold, None, reason, {})
-            situation = self.situation(session_id)
-            made = situation.plan(request)
-            if not edits:
-                self._same_plan(situation, request, plan_hash)
-            self._allow_of(situation)
-            self.team.check(situation.workflow, made.runs, situation.head.context)
-            if on_plan is not None:
-                # Without estimates: they are read from up to a hundred sessions, and the work should not wait for them.
-                on_plan(made)
-            return await self._drive(session_id, hold, situation.workflow).run(request)
+        return await running.go_on(self, session_id, request, edits, plan_hash, reason, on_plan)
 
     async def resume_from_checkpoint(self, path: str | Path) -> TeamExecutionContext:
         """Go on from one checkpoint file, wherever it lies.
@@ -247,7 +193,7 @@ class TeamExecutionEngineV2SplitMode:
         call that is repeated goes on with the session that the first one began; `fork` begins another. Raises
         `InputError` when there is no such file, `DamagedFile` when it is not what was written, and as `resume`.
         """
-        return await self.resume(decisions.begun_from(self, self.store.load_file(path)))
+        return await self.resume(descent.begun_from(self, self.store.load_file(path)))
 
     def fork(self, session_id: str, *, seq: int | None = None, new_id: str | None = None) -> str:
         """Begin a new session from a commit of an old one (default: its newest), lineage recorded.
@@ -255,14 +201,9 @@ class TeamExecutionEngineV2SplitMode:
         Nothing runs and the old session stays as it is; the id of the new one is returned. Raises `InputError`
         when there is no such commit.
         """
-        self._require(session_id)
-        if seq is not None and not self.store.holds(session_id, seq):
-            raise InputError(
-                f"Session {session_id!r} has no commit {seq}; 'maestro-tui show {session_id}' tells of those that "
-                "there are. Nothing was forked."
-            )
-        commit = self.store.head(session_id) if seq is None else self.store.load(session_id, seq)
-        return decisions.descend(self, commit, new_id, "fork")
+        return descent.fork(self, session_id, seq, new_id)
+
+    # ── What would happen ─────────────────────────────────────────────────────────────────────────────────
 
     def plan(
         self,
@@ -305,16 +246,11 @@ class TeamExecutionEngineV2SplitMode:
 
     def with_estimates(self, made: Plan, workflow: Workflow) -> Plan:
         """The plan with what its phases usually take here; for plans that are shown before anything runs."""
-        from maestro_tui.engine.estimates import usual_estimates
+        from maestro_tui.engine.estimates import with_estimates
 
-        usual = usual_estimates(self.store.root, workflow.name)
-        phases = [
-            planned.model_copy(update={"estimate": usual[planned.phase]})
-            if planned.attempt is not None and planned.phase in usual
-            else planned
-            for planned in made.phases
-        ]
-        return made.model_copy(update={"phases": tuple(phases)})
+        return with_estimates(made, self.store.root, workflow.name)
+
+    # ── What people say ───────────────────────────────────────────────────────────────────────────────────
 
     def decide(
         self,
@@ -330,7 +266,6 @@ class TeamExecutionEngineV2SplitMode:
         Nothing is started; `resume` goes on. While another branch runs it is recorded too, and the runner meets
         it when that has ended. Raises `PlanError` when the phase does not wait for approval, and for any other word.
         """
-        check_words(by, reason)
         return decisions.decide(self, session_id, phase, verdict, by, reason)
 
     def raise_budget(
@@ -345,9 +280,6 @@ class TeamExecutionEngineV2SplitMode:
     ) -> TeamExecutionContext:
         """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on. Raises
         `PlanError` when there is no such budget."""
-        check_words(by, reason)
-        if not isinstance(more, Budget):
-            raise PlanError(f"more takes a Budget, not {type(more).__name__}; nothing was changed.")
         return decisions.raise_budget(self, session_id, phase, persona, more, by, reason)
 
     def choose_blueprint(
@@ -365,11 +297,6 @@ class TeamExecutionEngineV2SplitMode:
         A result that exists becomes stale; `resume(from_phase=…)` or `execute_phase` runs it anew. Raises
         `InputError` when nobody is called so.
         """
-        check_words(by, reason)
-        if mode is not None and mode not in get_args(Mode):
-            raise PlanError(
-                f"A team works {', '.join(get_args(Mode))}, not {clean(repr(mode), 40)}; nothing was changed."
-            )
         personas = names_in("personas", personas) if personas is not None else None
         return decisions.choose_blueprint(self, session_id, phase, personas, mode, by, reason)
 
@@ -381,14 +308,14 @@ class TeamExecutionEngineV2SplitMode:
         `question` may be left out when only one is open. The first answer counts: raises `PlanError` with who
         was first, when time is over, or when nobody waits for it any more.
         """
-        self._require(session_id)
+        self.require(session_id)
         return answer(
             self.store.session_dir(session_id), choice, question, by or operator_name(), self.team.clock()
         )
 
     def questions(self, session_id: str) -> list[Question]:
         """All questions of a session, with their answers; `open` are those that somebody waits for."""
-        self._require(session_id)
+        self.require(session_id)
         return read_questions(self.store.session_dir(session_id))[0]
 
     def skip(
@@ -399,7 +326,6 @@ class TeamExecutionEngineV2SplitMode:
         Raises `PlanError` when it is done already or no reason is given, `InputError` when there is no such session
         or phase, `HeldError` while somebody runs the session.
         """
-        check_words(by, reason)
         return decisions.skip(self, session_id, phase, by, reason)
 
     def edit(
@@ -419,10 +345,9 @@ class TeamExecutionEngineV2SplitMode:
         is no JSON or could mean two things, `InputError` when there is no such session or phase, `HeldError` while
         somebody runs the session.
         """
-        check_words(by, reason)
-        self._require(session_id)
-        with decisions.acting(self, session_id) as hold:
-            return edit(self, session_id, edits, hold, by, reason, files or {})
+        return edit(self, session_id, edits, files or {}, by, reason)
+
+    # ── Where a session stands ────────────────────────────────────────────────────────────────────────────
 
     def status(self, session_id: str) -> dict[str, Any]:
         """Where a session stands, as `maestro-tui show --json` tells it: `{format, session_id, status, phases, outputs, …}`.
@@ -446,128 +371,13 @@ class TeamExecutionEngineV2SplitMode:
 
         `head` is its newest commit when that is known already; `workflow` stands for the one of now.
         """
-        if head is None:
-            self._require(session_id)
-            head = self.store.head(session_id)
-        context = head.context
-        workspace = self._workspace or (Path(context.workspace) if context.workspace else Path.cwd())
-        if need_workspace and not durable.leads_to_folder(workspace):
-            raise InputError(
-                f"The workspace {clean(str(workspace), 200)} of session {session_id} is gone; bring it back or "
-                "name another with --workspace. All commits are safe."
-            )
-        begun = self._attempts_of(session_id).read()
-        # A commit may be newer than the journal: its outcome closes the attempt.
-        unfinished = {
-            name: number
-            for name, number in begun.open.items()
-            if name not in context.phase_results or context.phase_results[name].attempt < number
-        }
-        return Situation(
-            head=head,
-            workflow=workflow or self._workflow_now(context),
-            workspace=workspace,
-            open_attempts=unfinished,
-            highest_attempts=begun.highest,
-            now=self.team.now(),
-        )
+        return self._sessions.situation(session_id, need_workspace, head, workflow)
 
-    def _attempts_of(self, session_id: str) -> AttemptReader:
-        if session_id not in self._attempts:
-            while len(self._attempts) >= MOST_FOLLOWED:
-                self._attempts.pop(next(iter(self._attempts)), None)
-            self._attempts[session_id] = AttemptReader(self.store.session_dir(session_id))
-        return self._attempts[session_id]
-
-    def allow_session(self, session_id: str) -> None:
-        """Ask for approval of the workflow that a session would go on with. Raises to refuse."""
-        self._allow_of(self.situation(session_id))
-
-    def _allow_of(self, situation: Situation) -> None:
+    def allow(self, situation: Situation) -> None:
+        """Ask for approval of the workflow that a session is to go on with. Raises to refuse."""
         head = situation.head
-        self._allow(situation.workflow, head.context.workflow_path or f"session {head.session_id}")
+        self._source.allow(situation.workflow, head.context.workflow_path or f"session {head.session_id}")
 
-    def _require(self, session_id: str) -> None:
-        if not self.store.exists(session_id):
-            raise InputError(
-                why_not_run(self.store.root, session_id)
-                or f"There is no session {clean(session_id, 80)!r} in {self.store.root}{self._meant(session_id)}"
-            )
-
-    def _meant(self, name: str) -> str:
-        """The end of a sentence about a session that is not there: the console shows ids without their date."""
-        ends = [one for one in self.store.session_ids() if name and one.endswith(f"-{name}")]
-        if ends:
-            return f"; did you mean {' or '.join(clean(one, 128) for one in ends[:3])}?"
-        return "; 'maestro-tui list' shows those that are there."
-
-    # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _begin_with(
-        self, request: Request, requirement: str | None, session_id: str | None, inputs: Mapping[str, str]
-    ) -> tuple[str, bool]:
-        """The id of a new session whose first phase is that of the request; False when it was begun meanwhile."""
-        if requirement is None:
-            raise InputError(
-                f"There is no session {clean(session_id, 80)!r} in {self.store.root}; give a requirement to begin one."
-                if session_id
-                else "A new session needs a requirement. Nothing was run."
-            )
-        context = self.first_context(Launch(requirement=requirement, session_id=session_id, inputs=inputs))
-        # Before the session is made: a phase that cannot begin it must leave nothing behind.
-        name = context.workflow.resolve(request.phase or "")
-        self._require_runnable(
-            make_plan(context.workflow, context, request).phase(name), context, context.workflow
-        )
-        try:
-            self.store.create(context)
-        except InputError:
-            # Another process of the same orchestrator began this session a moment ago.
-            if not self.store.exists(context.session_id):
-                raise
-            return context.session_id, False
-        return context.session_id, True
-
-    def _drive(self, session_id: str, hold: Hold, workflow: Workflow) -> Drive:
-        # The workflow that was approved, to the end of this run: a phase may write the file that it came from.
-        def situation(head: Checkpoint | None) -> Situation:
-            return self.situation(session_id, head=head, workflow=workflow)
-
-        return Drive(self.store, self.team, session_id, hold, situation, self.listeners)
-
-    def _find(self, named: str | None, workspace: Path) -> tuple[Workflow, Path | None]:
-        if isinstance(self._workflow, Workflow):
-            return self._workflow, None
-        return find_workflow(str(self._workflow) if self._workflow is not None else named, workspace)
-
-    def _workflow_now(self, context: TeamExecutionContext) -> Workflow:
-        """The workflow as it is now: the engine's own, else the session's file, else as it was committed."""
-        if isinstance(self._workflow, Workflow):
-            bare = self._workflow
-        elif self._workflow is not None:
-            bare = find_workflow(str(self._workflow), Path(context.workspace or "."))[0]
-        elif context.workflow_path and Path(context.workflow_path).is_file():
-            bare = Workflow.load(context.workflow_path)
-        else:
-            return context.workflow
-        return with_team(bare, context.team).within(context.limits)
-
-    def _allow(self, workflow: Workflow, source: str) -> None:
-        if self._approve is not None:
-            self._approve(workflow, source)
-
-    def _require_runnable(
-        self, planned: PlannedPhase, context: TeamExecutionContext, workflow: Workflow
-    ) -> None:
-        if planned.settled:
-            return
-        if planned.action != "run":
-            raise cannot_run(planned, context.session_id)
-        self.team.check(workflow, [planned.phase], context)
-
-    def _same_plan(self, situation: Situation, request: Request, plan_hash: str | None) -> None:
-        if plan_hash is not None and situation.plan(request).hash != plan_hash:
-            raise PlanError(
-                f"Session {situation.head.session_id} has changed since the plan was made; look at the new "
-                "plan. Nothing was run."
-            )
+    def require(self, session_id: str) -> None:
+        """Raise `InputError` when there is no such session to be run."""
+        self._sessions.require(session_id)

@@ -29,8 +29,10 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.fingerprint import fingerprint, inputs_of
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.port import Performer, Task
 from maestro_tui.performers.registry import performer_for
 

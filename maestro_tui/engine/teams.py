@@ -8,9 +8,11 @@ from functools import cache
 from typing import Any
 
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.sdlc import sdlc
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import ALIASES, Persona, Phase, Workflow
+from maestro_tui.model.workflow import ALIASES, Workflow
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE, OUT_FOLDER
 
 TOOLBOX = "toolbox"

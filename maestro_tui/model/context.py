@@ -10,8 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from maestro_tui.model.facts import Deriving, UtcTime, digest
+from maestro_tui.model.phase import Mode
 from maestro_tui.model.policy import BreakerState, Budget, BudgetRaise, Limits
-from maestro_tui.model.workflow import Mode, Workflow
+from maestro_tui.model.workflow import Workflow
 
 
 class PhaseStatus(StrEnum):

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from maestro_tui.model.context import NO_USAGE, PhaseResult, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.errors import PlanError
@@ -409,12 +409,3 @@ def _hash(made: Plan, workflow: Workflow) -> str:
         "phases": [[p.phase, p.action, p.attempt, p.approval, p.pause] for p in made.phases],
     }
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-
-
-class ProvidedInput(_Fact):
-    """A result brought from outside for a phase that will not run here."""
-
-    path: str
-    sha256: str
-    size: int
-    outputs: dict[str, Any] = Field(default_factory=dict)

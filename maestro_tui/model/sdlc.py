@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 
 STANDARD = "sdlc"
 

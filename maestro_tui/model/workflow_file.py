@@ -10,10 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from maestro_tui.model.contract import Contract
+from maestro_tui.model.defined import did_you_mean
 from maestro_tui.model.errors import WorkflowError
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.policy import Breaker, Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona, Phase, Workflow, did_you_mean
+from maestro_tui.model.workflow import Workflow
 
 FILE_LIMIT = 1_000_000
 

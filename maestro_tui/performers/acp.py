@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean, encodable
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.agents import claude, gemini, opencode
 from maestro_tui.performers.agents.home import home_variables
 from maestro_tui.performers.agents.options import VARIABLE, checked_address, checked_schema, require_key

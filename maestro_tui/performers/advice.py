@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from maestro_tui.model.contract import Contract
-from maestro_tui.model.workflow import Mode
+from maestro_tui.model.phase import Mode
 
 RequirementType = Literal[
     "feature_development",

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from maestro_tui.model.context import Artifact, Usage
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona, Phase
 from maestro_tui.performers.advice import BlueprintAdvice, Classification, ContractProposal, Review
 from maestro_tui.performers.llm import load_client
 from maestro_tui.performers.llm_options import read_options

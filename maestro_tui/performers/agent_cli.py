@@ -12,8 +12,8 @@ from typing import Any
 
 from maestro_tui.model.context import Decision
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean, encodable
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.agents.agent import Agent, Call, Invocation
 from maestro_tui.performers.agents.answer import NoAnswer, opinion_of, schema_request, structured_answer
 from maestro_tui.performers.agents.catalogue import AGENTS

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from maestro_tui.model.errors import DamagedFile, InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean, encodable
-from maestro_tui.model.workflow import ALIASES, Persona
+from maestro_tui.model.workflow import ALIASES
 from maestro_tui.performers import hive_child
 from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.hive_result import BadHiveResult, judge_hive

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from maestro_tui.model.context import Decision
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.documents import DocumentRefused, write_documents
 from maestro_tui.performers.llm_answers import CommentAnswer, check_work, work_answer
 from maestro_tui.performers.llm_options import read_options

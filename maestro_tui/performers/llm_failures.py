@@ -20,9 +20,9 @@ from pydantic_ai.exceptions import (
 )
 
 from maestro_tui.model.context import Usage
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.llm_options import LlmOptions
 from maestro_tui.performers.port import PerformerFailed
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.prompt import PROMPT_LIMIT
 from maestro_tui.performers.schemas import BadSchema, validator_for
 

@@ -33,9 +33,9 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from maestro_tui.model.context import Usage
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.live_lines import LiveLines
 from maestro_tui.performers.llm_failures import failure_of
 from maestro_tui.performers.llm_options import LlmOptions

@@ -10,9 +10,10 @@ from typing import Any, Literal, Protocol, get_args
 
 from maestro_tui.model.context import Decision, Usage
 from maestro_tui.model.errors import MaestroError
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona, Phase
 from maestro_tui.store import durable
 
 RATIOS = frozenset(["quality", "contract", "tests", "coverage", "schema", "opinion"])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
+from maestro_tui.model.defined import did_you_mean
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.port import Performer
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE
 
@@ -36,7 +36,7 @@ def performer_for(persona: Persona) -> Performer:
         names = [tool.name for tool in CATALOGUE]
         if persona.name not in names:
             raise InputError(
-                f"The toolbox has no persona {clean(persona.name, 80)!r}{_did_you_mean(persona.name, names)} "
+                f"The toolbox has no persona {clean(persona.name, 80)!r}{did_you_mean(persona.name, names)} "
                 f"It has {', '.join(names)}; give any other persona a command (argv or shell)."
             )
         from maestro_tui.performers.toolbox.performer import ToolboxPerformer
@@ -54,7 +54,7 @@ def _from_entry_point(persona: Persona) -> Performer:
         names = ("toolbox", "command", *_BUILT_IN, *offered)
         raise InputError(
             f"Persona {clean(persona.name, 80)!r} names the performer {clean(persona.performer, 80)!r}, which does "
-            f"not exist{_did_you_mean(persona.performer, names)} There are {', '.join(names[:-1])} and {names[-1]}; "
+            f"not exist{did_you_mean(persona.performer, names)} There are {', '.join(names[:-1])} and {names[-1]}; "
             f"a package may offer others as entry points of the group {GROUP!r}."
         )
     return _loaded(offered[persona.performer], persona)
@@ -77,8 +77,3 @@ def _loaded(point: EntryPoint, persona: Persona) -> Performer:
             "Nothing was run."
         )
     return cast(Performer, made)
-
-
-def _did_you_mean(name: str, names: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else "."

@@ -16,15 +16,14 @@ from maestro_tui.model.context import (
     Artifact,
     ContractCheck,
     Decision,
-    Gate,
     PhaseResult,
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import DamagedFile, StoreError
 from maestro_tui.model.events import Event
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.summary import AttemptSummary, Owner, SessionSummary
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Phase
 from maestro_tui.store.checkpoints import CheckpointStore, CommitInfo
 from maestro_tui.store.fold import OpenAttempt
 from maestro_tui.store.heads import read_head
@@ -78,20 +77,6 @@ class SessionDetail:
     def contracts(self) -> dict[str, ContractCheck]:
         """Phase → what it had to deliver, held against what was there."""
         return {name: result.contract for name, result in self.results.items() if result.contract is not None}
-
-    @property
-    def gates(self) -> dict[str, Gate]:
-        """Phase → the judgement at its end."""
-        return {name: result.gate for name, result in self.results.items() if result.gate is not None}
-
-    @property
-    def quality(self) -> dict[str, dict[str, float | None]]:
-        """Phase → metric → value; None was not measured."""
-        return {name: result.quality for name, result in self.results.items() if result.quality}
-
-    def log_of(self, phase: str, attempt: int) -> LogFile | None:
-        """The log of one attempt; None when it left none."""
-        return next((log for log in self.logs if (log.phase, log.attempt) == (phase, attempt)), None)
 
 
 class DetailReader:

@@ -12,7 +12,6 @@ import stat
 import zlib
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from maestro_tui.model.summary import AttemptSummary, PersonaSpan
 from maestro_tui.model.text import clean
 from maestro_tui.store import journal
 from maestro_tui.store.event_words import event_words
+from maestro_tui.store.heads import seconds_of
 from maestro_tui.store.journal import breaks_off
 
 CHUNK = 8 * 1024 * 1024
@@ -191,11 +191,11 @@ class JournalFold:
                 last = body
             offset += size
         if last is not None and (record := _record(last)) is not None:
-            self.last_at = _moment(record.get("at")) or self.last_at
+            self.last_at = seconds_of(record.get("at")) or self.last_at
             self.last_words = event_words(record)
 
     def _take(self, record: Mapping[str, Any]) -> None:
-        kind, at = record["type"], _moment(record.get("at")) or 0.0
+        kind, at = record["type"], seconds_of(record.get("at")) or 0.0
         phase, number, persona = record.get("phase"), record.get("attempt"), record.get("persona")
         data = record.get("data")
         data = data if isinstance(data, dict) else {}
@@ -259,15 +259,6 @@ def _record(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and isinstance(record.get("type"), str) else None
-
-
-def _moment(text: object) -> float | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _summary(attempt: OpenAttempt, running: bool, sign: Callable[[OpenAttempt], float]) -> AttemptSummary:

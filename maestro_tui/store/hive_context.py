@@ -23,9 +23,10 @@ from maestro_tui.model.context import (
     Usage,
 )
 from maestro_tui.model.errors import DamagedFile, InputError, WorkflowError
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.sdlc import sdlc
 from maestro_tui.model.text import clean, encodable, name_problem, slug
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.hive_folder import HiveGroup, open_phases
 from maestro_tui.store.hive_format import HiveFile, HivePhase, NotHive, read_hive
 from maestro_tui.store.workspace_files import hash_regular

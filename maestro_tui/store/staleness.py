@@ -84,7 +84,7 @@ def _definition(phase: dict[str, Any]) -> str:
     with _definitions_lock:
         known = _definitions.get(key)
     if known is None:
-        from maestro_tui.model.workflow import Phase
+        from maestro_tui.model.phase import Phase
 
         known = Phase.model_validate(phase).definition_hash()
         learn_definitions({key: known})

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.context import PhaseResult, PhaseStatus, TeamExecutionContext
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.sdlc import sdlc
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.port import PerformerResult, Port, Task
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal

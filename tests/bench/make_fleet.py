@@ -30,8 +30,9 @@ from maestro_tui.model.context import (
     Usage,
 )
 from maestro_tui.model.fingerprint import fingerprint, inputs_of
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.sdlc import sdlc
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal

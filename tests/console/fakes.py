@@ -13,10 +13,10 @@ from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.settings import Memory, Settings
 from maestro_tui.engine.phase_team import PhaseTeam
 from maestro_tui.model.budgets import Standing
+from maestro_tui.model.phase import Mode, Phase
 from maestro_tui.model.plan import Action, Estimate, Plan, PlannedPhase
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
-from maestro_tui.model.workflow import Mode, Phase
 from maestro_tui.performers.agents.detect import FoundAgent
 from maestro_tui.store.checkpoints import CommitInfo
 from maestro_tui.store.prune import Pruned

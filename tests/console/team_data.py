@@ -7,8 +7,8 @@ from pathlib import Path
 from maestro_tui.engine.phase_team import PhaseTeam
 from maestro_tui.model.budgets import Standing
 from maestro_tui.model.context import Decision, Usage
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.policy import Budget
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.agents.detect import FoundAgent
 
 AGENTS_HERE = (

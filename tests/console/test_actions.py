@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from maestro_tui.console.actions import ACTIONS, Safety, Scene, actions_for, find, key_words
+from maestro_tui.console.actions import ACTIONS, Safety, actions_for, key_words
+from maestro_tui.console.availability import Scene
 from maestro_tui.console.screens.doing import HANDLERS
 from maestro_tui.model.summary import SessionSummary
 from tests.console.fakes import owner, session
+
+OF_ID = {action.id: action for action in ACTIONS}
 
 
 def test_ids_and_keys_are_unique_and_each_action_does_something() -> None:
@@ -50,14 +53,12 @@ def test_read_only_has_no_action_that_changes_anything() -> None:
 def test_an_action_says_why_it_cannot_be_done(
     action: str, one: SessionSummary | None, words: str | None
 ) -> None:
-    found = find(action)
-    assert found is not None
-    refusal = found.available(Scene(one))
+    refusal = OF_ID[action].available(Scene(one))
     assert refusal is None if words is None else refusal is not None and words in refusal
 
 
 def test_own_sessions_may_be_cancelled() -> None:
-    cancel = find("cancel")
+    cancel = OF_ID["cancel"]
     assert (
         cancel is not None and cancel.available(Scene(session("s", "running"), own=frozenset(["s"]))) is None
     )

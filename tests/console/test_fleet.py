@@ -13,21 +13,18 @@ from maestro_tui.console import fleet_order
 from maestro_tui.console.filter import STATUS_WORDS, parse
 from maestro_tui.console.fleet import (
     SILENT_AFTER,
-    SORT_COLUMNS,
-    FleetRow,
     FleetView,
-    Sort,
     ago,
     columns_for,
     header_words,
-    owner_words,
     project,
-    short_id,
     time_words,
     usual_durations,
 )
+from maestro_tui.console.fleet_order import SORT_COLUMNS, Sort
+from maestro_tui.console.fleet_row import FleetRow, short_id
 from maestro_tui.model.summary import FleetSnapshot, PhaseSummary, SessionSummary
-from tests.console.fakes import NOW, busy_fleet, fleet, many, owner, session
+from tests.console.fakes import NOW, busy_fleet, fleet, many, session
 
 
 def test_what_needs_attention_stands_first() -> None:
@@ -114,14 +111,6 @@ def test_the_usual_time_is_the_median_of_completed_phases() -> None:
 )
 def test_ages_are_coarse(seconds: float, words: str) -> None:
     assert ago(seconds) == words
-
-
-def test_the_owner_is_named_as_people_say_it() -> None:
-    assert owner_words(None) == ""
-    assert owner_words(owner(7), own_pid=7) == "this console"
-    assert owner_words(owner(7), own_pid=8) == "pid 7 here"
-    assert owner_words(owner(7, here=False), own_pid=7) == "pid 7 on build-7"
-    assert owner_words(owner(7, alive=False)) == "pid 7 ended"
 
 
 def test_a_generated_id_is_shown_without_its_date() -> None:

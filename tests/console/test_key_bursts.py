@@ -18,10 +18,10 @@ from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.question import QuestionSheet
 from maestro_tui.console.screens.quit import QuitSheet
 from maestro_tui.console.screens.review import ReviewSheet
-from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.screens.trust import TrustSheet
 from maestro_tui.console.screens.wall import WallScreen
 from maestro_tui.console.widgets.bars import FilterInput
+from maestro_tui.console.widgets.block import Block
 from tests.console.fakes import FakeHost, asking_session, busy_fleet, console, fleet, question
 from tests.console.test_sheets import COMMANDS, result, settle
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maestro_tui.console import log_tail
-from maestro_tui.console.log_tail import LogFile, Wanted, count_blocks, find_lines
+from maestro_tui.console.log_search import Wanted, find_lines
+from maestro_tui.console.log_tail import LogFile, count_blocks
 from maestro_tui.console.log_window import LogWindow
 from tests.console.pane_data import BEGUN, log_line
 

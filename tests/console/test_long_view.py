@@ -10,7 +10,6 @@ from textual.geometry import Size
 from textual.widgets import ContentSwitcher
 
 from maestro_tui.console.lines import line
-from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.rows_view import RowsView, in_sight
 
 
@@ -87,7 +86,7 @@ async def test_a_view_before_its_first_layout_takes_its_size(layouts: list[objec
     app = Views()
     async with app.run_test(size=(60, 20)) as pilot:
         view = app.query_one("#seen", RowsView)
-        hold(view, Size(10, 40))
+        view.hold(Size(10, 40))
         await pilot.pause()
         assert view.virtual_size.height == 40
 

@@ -12,7 +12,8 @@ import pytest
 from textual.widgets import Input
 
 from maestro_tui.console.app import MaestroApp
-from maestro_tui.console.fleet import Sort, columns_for
+from maestro_tui.console.fleet import columns_for
+from maestro_tui.console.fleet_order import Sort
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.notices import Notice, with_notice
 from maestro_tui.console.screens import main as main_screen

@@ -8,8 +8,8 @@ from maestro_tui.console.quality_lines import contract_lines, quality_lines, usa
 from maestro_tui.console.record_lines import artifact_lines
 from maestro_tui.console.session_header import facts
 from maestro_tui.model.context import Artifact, ContractCheck, Decision, Gate, PhaseResult, PhaseStatus, Usage
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.summary import SessionSummary
-from maestro_tui.model.workflow import Phase
 from maestro_tui.store.detail import SessionDetail
 from tests.console.fakes import NOW, session
 from tests.console.hostile import HOSTILE, NEVER_RAW
@@ -32,7 +32,7 @@ RESULT = PhaseResult(
 
 
 def rows(width: int = 100) -> list[list[str]]:
-    return [one.text.split() for one in quality_lines(RESULT, PHASE, width)]
+    return [one.text.split() for one in quality_lines(RESULT, PHASE)]
 
 
 def test_each_metric_stands_beside_what_is_asked_of_it() -> None:
@@ -46,7 +46,7 @@ def test_each_metric_stands_beside_what_is_asked_of_it() -> None:
 
 
 def test_what_is_missed_is_coloured_and_not_measured_is_never_a_pass() -> None:
-    colours = {one.key[1]: one.parts[-1][1] for one in quality_lines(RESULT, PHASE, 100)}  # type: ignore[index]
+    colours = {one.key[1]: one.parts[-1][1] for one in quality_lines(RESULT, PHASE)}  # type: ignore[index]
     assert colours["tests"] == "muted"
     assert colours["lint_findings"] == colours["schema"] == "phase-failed"
 
@@ -112,6 +112,6 @@ def test_hostile_names_and_sentences_come_out_clean() -> None:
         }
     )
     assert result.contract is not None
-    lines = [*quality_lines(result, PHASE, 60), *contract_lines(result.contract, 60)]
+    lines = [*quality_lines(result, PHASE), *contract_lines(result.contract, 60)]
     lines += artifact_lines([Artifact(path=words, size=1, sha256="0", phase="p", persona=words)], {}, 80)
     assert not NEVER_RAW & set("".join(one.text for one in lines))

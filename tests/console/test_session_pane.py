@@ -150,7 +150,7 @@ async def test_tab_cursor_scroll_and_open_nodes_survive_a_newer_state(tmp_path: 
     told = failed_session(tmp_path)
     details = [told.detail]
     app = PaneApp(told)
-    app.pane._source = lambda _path, _now: details[-1]
+    app.pane._thread.source = lambda _path, _now: details[-1]
     async with app.run_test(size=(120, 40)) as pilot:
         pane = await ready(pilot)
         await pilot.press("2", "down", "down")
@@ -184,7 +184,7 @@ async def test_a_new_attempt_takes_along_who_follows_and_leaves_alone_who_reads_
     for reads_older in (False, True):
         details = [told.detail]
         app = PaneApp(told)
-        app.pane._source = lambda _path, _now, details=details: details[-1]
+        app.pane._thread.source = lambda _path, _now, details=details: details[-1]
         async with app.run_test(size=WIDE) as pilot:
             pane = await ready(pilot)
             if reads_older:
@@ -219,7 +219,7 @@ async def test_details_that_come_after_another_session_was_chosen_are_dropped(tm
         return replace(other.detail, summary=second)
 
     app = PaneApp(told)
-    app.pane._source = source
+    app.pane._thread.source = source
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         app.pane.show(second)
@@ -241,7 +241,7 @@ async def test_many_changes_during_a_reading_cost_one_more_reading(tmp_path: Pat
         return told.detail
 
     app = PaneApp(told)
-    app.pane._source = source
+    app.pane._thread.source = source
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: calls)
         for seq in range(20):
@@ -259,7 +259,7 @@ async def test_details_that_cannot_be_read_are_told_and_the_head_stays(tmp_path:
         raise OSError("\x1b[31mdisk on fire")
 
     app = PaneApp(told)
-    app.pane._source = source
+    app.pane._thread.source = source
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: "Its details cannot be read" in painted(app))
         assert "✗ s-0192" in painted(app)

@@ -22,9 +22,9 @@ from maestro_tui.console.screens.launch import LaunchSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.quit import QuitSheet
 from maestro_tui.console.screens.review import ReviewSheet
-from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.screens.trust import TrustSheet
 from maestro_tui.console.settings import Memory, last_launch, remember_launch
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.context import Artifact, ContractCheck, Gate, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import InputError, PlanError

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from maestro_tui.console.filter import EVERYTHING, parse
-from maestro_tui.console.fleet import EMPTY_VIEW, SORT_COLUMNS, Sort, project
+from maestro_tui.console.fleet import EMPTY_VIEW, project
+from maestro_tui.console.fleet_order import SORT_COLUMNS, Sort
 from maestro_tui.console.place import Place, follow, in_sight
 from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.widgets.bars import FilterInput

@@ -11,7 +11,7 @@ from textual.widgets import Input, TextArea
 
 from maestro_tui.console.host import ConsoleHost
 from maestro_tui.console.launch_form import Form, recalled
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.policy import Budget, Limits

@@ -11,9 +11,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from maestro_tui.console.actions import ACTIONS, Scene, actions_for, keys_for
+from maestro_tui.console.actions import ACTIONS, actions_for
+from maestro_tui.console.availability import Scene
 from maestro_tui.console.budget_words import standing_lines
 from maestro_tui.console.host import ConsoleHost
+from maestro_tui.console.key_choice import keys_for
 from maestro_tui.console.screens.blueprint import BlueprintSheet
 from maestro_tui.console.screens.edit_file import EditFileSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet

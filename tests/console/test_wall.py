@@ -10,7 +10,8 @@ import pytest
 from rich.cells import cell_len
 
 from maestro_tui.console import wall
-from maestro_tui.console.fleet import FleetRow, make_row, project, shown_status
+from maestro_tui.console.fleet import project, shown_status
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.screens.main import MainScreen
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.screens.wall import WallScreen
@@ -42,7 +43,7 @@ HOUR = 3_600.0
 
 
 def row(one: SessionSummary) -> FleetRow:
-    return make_row(one, shown_status(one, NOW))
+    return FleetRow(one, shown_status(one, NOW))
 
 
 def rows(*sessions: SessionSummary) -> list[FleetRow]:

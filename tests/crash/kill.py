@@ -30,7 +30,9 @@ from typing import Any
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.port import PerformerResult, Port, Task
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_numbers, commit_path

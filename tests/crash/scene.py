@@ -16,7 +16,9 @@ from maestro_tui.engine import drive
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.context import Artifact, Gate, PhaseResult, PhaseStatus, TeamExecutionContext
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.store import checkpoints
 from maestro_tui.store.checkpoints import Change, CheckpointStore

@@ -6,8 +6,9 @@ import pytest
 
 from maestro_tui.engine.blueprints import bm25, choose
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.sdlc import sdlc
-from maestro_tui.model.workflow import Persona, Phase
 
 
 def test_each_standard_phase_gets_the_tools_made_for_it_with_scores_and_words() -> None:

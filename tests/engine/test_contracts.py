@@ -11,7 +11,7 @@ import pytest
 from maestro_tui.engine.contracts import check_contract, judge, measure_quality
 from maestro_tui.model.context import ContractCheck
 from maestro_tui.model.contract import Contract
-from maestro_tui.model.workflow import Phase
+from maestro_tui.model.phase import Phase
 
 
 @pytest.mark.parametrize(

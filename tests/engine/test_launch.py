@@ -10,7 +10,9 @@ import pytest
 from maestro_tui.engine.launch import Launch
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 
 FLOW = Workflow(
     name="flow",

@@ -15,7 +15,9 @@ from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.context import PhaseStatus
 from maestro_tui.model.errors import InputError, PlanError
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.port import PerformerResult, Port, Task
 from maestro_tui.store.journal import read_events
 from maestro_tui.store.lease import hold_session

@@ -11,8 +11,9 @@ import pytest
 from maestro_tui import Workflow
 from maestro_tui.cli import commands
 from maestro_tui.model.contract import Contract
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.policy import Breaker, Budget
-from maestro_tui.model.workflow import Persona, Phase
 from maestro_tui.performers.port import PerformerResult, Port, Task
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE
 from tests.engine.scripted import Bench, Team, said

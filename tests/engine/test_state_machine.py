@@ -19,7 +19,7 @@ from maestro_tui import Phase, PlanError, TeamExecutionEngineV2, TeamExecutionEn
 from maestro_tui.engine.report import session_document
 from maestro_tui.model.context import PhaseStatus
 from maestro_tui.model.errors import FencedError, HeldError
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from maestro_tui.store.lease import take_over
 from maestro_tui.store.prune import prune_sessions

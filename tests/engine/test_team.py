@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maestro_tui import InputError
-from maestro_tui.engine import delivered, performing
+from maestro_tui.engine import delivered, tries
 from maestro_tui.performers.port import PerformerFailed, PerformerResult, Port, Task
 from tests.engine.scripted import Bench, Team, said, writing
 
@@ -178,7 +178,7 @@ async def test_a_retry_waits_as_long_as_the_other_side_asks(
         waited.append(seconds)
         await real(0)
 
-    monkeypatch.setattr(performing.asyncio, "sleep", sleep)
+    monkeypatch.setattr(tries.asyncio, "sleep", sleep)
     answers = iter([PerformerFailed("busy", retry_after=7.5), PerformerFailed("busy"), None])
 
     def limited(task: Task, port: Port) -> PerformerResult:

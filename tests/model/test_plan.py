@@ -15,9 +15,10 @@ from maestro_tui.model.context import (
 )
 from maestro_tui.model.errors import PlanError
 from maestro_tui.model.fingerprint import inputs_of, stale_reasons
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.plan import Request, plan
 from maestro_tui.model.sdlc import sdlc
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.workflow import Workflow
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 DIAMOND = Workflow(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maestro_tui.model.context import Usage
-from maestro_tui.model.workflow import Persona, Phase
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.performers.port import PerformerResult, Task
 from maestro_tui.performers.registry import performer_for
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE

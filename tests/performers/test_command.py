@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.command import CommandPerformer
 from maestro_tui.performers.port import PerformerFailed, PerformerResult
 from tests.performers.bench_fixtures import RememberingPort, make_task

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.sdlc import sdlc
-from maestro_tui.model.workflow import Persona
 from maestro_tui.performers.command import CommandPerformer
 from maestro_tui.performers.registry import performer_for
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.port import PerformerFailed
 from maestro_tui.performers.registry import performer_for
 from tests.performers.bench_fixtures import RememberingPort, make_task, sample_project, use_tool, write_files

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.port import PerformerFailed
 from maestro_tui.performers.toolbox.bench import Bench
 from maestro_tui.performers.toolbox.catalogue import CATALOGUE

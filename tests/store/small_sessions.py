@@ -10,7 +10,8 @@ from typing import Any
 
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import PhaseResult, PhaseStatus, TeamExecutionContext
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import Change, CheckpointStore
 from maestro_tui.store.lease import Hold, hold_session
 

@@ -29,7 +29,9 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import DamagedFile, FencedError, InputError, PlanError, StoreError
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import durable
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.history_files import commit_number, gap_lines

@@ -23,8 +23,9 @@ from maestro_tui.model.context import (
     TeamExecutionContext,
 )
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.sdlc import sdlc
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.hive_context import Taken, state_from, whole_head, workflow_for
 from maestro_tui.store.hive_export import hive_checkpoint, hive_name

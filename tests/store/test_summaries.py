@@ -18,9 +18,10 @@ import pytest
 
 from maestro_tui.model.context import PhaseResult, PhaseStatus, TeamExecutionContext
 from maestro_tui.model.fingerprint import stale_reasons
+from maestro_tui.model.phase import Phase
 from maestro_tui.model.summary import SessionStatus
 from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Phase, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store import checkpoint_shape
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.commit_facts import workflow_order

@@ -32,6 +32,13 @@ class AboutSession(Sheet):
 
     def session_changed(self) -> None:
         """Show what is asked as it is now; what was shown before must not be confirmed any more."""
+        self._load(CHANGED)
+
+    def _load(self, note: str = "") -> None:
+        """Read what is asked about; the note is told once that is shown."""
+        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
+
+    async def _read(self, note: str) -> None:
         raise NotImplementedError
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from maestro_tui.console.screens.main import MainScreen
 
 
-def _session(screen: MainScreen) -> SessionSummary:
+def session_of(screen: MainScreen) -> SessionSummary:
+    """The session under the cursor of the list."""
     row = screen.table.current
     assert row is not None  # every action that comes here needs a session
     return row.summary
@@ -20,25 +21,25 @@ def _session(screen: MainScreen) -> SessionSummary:
 def _skip(screen: MainScreen) -> None:
     from maestro_tui.console.screens.choose_phase import ChoosePhase
 
-    screen.console.open_sheet(ChoosePhase(_session(screen), "skip"))
+    screen.console.open_sheet(ChoosePhase(session_of(screen), "skip"))
 
 
 def _raise(screen: MainScreen) -> None:
     from maestro_tui.console.screens.raise_budget import RaiseSheet
 
-    screen.console.open_sheet(RaiseSheet(_session(screen)))
+    screen.console.open_sheet(RaiseSheet(session_of(screen)))
 
 
 def _blueprint(screen: MainScreen) -> None:
     from maestro_tui.console.screens.choose_phase import ChoosePhase
 
-    screen.console.open_sheet(ChoosePhase(_session(screen), "blueprint"))
+    screen.console.open_sheet(ChoosePhase(session_of(screen), "blueprint"))
 
 
 def _fork(screen: MainScreen) -> None:
     from maestro_tui.console.screens.fork import ForkSheet
 
-    screen.console.open_sheet(ForkSheet(_session(screen)))
+    screen.console.open_sheet(ForkSheet(session_of(screen)))
 
 
 def _prune(screen: MainScreen) -> None:
@@ -51,14 +52,14 @@ def _prune(screen: MainScreen) -> None:
 def _doctor(screen: MainScreen) -> None:
     from maestro_tui.console.screens.doctor import DoctorSheet
 
-    screen.console.open_sheet(DoctorSheet(_session(screen)))
+    screen.console.open_sheet(DoctorSheet(session_of(screen)))
 
 
 def kill(screen: MainScreen) -> None:
     """Ask about the process that runs the session under the cursor."""
     from maestro_tui.console.screens.kill import KillSheet
 
-    screen.console.open_sheet(KillSheet(_session(screen)))
+    screen.console.open_sheet(KillSheet(session_of(screen)))
 
 
 HANDLERS: Mapping[str, Callable[[MainScreen], None]] = {

@@ -14,11 +14,11 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.fleet import short_id
-from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import column_width, fit
+from maestro_tui.console.fleet_row import short_id
+from maestro_tui.console.lines import column_width
 from maestro_tui.console.screens.about_session import state_of
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Sheet
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
@@ -118,8 +118,7 @@ class BatchSheet(Sheet):
         for index, session in enumerate(self.sessions):
             status = session.status.value
             text.append("\n" if index else "")
-            text.append(glyph(status, self.console.ascii_only) + " ", styles.style(COLOURS[status]))
-            text.append(fit(short_id(session.session_id), width) + "  ")
+            text.append_text(self.row(status, short_id(session.session_id), width))
             text.append(self._said.get(session.session_id, "…"), styles.style("muted"))
         self.query_one("#sessions", Block).show(text)
         own = self.console.own_sessions

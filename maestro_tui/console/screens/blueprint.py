@@ -13,12 +13,12 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.lines import column_width, fit, short, wrap_words
-from maestro_tui.console.screens.about_session import CHANGED, AboutSession
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.list_sheet import ListSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary
@@ -26,7 +26,8 @@ from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.engine.phase_team import PhaseTeam
-    from maestro_tui.model.workflow import Mode, Persona
+    from maestro_tui.model.persona import Persona
+    from maestro_tui.model.phase import Mode
 
 MODES: tuple[Mode, ...] = ("sequential", "parallel", "collaborative")
 _HOW = {
@@ -82,19 +83,12 @@ class BlueprintSheet(ListSheet, AboutSession, ActSheet):
 
     def on_mount(self) -> None:
         """Read the team."""
-        self._load("")
+        self._load()
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay the rows out for the width."""
         if self.team is not None:
             self.call_after_refresh(self._show)
-
-    def session_changed(self) -> None:
-        """Who works on it may be decided otherwise by now."""
-        self._load(CHANGED)
-
-    def _load(self, note: str) -> None:
-        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
 
     async def _read(self, note: str) -> None:
         work = methodcaller("team_of", self.session.session_id, self.phase)

@@ -12,14 +12,13 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from maestro_tui.console.fleet import phase_word, short_id
-from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import column_width, fit
+from maestro_tui.console.fleet_row import phase_word, short_id
+from maestro_tui.console.lines import column_width
 from maestro_tui.console.phase_choice import offered
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.list_sheet import ListSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import PhaseSummary, SessionSummary
 from maestro_tui.model.text import clean
@@ -77,15 +76,11 @@ class ChoosePhase(ListSheet, AboutSession):
         return [Option(self._words(phase, width)) for phase in self._phases]
 
     def _words(self, phase: PhaseSummary, width: int) -> Text:
-        status, styles = phase_word(phase, self.session.status.value), palette(self)
-        text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(glyph(status, self.console.ascii_only) + " ", styles.style(COLOURS.get(status, "muted")))
-        text.append(fit(phase.name, width) + "  ")
+        status = phase_word(phase, self.session.status.value)
         said = f"{status}, attempt {phase.attempt}" if phase.attempt else status
         if phase.stale:
             said += f": {clean(phase.stale, 120)}"
-        text.append(said, styles.style("muted"))
-        return text
+        return self.row(status, phase.name, width).append(said, palette(self).style("muted"))
 
     @on(OptionList.OptionSelected)
     def _chosen(self, message: OptionList.OptionSelected) -> None:

@@ -12,11 +12,12 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
-from maestro_tui.console.fleet import ago, short_id
+from maestro_tui.console.fleet import ago
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.glyphs import glyph
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import Palette, palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from maestro_tui.console.fleet import SORT_COLUMNS, Sort
+from maestro_tui.console.fleet_order import SORT_COLUMNS, Sort
 from maestro_tui.console.screens import acting
+from maestro_tui.console.screens.acting import session_of
 from maestro_tui.console.theme import THEME_NAMES
 from maestro_tui.console.widgets.bars import FilterInput
 from maestro_tui.model.summary import SessionSummary
 
 if TYPE_CHECKING:
     from maestro_tui.console.screens.main import MainScreen
-
-
-def _session(screen: MainScreen) -> SessionSummary:
-    row = screen.table.current
-    assert row is not None  # every action that comes here needs a session
-    return row.summary
 
 
 def _open(screen: MainScreen) -> None:
@@ -39,19 +34,19 @@ def _resume(screen: MainScreen) -> None:
     if screen.marked:
         screen.console.open_sheet(BatchSheet("resume", marked(screen), hidden(screen)))
     else:
-        screen.console.open_sheet(PlanSheet(_session(screen), "resume"))
+        screen.console.open_sheet(PlanSheet(session_of(screen), "resume"))
 
 
 def _phase(screen: MainScreen) -> None:
     from maestro_tui.console.screens.choose_phase import ChoosePhase
 
-    screen.console.open_sheet(ChoosePhase(_session(screen), "phase"))
+    screen.console.open_sheet(ChoosePhase(session_of(screen), "phase"))
 
 
 def _rerun(screen: MainScreen) -> None:
     from maestro_tui.console.screens.choose_phase import ChoosePhase
 
-    screen.console.open_sheet(ChoosePhase(_session(screen), "rerun_from"))
+    screen.console.open_sheet(ChoosePhase(session_of(screen), "rerun_from"))
 
 
 def _new(screen: MainScreen) -> None:
@@ -64,7 +59,7 @@ def _review(screen: MainScreen) -> None:
     from maestro_tui.console.screens.question import QuestionSheet
     from maestro_tui.console.screens.review import ReviewSheet
 
-    session = _session(screen)
+    session = session_of(screen)
     asked = any(phase.asking is not None for phase in session.phases)
     screen.console.open_sheet(QuestionSheet(session) if asked else ReviewSheet(session))
 
@@ -74,7 +69,7 @@ def _cancel(screen: MainScreen) -> None:
 
     chosen = marked(screen)
     if not chosen:
-        chosen = (_session(screen),)
+        chosen = (session_of(screen),)
         if chosen[0].session_id not in screen.console.own_sessions:
             acting.kill(screen)
             return
@@ -95,7 +90,7 @@ def hidden(screen: MainScreen) -> int:
 
 
 def _mark(screen: MainScreen) -> None:
-    _set_marks(screen, screen.marked ^ {_session(screen).session_id})
+    _set_marks(screen, screen.marked ^ {session_of(screen).session_id})
     screen.table.action_move(1)
 
 
@@ -142,14 +137,14 @@ def _set_sort(screen: MainScreen, sort: Sort) -> None:
 
 
 def _copy_id(screen: MainScreen) -> None:
-    _copy(screen, _session(screen).session_id)
+    _copy(screen, session_of(screen).session_id)
 
 
 def _copy_resume(screen: MainScreen) -> None:
     from maestro_tui.console.plan_words import command_words
 
     root = screen.console.root_words()
-    _copy(screen, command_words("resume", _session(screen).session_id, None, root))
+    _copy(screen, command_words("resume", session_of(screen).session_id, None, root))
 
 
 def _copy(screen: MainScreen, text: str) -> None:
@@ -160,7 +155,7 @@ def _copy(screen: MainScreen, text: str) -> None:
 def _copy_path(screen: MainScreen) -> None:
     from maestro_tui.console.copying import copy_path
 
-    copy_path(screen.console, _session(screen))
+    copy_path(screen.console, session_of(screen))
 
 
 def _copy_line(screen: MainScreen) -> None:
@@ -178,7 +173,7 @@ def _copy_view(screen: MainScreen) -> None:
 def _export(screen: MainScreen) -> None:
     from maestro_tui.console.copying import run_export
 
-    run_export(screen.console, _session(screen))
+    run_export(screen.console, session_of(screen))
 
 
 def _picture(screen: MainScreen) -> None:

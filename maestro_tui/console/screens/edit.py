@@ -13,12 +13,12 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button
 
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import as_text
-from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.structural_diff import change_lines, json_changes
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.summary import SessionSummary

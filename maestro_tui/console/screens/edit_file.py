@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.model.context import Artifact
 from maestro_tui.model.summary import SessionSummary
 from maestro_tui.model.text import clean, format_bytes

@@ -15,12 +15,12 @@ from textual.widget import Widget
 from textual.widgets import Button, OptionList
 from textual.widgets.option_list import Option
 
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.lines import column_width, date_time, fit, fit_right
-from maestro_tui.console.screens.about_session import CHANGED, AboutSession
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.list_sheet import ListSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary
@@ -63,14 +63,7 @@ class ForkSheet(ListSheet, AboutSession):
     def on_mount(self) -> None:
         """Read the commits."""
         self.tell("Reading the commits …", "muted")
-        self._load("")
-
-    def session_changed(self) -> None:
-        """There are other commits now."""
-        self._load(CHANGED)
-
-    def _load(self, note: str) -> None:
-        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
+        self._load()
 
     async def _read(self, note: str) -> None:
         def work(host: Host) -> Sequence[CommitInfo]:

@@ -12,7 +12,8 @@ from textual.widget import Widget
 
 from maestro_tui.console.actions import key_words
 from maestro_tui.console.lines import fit, wrap_words
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Sheet
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 
 
@@ -76,7 +77,7 @@ def _keys_of(widget: Widget | None) -> Iterable[tuple[str, str]]:
     if widget is None:
         return
     seen: set[str] = set()
-    for kind in type(widget).__mro__:
+    for kind in reversed(type(widget).__mro__):
         for binding in kind.__dict__.get("BINDINGS", ()):
             if not isinstance(binding, Binding) or not binding.description or binding.description in seen:
                 continue

@@ -9,9 +9,10 @@ from rich.text import Text
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from maestro_tui.console.fleet import ago, short_id
+from maestro_tui.console.fleet import ago
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.screens.act_sheet import ActSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.model.text import clean

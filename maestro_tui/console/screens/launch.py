@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -22,9 +22,10 @@ from maestro_tui.console.launch_form import Form, recalled, requirement_text
 from maestro_tui.console.launch_refusal import about_team, field_of, launch_of, limit_sums
 from maestro_tui.console.lines import short
 from maestro_tui.console.screens.plan_sheet import ask_for_trust
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Sheet
 from maestro_tui.console.settings import last_launch, remember_launch
 from maestro_tui.console.team_words import hint_words, missing_words, start_words, trust_words
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.field import Field
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.console.widgets.phase_list import PhaseList
@@ -151,17 +152,13 @@ class LaunchSheet(Sheet):
         self._show()
         self.run_worker(self._look_at_file(), group="file", exclusive=True, exit_on_error=False)
 
-    @on(Input.Changed, "#workspace")
-    def _workspace_changed(self, message: Input.Changed) -> None:
-        if message.value != self.form.workspace:
-            self.form = replace(self.form, workspace=message.value)
-            self._show()
-            self._read_workflow()
-
-    @on(Input.Changed, "#workflow")
+    @on(Input.Changed, "#workspace, #workflow, #team")
     def _workflow_changed(self, message: Input.Changed) -> None:
-        if message.value != self.form.workflow:
-            self.form = replace(self.form, workflow=message.value)
+        """Another workflow is found, or other people for it."""
+        field = str(message.input.id)
+        if message.value != getattr(self.form, field):
+            changed: dict[str, Any] = {field: message.value}
+            self.form = replace(self.form, **changed)
             self._show()
             self._read_workflow()
 
@@ -170,13 +167,6 @@ class LaunchSheet(Sheet):
         self.form = replace(self.form, inputs=message.value)
         self._wrong("inputs", "")
         self._show()
-
-    @on(Input.Changed, "#team")
-    def _team_changed(self, message: Input.Changed) -> None:
-        if message.value != self.form.team:
-            self.form = replace(self.form, team=message.value)
-            self._show()
-            self._read_workflow()
 
     @on(Input.Changed, "#limits")
     def _limits_changed(self, message: Input.Changed) -> None:

@@ -16,18 +16,14 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from maestro_tui.console.actions import ACTIONS, Scene, keys_for, keys_in_session
+from maestro_tui.console.actions import ACTIONS
+from maestro_tui.console.availability import Scene
 from maestro_tui.console.between_keys import between_keys
 from maestro_tui.console.filter import parse
-from maestro_tui.console.fleet import (
-    EMPTY_VIEW,
-    NO_USUAL,
-    SORT_COLUMNS,
-    Sort,
-    Usual,
-    project,
-    usual_durations,
-)
+from maestro_tui.console.fleet import EMPTY_VIEW, NO_USUAL, Usual, project, usual_durations
+from maestro_tui.console.fleet_order import SORT_COLUMNS, Sort
+from maestro_tui.console.key_choice import keys_for, keys_in_session
+from maestro_tui.console.lines import at_home
 from maestro_tui.console.screens import doing
 from maestro_tui.console.widgets.bars import (
     Brief,
@@ -36,7 +32,6 @@ from maestro_tui.console.widgets.bars import (
     HeaderBar,
     KeyBar,
     Words,
-    short_path,
 )
 from maestro_tui.console.widgets.column_bar import ColumnBar
 from maestro_tui.console.widgets.fleet_table import FleetTable
@@ -113,7 +108,7 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Header, list with its filter, inspector, keys."""
         app = self.console
-        yield HeaderBar(short_path(app.root), ascii_only=app.ascii_only, read_only=app.read_only)
+        yield HeaderBar(at_home(str(app.root)), ascii_only=app.ascii_only, read_only=app.read_only)
         with Horizontal(id="body"):
             with Vertical(id="fleet"):
                 yield FilterBar(self._initial_filter, ascii_only=app.ascii_only)
@@ -222,7 +217,7 @@ class MainScreen(Screen[None]):
             words.show(Text("   " + sentence, palette(self).style(colour)))
 
     def _say_empty(self) -> None:
-        root, view = short_path(self.console.root), self.view
+        root, view = at_home(str(self.console.root)), self.view
         if view.rows:
             words: tuple[str, ...] = ()
         elif view.loading:

@@ -11,7 +11,8 @@ from textual.content import Content
 from textual.fuzzy import FuzzySearch
 from textual.style import Style
 
-from maestro_tui.console.fleet import short_id, shown_status
+from maestro_tui.console.fleet import shown_status
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.theme import THEME_NAMES
 from maestro_tui.model.text import clean
 

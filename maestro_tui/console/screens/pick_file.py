@@ -16,10 +16,9 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from maestro_tui.console.folder_list import MOST, Entry, Listing, narrowed, read_folder
-from maestro_tui.console.lines import shorten_middle
+from maestro_tui.console.lines import at_home, shorten_middle
 from maestro_tui.console.screens.list_sheet import ListSheet
-from maestro_tui.console.screens.sheet import Block
-from maestro_tui.console.widgets.bars import short_path
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.text import clean, format_bytes
 
@@ -90,7 +89,7 @@ class PickFile(ListSheet):
         self.reading = False
         enter, self._enter = self._enter, False
         if listing.problem and self.listing.entries:
-            self.tell(f"{clean(short_path(folder), 200)}: {listing.problem}")
+            self.tell(f"{clean(at_home(str(folder)), 200)}: {listing.problem}")
             return
         self.listing = listing
         narrow = self.query_one("#narrow", Input)
@@ -103,7 +102,7 @@ class PickFile(ListSheet):
     def _show(self, at: str = "") -> None:
         block = self.query_one("#folder", Block)
         width = max(30, block.size.width)
-        words = shorten_middle(clean(short_path(self.listing.folder), 1_000), width)
+        words = shorten_middle(clean(at_home(str(self.listing.folder)), 1_000), width)
         block.show(Text(words, palette(self).style("muted")))
         found = narrowed(self.listing.entries, self.query_one("#narrow", Input).value)
         above = self.listing.folder.parent != self.listing.folder

@@ -19,10 +19,11 @@ from textual.widgets import Button
 
 from maestro_tui.console import plan_words
 from maestro_tui.console.budget_words import raise_words
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.lines import Line
 from maestro_tui.console.screens.about_session import AboutSession
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.screens.sheet import Sheet
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary
@@ -71,7 +72,7 @@ class PlanSheet(AboutSession):
 
     def on_mount(self) -> None:
         """Make the plan."""
-        self._load("")
+        self._load()
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay the columns out anew."""
@@ -83,10 +84,7 @@ class PlanSheet(AboutSession):
         self.plan = None
         self._load("The session has changed since; this is the plan as of now.")
 
-    def _load(self, note: str) -> None:
-        self.run_worker(self._make_plan(note), group="plan", exclusive=True, exit_on_error=False)
-
-    async def _make_plan(self, note: str) -> None:
+    async def _read(self, note: str) -> None:
         try:
             self.plan = await self.console.ask_host(self.ask_plan)
         except MaestroError as error:

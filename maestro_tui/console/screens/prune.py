@@ -12,11 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from maestro_tui.console.fleet import ago, short_id
-from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import column_width, fit, short
+from maestro_tui.console.fleet import ago
+from maestro_tui.console.fleet_row import short_id
+from maestro_tui.console.lines import column_width, short
 from maestro_tui.console.screens.act_sheet import ActSheet
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import FleetSnapshot, SessionSummary
 from maestro_tui.store.retention import Retention
@@ -117,8 +117,7 @@ class PruneSheet(ActSheet):
         for index, session in enumerate(shown):
             status = session.status.value
             text.append("\n" if index else "")
-            text.append(glyph(status, self.console.ascii_only) + " ", styles.style(COLOURS[status]))
-            text.append(fit(short_id(session.session_id), width) + "  ")
+            text.append_text(self.row(status, short_id(session.session_id), width))
             said = f"{status} {ago(now - session.updated_at)}  "
             text.append(said, styles.style("muted"))
             text.append(short(session.requirement, room - width - len(said)), styles.style("muted"))

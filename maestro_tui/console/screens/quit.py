@@ -13,10 +13,10 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button
 
-from maestro_tui.console.fleet import short_id
-from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import column_width, fit
-from maestro_tui.console.screens.sheet import Block, Sheet
+from maestro_tui.console.fleet_row import short_id
+from maestro_tui.console.lines import column_width
+from maestro_tui.console.screens.sheet import Sheet
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 
 
@@ -44,8 +44,7 @@ class QuitSheet(Sheet):
             current = summary.current if summary is not None else None
             status = summary.status.value if summary is not None else "new"
             text.append("\n" if index else "")
-            text.append(glyph(status, self.console.ascii_only) + " ", styles.style(COLOURS[status]))
-            text.append(fit(short_id(session_id), width) + "  ")
+            text.append_text(self.row(status, short_id(session_id), width))
             text.append(f"{status} {current.name}" if current is not None else status, styles.style("muted"))
         yield VerticalScroll(Block(text), classes="list", can_focus=False)
         they = (

@@ -14,13 +14,13 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from maestro_tui.console.budget_words import standing_lines, suggestion
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.limit_line import parse_more
-from maestro_tui.console.screens.about_session import CHANGED, AboutSession
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet, as_text
 from maestro_tui.console.screens.reason import ReasonField
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import InputError, MaestroError
 from maestro_tui.model.summary import SessionSummary
@@ -64,14 +64,7 @@ class RaiseSheet(AboutSession, ActSheet):
 
     def on_mount(self) -> None:
         """Read the budgets."""
-        self._load("")
-
-    def session_changed(self) -> None:
-        """More may be spent by now."""
-        self._load(CHANGED)
-
-    def _load(self, note: str) -> None:
-        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
+        self._load()
 
     async def _read(self, note: str) -> None:
         marked = self.standings[self.chosen].phase if self.standings else None

@@ -14,14 +14,14 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.fleet import short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.lines import Line, fit_right, wrap_words
 from maestro_tui.console.quality_lines import contract_lines, quality_lines, usage_words
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.plan_sheet import as_text, ask_for_trust
 from maestro_tui.console.screens.reason import ReasonField
-from maestro_tui.console.screens.sheet import Block
 from maestro_tui.console.structural_diff import brief
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary
@@ -30,8 +30,8 @@ from maestro_tui.model.text import clean, clean_lines, format_bytes
 if TYPE_CHECKING:
     from maestro_tui.console.ports import Host
     from maestro_tui.model.context import PhaseResult
+    from maestro_tui.model.phase import Phase
     from maestro_tui.model.plan import Plan
-    from maestro_tui.model.workflow import Phase
 
 _MOST = 12
 _GOES_ON = "it goes on"
@@ -100,7 +100,7 @@ class ReviewSheet(AboutSession):
 
     def _load(self, note: str = "") -> None:
         self.read = False
-        self.run_worker(self._read(note), group="read", exclusive=True, exit_on_error=False)
+        super()._load(note)
 
     async def _read(self, note: str) -> None:
         try:
@@ -156,7 +156,7 @@ class ReviewSheet(AboutSession):
                 text.append("\n").append_text(as_text(one, styles.style))
 
         width = max(40, self.query_one("#left", Block).size.width)
-        quality = quality_lines(result, phase, width)
+        quality = quality_lines(result, phase)
         if quality:
             head("quality")
             rows(quality)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -16,41 +15,14 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button
 
+from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.lines import fit
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.palette import palette
 
 if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
-
-
-class Block(Widget):
-    """Some lines of text, as high as they need, never read as markup."""
-
-    DEFAULT_CSS = "Block { height: auto; width: 1fr; }"
-
-    def __init__(self, text: Text | str = "", *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._text = text if isinstance(text, Text) else Text(text)
-        self.painted_at: float | None = None
-        """When what it says now was first painted (monotonic seconds); None before that."""
-
-    @property
-    def words(self) -> str:
-        """What it says."""
-        return self._text.plain
-
-    def show(self, text: Text | str) -> None:
-        """Say something else."""
-        new = text if isinstance(text, Text) else Text(text)
-        if new != self._text or new.style != self._text.style:
-            self._text, self.painted_at = new, None
-            self.refresh(layout=True)
-
-    def render(self) -> Text:
-        """The text."""
-        if self.painted_at is None:
-            self.painted_at = time.monotonic()
-        return self._text
 
 
 class Sheet(ModalScreen[None]):
@@ -110,6 +82,14 @@ class Sheet(ModalScreen[None]):
         block = self.query_one("#sentence", Block)
         block.show(Text(sentence, palette(self).style(colour)))
         block.display = bool(sentence)
+
+    def row(self, status: str, name: str, width: int) -> Text:
+        """How a row of a list begins: the sign of a status, and a name in a column of that width."""
+        text = Text(no_wrap=True, overflow="ellipsis")
+        colour = palette(self).style(COLOURS.get(status, "muted"))
+        return text.append(glyph(status, self.console.ascii_only) + " ", colour).append(
+            fit(name, width) + "  "
+        )
 
     def offer(self, yes: bool) -> None:
         """Show the button that does it, or only Close where there is nothing to do."""

@@ -11,11 +11,11 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.fleet import phase_word, short_id
-from maestro_tui.console.screens.about_session import CHANGED, AboutSession
+from maestro_tui.console.fleet_row import phase_word, short_id
+from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import as_text
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
 from maestro_tui.model.summary import SessionSummary
@@ -59,23 +59,19 @@ class SkipSheet(AboutSession, ActSheet):
 
     def on_mount(self) -> None:
         """Look who needs it."""
-        self._load("")
+        self._load()
 
-    def session_changed(self) -> None:
-        """Look again."""
+    def _load(self, note: str = "") -> None:
         self.looked = False
-        self._load(CHANGED)
-
-    def _load(self, note: str) -> None:
         now = next((one for one in self.session.phases if one.name == self.phase), None)
         if now is not None:
             word = phase_word(now, self.session.status.value)
             error = f": {clean(now.error, 200)}" if now.error else ""
             tries = f" at attempt {now.attempt}" if now.attempt else ""
             self.query_one("#standing", Block).show(f"now {word}{tries}{error}")
-        self.run_worker(self._look(note), group="read", exclusive=True, exit_on_error=False)
+        super()._load(note)
 
-    async def _look(self, note: str) -> None:
+    async def _read(self, note: str) -> None:
         session_id = self.session.session_id
         try:
             names = await self.console.ask_host(methodcaller("dependents", session_id, self.phase))

@@ -11,9 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from maestro_tui.console.actions import ACTIONS, Action, keys_for
+from maestro_tui.console.actions import ACTIONS, Action
 from maestro_tui.console.between_keys import between_keys
-from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words, short_path
+from maestro_tui.console.key_choice import keys_for
+from maestro_tui.console.lines import at_home
+from maestro_tui.console.widgets.bars import Brief, HeaderBar, KeyBar, Words
 from maestro_tui.console.widgets.notice_bar import NoticeBar
 from maestro_tui.console.widgets.wall_strips import WallStrips
 from maestro_tui.model.summary import FleetSnapshot
@@ -68,7 +70,7 @@ class WallScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Header, filter in words, strips, the session under the cursor in brief, keys."""
         app = self.console
-        yield HeaderBar(short_path(app.root), ascii_only=app.ascii_only, read_only=app.read_only)
+        yield HeaderBar(at_home(str(app.root)), ascii_only=app.ascii_only, read_only=app.read_only)
         yield Words(id="limits")
         yield WallStrips(ascii_only=app.ascii_only)
         yield Brief(ascii_only=app.ascii_only)
@@ -114,7 +116,7 @@ class WallScreen(Screen[None]):
         self._show_current()
 
     def _say_empty(self) -> None:
-        view, root = self.main.view, short_path(self.console.root)
+        view, root = self.main.view, at_home(str(self.console.root))
         if view.loading and not view.rows:
             words: tuple[str, ...] = (f"Reading {root} …",)
         elif view.total and not view.rows:

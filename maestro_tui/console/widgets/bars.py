@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -277,11 +276,3 @@ class KeyBar(Widget):
         for start, end, action_id in self._places:
             if start <= event.x < end:
                 self.post_message(self.Clicked(action_id))
-
-
-def short_path(path: Path) -> str:
-    """The path with `~` for the home folder."""
-    try:
-        return "~/" + str(path.relative_to(Path.home())) if path != Path.home() else "~"
-    except ValueError:
-        return str(path)

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from maestro_tui.console.screens.sheet import Block
+from maestro_tui.console.widgets.block import Block
 
 
 class Field(Horizontal):

@@ -6,15 +6,12 @@ hides its session, and takes the nearest row when the session is gone.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maestro_tui.console.fleet import (
@@ -22,7 +19,6 @@ from maestro_tui.console.fleet import (
     NO_USUAL,
     RICH,
     Column,
-    FleetRow,
     FleetView,
     Usual,
     ago,
@@ -30,71 +26,34 @@ from maestro_tui.console.fleet import (
     owner_short,
     time_words,
 )
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import fit, fit_right, shorten_middle
 from maestro_tui.console.place import Place, follow, in_sight
-from maestro_tui.console.widgets.long_view import hold
 from maestro_tui.console.widgets.palette import palette
+from maestro_tui.console.widgets.session_list import URGENT, SessionList
 
-_URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
 
-
-class FleetTable(ScrollView, can_focus=True):
-    """All sessions, one a line, under a cursor; marks stand at the left."""
-
-    DEFAULT_CSS = """
-    FleetTable {
-        height: 1fr;
-        scrollbar-size-vertical: 1;
-        overflow-x: hidden;
-    }
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Next session", show=False),
-        Binding("up,k", "move(-1)", "Previous session", show=False),
-        Binding("pagedown,ctrl+f,ctrl+d", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("home,g", "edge(-1)", "First session", show=False),
-        Binding("end,G", "edge(1)", "Last session", show=False),
-    ]
-
-    class Highlighted(Message):
-        """The cursor stands on another session, or on none."""
-
-        def __init__(self, session_id: str | None) -> None:
-            super().__init__()
-            self.session_id = session_id
-
-    class Opened(Message):
-        """A session was clicked while the cursor stood on it."""
+class FleetTable(SessionList):
+    """All sessions, one a line."""
 
     def __init__(
         self, *, ascii_only: bool = False, own_pid: int | None = None, id: str | None = None
     ) -> None:
-        super().__init__(id=id)
-        self.ascii_only = ascii_only
+        super().__init__(ascii_only=ascii_only, id=id)
         self.own_pid = own_pid
         self.view: FleetView = EMPTY_VIEW
         self.usual: Usual = NO_USUAL
-        self.now = 0.0
-        self.marked: frozenset[str] = frozenset()
-        self.empty_words: tuple[str, ...] = ()
-        self.cursor = 0
-        self.rows_painted = 0
-        """Number of rows painted so far; the tests hold updates against it."""
         self.chosen: str | None = None
         """The session on which the operator put the cursor; a filter may hide it for a while."""
-        self._strips: dict[str, tuple[object, Strip]] = {}
         self._said: dict[str, tuple[str, str]] = {}
 
     # ── What is shown ─────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def current(self) -> FleetRow | None:
-        """The row under the cursor."""
-        rows = self.view.rows
-        return rows[self.cursor] if self.cursor < len(rows) else None
+    def rows(self) -> Sequence[FleetRow]:
+        """The sessions as they stand."""
+        return self.view.rows
 
     def set_view(self, view: FleetView, now: float, usual: Usual = NO_USUAL, *, recall: bool = False) -> None:
         """Show another view; the cursor and the scroll stay with their session.
@@ -114,7 +73,7 @@ class FleetTable(ScrollView, can_focus=True):
             self._refresh_changed(old)
         after = self.current
         if (after.session_id if after else None) != (before.session_id if before else None):
-            self.post_message(self.Highlighted(after.session_id if after else None))
+            self.post_message(self.Highlighted())
 
     def tick(self, now: float) -> None:
         """Let time pass: only visible rows whose words changed are painted again."""
@@ -139,7 +98,7 @@ class FleetTable(ScrollView, can_focus=True):
         place = self.view.positions.get(session_id)
         if place is None:
             return False
-        self._move_to(place)
+        self.move_to(place)
         return True
 
     def _anchor(self, old: FleetView, recall: bool) -> None:
@@ -163,7 +122,8 @@ class FleetTable(ScrollView, can_focus=True):
 
     # ── Cursor and scroll ─────────────────────────────────────────────────────────────────────────────────
 
-    def _move_to(self, place: int) -> None:
+    def move_to(self, place: int) -> None:
+        """Put the cursor on a row, which then counts as chosen."""
         place = max(0, min(place, len(self.view.rows) - 1))
         row = self.view.rows[place] if self.view.rows else None
         self.chosen = row.session_id if row is not None else None
@@ -174,7 +134,7 @@ class FleetTable(ScrollView, can_focus=True):
         self.refresh_line(before)
         self.refresh_line(place)
         if before != place:
-            self.post_message(self.Highlighted(row.session_id))
+            self.post_message(self.Highlighted())
 
     def _keep_visible(self, total: int) -> None:
         top = in_sight(self.cursor, int(self.scroll_y), self.size.height, total)
@@ -182,32 +142,17 @@ class FleetTable(ScrollView, can_focus=True):
             self._scroll_top(top, total)
 
     def _hold(self, total: int) -> None:
-        hold(self, Size(self.size.width, total))
+        self.hold(Size(self.size.width, total))
 
     def _scroll_top(self, top: int, total: int) -> None:
         self._hold(total)
         self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
 
-    def action_move(self, step: int) -> None:
-        """Some sessions up or down."""
-        self._move_to(self.cursor + step)
-
-    def action_page(self, step: int) -> None:
-        """One page up or down."""
-        self._move_to(self.cursor + step * max(1, self.size.height - 1))
-
-    def action_edge(self, step: int) -> None:
-        """To the first or the last session."""
-        self._move_to(0 if step < 0 else len(self.view.rows) - 1)
-
     def on_click(self, event: events.Click) -> None:
         """A click takes the cursor along; on the cursor's own row it opens."""
         place = event.y + int(self.scroll_y)
-        if place >= len(self.view.rows):
-            return
-        if place == self.cursor:
-            self.post_message(self.Opened())
-        self._move_to(place)
+        if place < len(self.rows):
+            self.click_on(place)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
@@ -216,18 +161,13 @@ class FleetTable(ScrollView, can_focus=True):
 
     # ── Painting ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def notify_style_update(self) -> None:
-        """Another theme: nothing painted before is valid."""
-        super().notify_style_update()
-        self._strips.clear()
-
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         width = self.size.width
         index = y + int(self.scroll_y)
         rows = self.view.rows
         if index >= len(rows):
-            return self._words_line(y, width) if not rows else Strip.blank(width, self.rich_style)
+            return self.words_line(y) if not rows else Strip.blank(width, self.rich_style)
         row = rows[index]
         self.rows_painted += 1
         words = self._words(row)
@@ -244,13 +184,6 @@ class FleetTable(ScrollView, can_focus=True):
         self._strips[row.session_id] = (look, strip)
         return strip
 
-    def _words_line(self, y: int, width: int) -> Strip:
-        base = self.rich_style
-        if not 1 <= y <= len(self.empty_words):
-            return Strip.blank(width, base)
-        style = base if y == 1 else base + palette(self).style("muted")
-        return Strip([Segment("  " + self.empty_words[y - 1], style)]).crop_extend(0, width, base)
-
     def _words(self, row: FleetRow) -> tuple[str, str]:
         """What passing time changes in a row: how long it is as it is, and since when nothing was written."""
         age = ago(self.now - row.summary.updated_at) if self.size.width >= RICH else ""
@@ -259,21 +192,13 @@ class FleetTable(ScrollView, can_focus=True):
     def _row_line(
         self, row: FleetRow, words: tuple[str, str], width: int, at_cursor: bool, marked: bool
     ) -> Strip:
-        colours = palette(self)
-        base = self.rich_style
-        if at_cursor:
-            base = base + colours.cursor(self.has_focus)
-        accent, muted = base + colours.style("accent"), base + colours.style("muted")
-        bar = ("|" if self.ascii_only else "▌") if at_cursor else " "
-        tick = ("+" if self.ascii_only else "▪") if marked else bar
-        colour = base + colours.style(COLOURS.get(row.status, "muted"))
-        segments = [Segment(tick, accent), Segment(glyph(row.status, self.ascii_only) + " ", colour)]
-        title = base + Style(bold=True) if at_cursor or marked else base
+        segments, base, title = self.begun_row(row, self.rich_style, at_cursor, marked)
+        muted = base + palette(self).style("muted")
         for column in columns_for(width, self.view.strip_width):
             if column.name == "strip":
                 segments.extend(self._strip(row, column.width, base))
             elif column.name == "time":
-                urgent = row.status in _URGENT or row.status == "running"
+                urgent = row.status in URGENT or row.status == "running"
                 segments.append(Segment(fit(words[0], column.width), base if urgent else muted))
             elif column.name == "age":
                 segments.append(Segment(fit_right(words[1], column.width), muted))

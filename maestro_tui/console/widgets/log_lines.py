@@ -10,36 +10,23 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maestro_tui.console.log_window import LogWindow, Scan, Scanned
-from maestro_tui.console.widgets.log_painting import Row, line_segments, wrapped
-from maestro_tui.console.widgets.long_view import hold
+from maestro_tui.console.widgets.log_painting import LogPainter
+from maestro_tui.console.widgets.long_view import LongView
 from maestro_tui.console.widgets.palette import palette
-from maestro_tui.console.widgets.rows_view import in_sight
 from maestro_tui.model.text import clean
 from maestro_tui.store.logs import LogLine
 
-WIDEST_PERSONA = 18
 
-
-class LogLines(ScrollView, can_focus=True):
+class LogLines(LongView):
     """A window over one log file."""
-
-    DEFAULT_CSS = """
-    LogLines {
-        height: 1fr;
-        scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 0;
-    }
-    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False),
@@ -74,8 +61,7 @@ class LogLines(ScrollView, can_focus=True):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._window = LogWindow()
-        self._persona_columns = 8
-        self._widest = 0
+        self._painter = LogPainter()
         self._pinning = False
         self._layout_key: tuple[object, ...] = ()
         self._layout: list[Strip] = []
@@ -87,8 +73,6 @@ class LogLines(ScrollView, can_focus=True):
         self.following = True
         self.unseen = 0
         """Lines that came since following stopped."""
-        self.wrap = True
-        self.stamps = True
         self.nothing = ""
         """What is said where no line is there to be shown."""
         self.persona: str | None = None
@@ -100,6 +84,11 @@ class LogLines(ScrollView, can_focus=True):
     def path(self) -> Path | None:
         """The log that is shown."""
         return self._window.path
+
+    @property
+    def wrap(self) -> bool:
+        """True when long lines are wrapped."""
+        return self._painter.wrap
 
     @property
     def row_count(self) -> int:
@@ -152,8 +141,7 @@ class LogLines(ScrollView, can_focus=True):
         self._window.open(None)
 
     def _begin(self) -> None:
-        self._persona_columns = 8
-        self._widest = 0
+        self._painter.begin()
         self.following = True
         self.unseen = 0
         self.problem = None
@@ -261,17 +249,8 @@ class LogLines(ScrollView, can_focus=True):
         self._layout_key = ()
         top = int(self.scroll_y)
         if self.wrap or not top <= row < top + height:
-            self._scroll(self._row_above(row, height // 3))
+            self._scroll(self._painter.row_above(self._window, row, height // 3, self._room))
         self.refresh()
-
-    def _row_above(self, row: int, height: int) -> int:
-        """The line from which on what stands above a line fills at most some rows of the screen."""
-        if not self.wrap:
-            return row - height
-        above = row
-        while above > 0 and (height := height - len(self._wrapped(self._window.line(above - 1)))) >= 0:
-            above -= 1
-        return above
 
     def action_persona(self) -> None:
         """Shows one persona's lines after the other, then all again."""
@@ -295,10 +274,10 @@ class LogLines(ScrollView, can_focus=True):
         """Fits the scrollable height to the lines; stays at the end when following, else where it was."""
         height = max(1, self.scrollable_content_region.height)
         rows = self.row_count
-        extra = height - self._rows_that_fit(height) if self.wrap and rows else 0
+        fit = self._painter.rows_that_fit(self._window, self._room) if self.wrap and rows else height
         self._pinning = True
         try:
-            hold(self, Size(0 if self.wrap else self._widest, rows + extra))
+            self.hold(Size(0 if self.wrap else self._painter.widest, rows + height - fit))
             self._layout_key = ()
             if self.following:
                 self._scroll(self.max_scroll_y)
@@ -307,15 +286,6 @@ class LogLines(ScrollView, can_focus=True):
         finally:
             self._pinning = False
         self.refresh()
-
-    def _rows_that_fit(self, height: int) -> int:
-        """How many of the last lines fill the screen when wrapped; all of it when there are too few."""
-        used = 0
-        for count, row in enumerate(range(self.row_count - 1, -1, -1)):
-            used += len(self._wrapped(self._window.line(row)))
-            if used > height:
-                return max(1, count)
-        return height
 
     def _scroll(self, y: float) -> None:
         self.scroll_to(y=max(0, y), animate=False, force=True, immediate=True)
@@ -332,11 +302,6 @@ class LogLines(ScrollView, can_focus=True):
         if following != self.following:
             self.following = following
             self.post_message(self.StateChanged())
-
-    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
-        """A scrollbar that appears late stands where one is already."""
-        if shown:
-            self.vertical_scrollbar.position = self.scroll_y
 
     def on_resize(self) -> None:
         """A new width wraps anew; following stays at the end."""
@@ -368,14 +333,14 @@ class LogLines(ScrollView, can_focus=True):
 
     def action_wrap(self) -> None:
         """Wraps long lines, or not."""
-        self.wrap = not self.wrap
+        self._painter.wrap = not self.wrap
         self.scroll_to(x=0, animate=False, force=True, immediate=True)
         self._place()
         self.post_message(self.StateChanged())
 
     def action_stamps(self) -> None:
         """Shows the time of each line, or not."""
-        self.stamps = not self.stamps
+        self._painter.stamps = not self._painter.stamps
         self._place()
 
     # -- painting
@@ -383,15 +348,25 @@ class LogLines(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
         base = self.rich_style
-        width, height = self._room
+        width = self._room.width
         if not self.row_count:
             return self._empty_line(y, base)
-        key = (self.scroll_offset, self._room, self.row_count, self.wrap, self.stamps, self.query_text,
+        key = (self.scroll_offset, self._room, self.row_count, self.wrap, self._painter.stamps, self.query_text,
                self.at_offset, self.has_focus, id(palette(self)))  # fmt: skip
         if key != self._layout_key:
-            self._layout = self._lay_out(width, height, base)
+            self._layout = self._painter.paint(
+                self._window,
+                int(self.scroll_y),
+                0 if self.wrap else int(self.scroll_x),
+                self._room,
+                self.query_text,
+                self.at_offset,
+                palette(self).cursor(self.has_focus),
+                base,
+                palette(self),
+            )
             self._layout_key = key
-            if not self.wrap and self._widest != self.virtual_size.width:
+            if not self.wrap and self._painter.widest != self.virtual_size.width:
                 self.call_after_refresh(self._place)
         return self._layout[y] if y < len(self._layout) else Strip.blank(width, base)
 
@@ -408,50 +383,11 @@ class LogLines(ScrollView, can_focus=True):
             0, self.size.width, base
         )
 
-    def _lay_out(self, width: int, height: int, base: Style) -> list[Strip]:
-        strips: list[Strip] = []
-        row = int(self.scroll_y)
-        colours = palette(self)
-        left = 0 if self.wrap else int(self.scroll_x)
-        rows = range(row, min(self.row_count, row + height))
-        self._learn([self._window.line(index) for index in rows])
-        columns = (10 if self.stamps else 0, self._persona_columns)
-        for index in rows:
-            parsed = self._window.line(index)
-            line_base = base
-            if self.at_offset is not None and self._window.offset_of(index) == self.at_offset:
-                line_base = base + colours.cursor(self.has_focus)
-            sign = line_base + colours.style("muted")
-            for part, text in enumerate(self._wrapped(parsed) if self.wrap else [(0, parsed.text)]):
-                segments = line_segments(
-                    parsed, text, part == 0, columns, self.query_text, line_base, colours
-                )
-                strips.append(in_sight(segments, left, width, line_base, sign))
-            if len(strips) >= height:
-                break
-        return strips[:height]
-
-    def _learn(self, lines: list[LogLine]) -> None:
-        """Columns only grow, so that nothing jumps while one reads."""
-        for parsed in lines:
-            columns = min(WIDEST_PERSONA, cell_len(parsed.persona))
-            self._persona_columns = max(self._persona_columns, columns)
-        for parsed in lines:
-            self._widest = max(self._widest, self._prefix_columns + cell_len(parsed.text))
-
-    @property
-    def _prefix_columns(self) -> int:
-        return (10 if self.stamps else 0) + self._persona_columns + 2
-
     def say(self, nothing: str) -> None:
         """What is said as long as there is no line."""
         if self.nothing != nothing:
             self.nothing = nothing
             self.refresh()
-
-    def _wrapped(self, parsed: LogLine) -> list[Row]:
-        width, height = self._room
-        return wrapped(parsed.text, width - self._prefix_columns, height)
 
     @property
     def _room(self) -> Size:

@@ -1,4 +1,4 @@
-"""Gives a view of many lines its length without laying out the whole screen: only its scrollbars depend on that."""
+"""A view of many lines: painted one by one, and its length costs no layout of the whole screen."""
 
 from __future__ import annotations
 
@@ -7,31 +7,49 @@ from textual.scroll_view import ScrollView
 from textual.widget import Widget
 
 
-def hold(view: ScrollView, size: Size) -> None:
-    """Let the view hold lines of that size. Its own height must not depend on them.
+class LongView(ScrollView, can_focus=True):
+    """Lines in a window that is as high as there is room, whatever their number."""
 
-    The screen is laid out anew only when a scrollbar comes or goes; not at all for a view that is not displayed.
+    DEFAULT_CSS = """
+    LongView {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0;
+    }
     """
-    if size == view.virtual_size:
-        return
-    if not _displayed(view):
-        view.set_reactive(Widget.virtual_size, size)
-        return
-    room, styles = view.container_size, view.styles
-    upright, level = view.show_vertical_scrollbar, view.show_horizontal_scrollbar
-    stays = _stays(upright, size.height, room.height, styles.scrollbar_size_horizontal) and (
-        styles.overflow_x == "hidden" or _stays(level, size.width, room.width, styles.scrollbar_size_vertical)
-    )
-    if not (room and stays):
-        view.virtual_size = size
-        return
-    view.set_reactive(Widget.virtual_size, size)
-    if upright:
-        view.vertical_scrollbar.window_virtual_size = size.height
-    if level:
-        view.horizontal_scrollbar.window_virtual_size = size.width
-    view.scroll_x = view.validate_scroll_x(view.scroll_x)
-    view.scroll_y = view.validate_scroll_y(view.scroll_y)
+
+    def hold(self, size: Size) -> None:
+        """Let the view hold lines of that size.
+
+        The screen is laid out anew only when a scrollbar comes or goes: only they depend on the size. Not at all
+        for a view that is not displayed.
+        """
+        if size == self.virtual_size:
+            return
+        if not _displayed(self):
+            self.set_reactive(Widget.virtual_size, size)
+            return
+        room, styles = self.container_size, self.styles
+        upright, level = self.show_vertical_scrollbar, self.show_horizontal_scrollbar
+        stays = _stays(upright, size.height, room.height, styles.scrollbar_size_horizontal) and (
+            styles.overflow_x == "hidden"
+            or _stays(level, size.width, room.width, styles.scrollbar_size_vertical)
+        )
+        if not (room and stays):
+            self.virtual_size = size
+            return
+        self.set_reactive(Widget.virtual_size, size)
+        if upright:
+            self.vertical_scrollbar.window_virtual_size = size.height
+        if level:
+            self.horizontal_scrollbar.window_virtual_size = size.width
+        self.scroll_x = self.validate_scroll_x(self.scroll_x)
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
+
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """A scrollbar that appears late stands where one is already."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
 
 
 def _displayed(view: Widget) -> bool:

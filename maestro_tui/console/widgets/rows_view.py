@@ -16,24 +16,15 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maestro_tui.console.lines import Line
-from maestro_tui.console.widgets.long_view import hold
+from maestro_tui.console.widgets.long_view import LongView
 from maestro_tui.console.widgets.palette import palette
 
 
-class RowsView(ScrollView, can_focus=True):
+class RowsView(LongView):
     """Lines under a cursor, or a plain text, with search."""
-
-    DEFAULT_CSS = """
-    RowsView {
-        height: 1fr;
-        scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 0;
-    }
-    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False),
@@ -99,7 +90,7 @@ class RowsView(ScrollView, can_focus=True):
         old_key, old_cursor = self.cursor_key, self.cursor
         self._lines = new
         self._places = {item.key: index for index, item in enumerate(new)}
-        hold(self, Size(max((item.width for item in new), default=0), len(new)))
+        self.hold(Size(max((item.width for item in new), default=0), len(new)))
         self._refresh_matches()
         if home:
             self.set_reactive(RowsView.cursor, 0)
@@ -211,11 +202,6 @@ class RowsView(ScrollView, can_focus=True):
         self.refresh()
         if self.cursor_key is not None:
             self.post_message(self.Moved(self, self.cursor_key))
-
-    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
-        """A scrollbar that appears late stands where one is already."""
-        if shown:
-            self.vertical_scrollbar.position = self.scroll_y
 
     def _show(self, place: int, *, center: bool = False) -> None:
         height = max(1, self.scrollable_content_region.height)

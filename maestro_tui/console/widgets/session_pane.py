@@ -1,14 +1,10 @@
-"""One session in full: its head, its timeline, its tabs, and at the bottom what to do when it stands still.
-
-The details are read in a thread; a reading that was overtaken by a newer one is dropped.
-"""
+"""One session in full: its head, its timeline, its tabs, and at the bottom what to do when it stands still."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -16,17 +12,17 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Tab, Tabs
 
 from maestro_tui.console.between_keys import between_keys
+from maestro_tui.console.fleet import NO_USUAL, Usual
 from maestro_tui.console.lines import Line, line
 from maestro_tui.console.session_header import header_lines
 from maestro_tui.console.verdict import failing_attempt, verdict
+from maestro_tui.console.widgets.detail_thread import DetailSource, DetailsRead, DetailThread
 from maestro_tui.console.widgets.line_stack import LineStack
 from maestro_tui.console.widgets.timeline import Timeline
-from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
@@ -38,9 +34,6 @@ if TYPE_CHECKING:
     from maestro_tui.model.summary import AttemptSummary, SessionSummary
     from maestro_tui.store.detail import SessionDetail
 
-Usual = Mapping[tuple[str, str], float]
-"""(workflow, phase) → median seconds of completed runs."""
-DetailSource = Callable[[Path, float], "SessionDetail"]
 
 TABS = (
     ("log", "Log"),
@@ -92,15 +85,6 @@ class SessionPane(Widget):
         Binding("z", "fill", "Only the open tab", show=False),
     ]
 
-    class Loaded(Message):
-        """A thread has read the session's details."""
-
-        def __init__(self, ticket: int, detail: SessionDetail | None, problem: str | None) -> None:
-            super().__init__()
-            self.ticket = ticket
-            self.detail = detail
-            self.problem = problem
-
     def __init__(
         self,
         root: Path | None = None,
@@ -111,15 +95,12 @@ class SessionPane(Widget):
         super().__init__(id=id)
         self._root = root
         self._given_clock = clock
-        self._source = detail_source
+        self._thread = DetailThread(self, detail_source)
         self._summary: SessionSummary | None = None
         self._detail: SessionDetail | None = None
-        self._usual: Usual = {}
+        self._usual: Usual = NO_USUAL
         self._problem: str | None = None
         self._counts: dict[str, int] = {}
-        self._ticket = 0
-        self._reading = False
-        self._again = False
         self._newest: tuple[str, int] | None = None
         """The attempt that the session was at when its details were read last."""
         self._landed: str | None = None
@@ -208,15 +189,14 @@ class SessionPane(Widget):
         old, self._summary = self._summary, summary
         self.set_class(summary is None, "-empty")
         if summary is None:
-            self._ticket += 1
+            self._thread.drop()
             self._detail = None
             self.log_view.open(None)
             return
         other = old is None or old.session_id != summary.session_id
         if other:
             self._detail, self._problem, self._landed = None, None, None
-            self._ticket += 1
-            self._reading = False
+            self._thread.drop()
             self.log_view.show(())
             self.log_view.open(None)
         self._refresh_head()
@@ -275,42 +255,20 @@ class SessionPane(Widget):
         return root / self._summary.session_id
 
     def _read(self) -> None:
-        if self._summary is None:
-            return
-        if self._reading:
-            # One reading at a time: of all changes during it, only the newest state is read afterwards.
-            self._again = True
-            return
-        self._reading, self._again = True, False
-        self._ticket += 1
-        work = partial(self._read_in_thread, self._ticket, self._session_dir(), self._clock())
-        self.run_worker(work, thread=True, group="detail", exit_on_error=False, name="read detail")
+        if self._summary is not None:
+            self._thread.read(self._session_dir(), self._clock())
 
-    def _read_in_thread(self, ticket: int, session_dir: Path, now: float) -> None:
-        source = self._source
-        if source is None:
-            from maestro_tui.store.detail import read_detail
-
-            source = read_detail
-        try:
-            message = self.Loaded(ticket, source(session_dir, now), None)
-        except Exception as error:
-            problem = clean(f"Its details cannot be read ({type(error).__name__}: {error}).", 300)
-            message = self.Loaded(ticket, None, problem)
-        self.post_message(message)
-
-    def on_session_pane_loaded(self, message: Loaded) -> None:
+    def on_details_read(self, message: DetailsRead) -> None:
         """Shows the details, unless another session was chosen meanwhile."""
         message.stop()
-        if message.ticket != self._ticket or self._summary is None:
+        if self._summary is None or not self._thread.take(message):
             return
-        self._reading = False
         self._problem = message.problem
         if message.detail is not None:
             self._detail = message.detail
             self._show_detail(message.detail)
         self._refresh_head()
-        if self._again:
+        if self._thread.again:
             # A session that writes all the time is read a few times a second, not without end.
             self.set_timer(BREATH, self._read)
 

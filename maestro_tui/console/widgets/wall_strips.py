@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -10,45 +11,30 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.geometry import Region, Size
-from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maestro_tui.console import wall
-from maestro_tui.console.fleet import NO_USUAL, FleetRow, FleetView, Usual, time_words
-from maestro_tui.console.glyphs import COLOURS, glyph
+from maestro_tui.console.fleet import NO_USUAL, FleetView, Usual, time_words
+from maestro_tui.console.fleet_row import FleetRow
+from maestro_tui.console.glyphs import COLOURS
 from maestro_tui.console.lines import column_width, fit, shorten_middle
 from maestro_tui.console.timeline import Axis, ticks
 from maestro_tui.console.wall import ASCII_SIGNS, COLOURLESS_SIGNS, SIGNS, SPANS, Piece, Wall, Window
 from maestro_tui.console.widgets.palette import Palette, palette
+from maestro_tui.console.widgets.session_list import URGENT, SessionList
 
-_URGENT = frozenset(["waiting", "failed", "silent", "interrupted"])
 CHOOSE_EVERY = 10.0
 """Seconds after which time alone changes which sessions are shown."""
 _LOUD = frozenset(["waiting", "failed"])
-LOUD, ALIVE, QUIET = 1.0, 0.42, 0.36
-"""How strongly a strip is coloured when its column is full: what needs a person, what is open, what is done."""
+ALIVE, QUIET = 0.42, 0.36
+"""How strongly a strip is tinted when its column is full: what is open, what is done. What needs a person has its own colour."""
 _ALIVE = frozenset(["running", "silent", "interrupted"])
 
 
-class WallStrips(ScrollView, can_focus=True):
+class WallStrips(SessionList):
     """A strip for each session on one time axis, under a cursor."""
 
-    DEFAULT_CSS = """
-    WallStrips {
-        height: 1fr;
-        scrollbar-size-vertical: 1;
-        overflow-x: hidden;
-    }
-    """
-
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Next session", show=False),
-        Binding("up,k", "move(-1)", "Previous session", show=False),
-        Binding("pagedown,ctrl+f,ctrl+d", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("home,g", "edge(-1)", "First session", show=False),
-        Binding("end,G", "edge(1)", "Last session", show=False),
         Binding("plus,equals_sign", "zoom(1)", "Shorter time", show=False),
         Binding("minus", "zoom(-1)", "Longer time", show=False),
         Binding("0", "zoom(0)", "Fit, and follow the clock", show=False),
@@ -56,21 +42,10 @@ class WallStrips(ScrollView, can_focus=True):
         Binding("right,l", "shift(1)", "Later", show=False),
     ]
 
-    class Highlighted(Message):
-        """The cursor stands on another session, or on none."""
-
-    class Opened(Message):
-        """A session was clicked while the cursor stood on it."""
-
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.ascii_only = ascii_only
+        super().__init__(ascii_only=ascii_only, id=id)
         self.time = Window()
         self.wall = Wall()
-        self.now = 0.0
-        self.cursor = 0
-        self.empty_words: tuple[str, ...] = ()
-        self.marked: frozenset[str] = frozenset()
         self._all: tuple[FleetRow, ...] = ()
         self._usual: Usual = NO_USUAL
         self._fitted = 0
@@ -79,17 +54,18 @@ class WallStrips(ScrollView, can_focus=True):
         """When the rows of the wall were chosen last."""
         self._axis: Axis | None = None
         self._title_columns = 10
-        self._strips: dict[str, tuple[object, Strip]] = {}
-        self.rows_painted = 0
-        """Number of rows laid out anew so far; the tests hold key presses against it."""
 
     # ── What is shown ─────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def current(self) -> FleetRow | None:
-        """The row under the cursor."""
-        rows = self.wall.rows
-        return rows[self.cursor] if self.cursor < len(rows) else None
+    def rows(self) -> Sequence[FleetRow]:
+        """The sessions as they stand, the pinned ones first."""
+        return self.wall.rows
+
+    @property
+    def page(self) -> int:
+        """Sessions that a page holds: the pinned ones stay."""
+        return self._parts().others
 
     @property
     def span(self) -> float:
@@ -117,7 +93,7 @@ class WallStrips(ScrollView, can_focus=True):
         place = self.wall.positions.get(session_id)
         if place is None:
             return False
-        self._move_to(place)
+        self.move_to(place)
         return True
 
     def _select(self) -> None:
@@ -163,7 +139,8 @@ class WallStrips(ScrollView, can_focus=True):
             self._fit_scroll()
             self.scroll_to(y=top, animate=False, force=True, immediate=True)
 
-    def _move_to(self, place: int) -> None:
+    def move_to(self, place: int) -> None:
+        """Put the cursor on a row, or on the nearest one that there is."""
         if not self.wall.rows:
             return
         place = max(0, min(place, len(self.wall.rows) - 1))
@@ -179,18 +156,6 @@ class WallStrips(ScrollView, can_focus=True):
         if before != place:
             self.post_message(self.Highlighted())
 
-    def action_move(self, step: int) -> None:
-        """Some sessions up or down."""
-        self._move_to(self.cursor + step)
-
-    def action_page(self, step: int) -> None:
-        """One page up or down."""
-        self._move_to(self.cursor + step * max(1, self._parts().others - 1))
-
-    def action_edge(self, step: int) -> None:
-        """To the first or the last session."""
-        self._move_to(0 if step < 0 else len(self.wall.rows) - 1)
-
     def action_zoom(self, step: int) -> None:
         """A shorter or a longer time; 0 fits and follows the clock."""
         self.time = self.time.zoomed(step, self._fitted)
@@ -204,11 +169,8 @@ class WallStrips(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """A click takes the cursor along; on the cursor's own row it opens."""
         place = self._place_at(event.y)
-        if place is None:
-            return
-        if place == self.cursor:
-            self.post_message(self.Opened())
-        self._move_to(place)
+        if place is not None:
+            self.click_on(place)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
@@ -248,27 +210,15 @@ class WallStrips(ScrollView, can_focus=True):
             self._axis = wall.axis(self.span, self.time.end, self.now, self._columns()[1])
         return self._axis
 
-    def notify_style_update(self) -> None:
-        """Another theme: nothing painted before is valid."""
-        super().notify_style_update()
-        self._strips.clear()
-
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
+        if not self.rows:
+            return self.words_line(y)
         base = self.rich_style
-        return self._line(y, base)
-
-    def _line(self, y: int, base: Style) -> Strip:
-        width = self.size.width
-        if not self.wall.rows:
-            if not 1 <= y <= len(self.empty_words):
-                return Strip.blank(width, base)
-            style = base if y == 1 else base + palette(self).style("muted")
-            return Strip([Segment("  " + self.empty_words[y - 1], style)]).crop_extend(0, width, base)
         if y == 0:
             return self._axis_line(base)
         place = self._place_at(y)
-        return Strip.blank(width, base) if place is None else self._row_line(place, base)
+        return Strip.blank(self.size.width, base) if place is None else self._row_line(place, base)
 
     def _axis_line(self, base: Style) -> Strip:
         title, columns, _ = self._columns()
@@ -312,23 +262,12 @@ class WallStrips(ScrollView, can_focus=True):
         marked: bool,
     ) -> Strip:
         colours = palette(self)
-        ground = base
-        if at_cursor:
-            ground = base + colours.cursor(self.has_focus)
-        bar = ("|" if self.ascii_only else "▌") if at_cursor else " "
-        tick = ("+" if self.ascii_only else "▪") if marked else bar
-        colour = colours.style(COLOURS.get(row.status, "muted"))
-        name = ground + Style(bold=True) if at_cursor or marked else ground
-        segments = [
-            Segment(tick, ground + colours.style("accent")),
-            Segment(glyph(row.status, self.ascii_only) + " ", ground + colour),
-            Segment(fit(shorten_middle(row.title, title), title), name),
-            Segment("  ", ground),
-        ]
+        segments, ground, name = self.begun_row(row, base, at_cursor, marked)
+        segments += [Segment(fit(shorten_middle(row.title, title), title), name), Segment("  ", ground)]
         signs = ASCII_SIGNS if self.ascii_only else COLOURLESS_SIGNS if colours.ansi else SIGNS
         pieces = wall.strip(row, scale, self.now, self._usual, signs)
         segments += [Segment(piece.text, self._style(piece, ground, colours)) for piece in pieces]
-        quiet = row.status not in _URGENT and row.status != "running"
+        quiet = row.status not in URGENT and row.status != "running"
         said = ground + colours.style("muted") if quiet else ground
         segments.append(Segment("  " + words, said))
         return Strip(segments).crop_extend(0, self.size.width, ground)

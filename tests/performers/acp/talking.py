@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.port import PerformerResult
 from maestro_tui.performers.registry import performer_for
 from tests.performers.bench_fixtures import RememberingPort, make_task

@@ -13,7 +13,7 @@ import pytest
 
 from maestro_tui.model.context import Usage
 from maestro_tui.model.errors import InputError, StoreError
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers import acp, acp_turn
 from maestro_tui.performers.port import PerformerFailed
 from maestro_tui.performers.registry import performer_for
@@ -508,7 +508,7 @@ def test_checking_the_options_does_not_import_the_library() -> None:
     import subprocess
 
     code = (
-        "import sys; from maestro_tui.model.workflow import Persona\n"
+        "import sys; from maestro_tui.model.persona import Persona\n"
         "from maestro_tui.performers.registry import performer_for\n"
         "performer_for(Persona(name='w', performer='acp', argv=('x',))); print('acp' in sys.modules)"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.port import PerformerFailed, PerformerResult
 from maestro_tui.performers.registry import performer_for
 from tests.model_server.server import ModelServer, Refuse, Say

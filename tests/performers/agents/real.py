@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from tests.model_server.gemini import Gemini
 from tests.model_server.messages import Messages
 from tests.model_server.opencode_chat import OpencodeChat

@@ -16,7 +16,8 @@ import pytest
 
 from maestro_tui.model.context import Usage
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.workflow import Persona, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.agent_cli import AgentCliPerformer
 from maestro_tui.performers.agents.options import AgentOptions
 from maestro_tui.performers.port import PerformerFailed, PerformerResult

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.agent_cli import AgentCliPerformer
 from maestro_tui.performers.agents.detect import find_agents
 from maestro_tui.performers.port import PerformerFailed, PerformerResult

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import pytest
 
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.persona import Persona
 from maestro_tui.model.policy import Budget
-from maestro_tui.model.workflow import Persona, Workflow
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.hive import HivePerformer
 from maestro_tui.performers.port import PerformerFailed, PerformerResult
 from maestro_tui.performers.registry import performer_for

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from maestro_tui import TeamExecutionEngineV2SplitMode
 from maestro_tui.model.context import PhaseStatus
-from maestro_tui.model.workflow import Persona, Phase, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
+from maestro_tui.model.workflow import Workflow
 
 HERE = str(Path(__file__).parent)
 

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from maestro_tui.model.workflow import Persona
+from maestro_tui.model.persona import Persona
 from maestro_tui.performers.llm import LlmPerformer
 from maestro_tui.performers.port import PerformerResult
 from tests.model_server.chat_completions import ModelServer

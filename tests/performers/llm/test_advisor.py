@@ -10,7 +10,8 @@ from pydantic_ai.models.test import TestModel
 
 from maestro_tui.model.context import Artifact, Usage
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.workflow import Persona, Phase
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.performers.advice import BlueprintAdvice, Classification
 from maestro_tui.performers.advisor import Advisor
 from maestro_tui.performers.port import PerformerFailed

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.workflow import Persona, Workflow
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.llm_options import LlmOptions, read_options
 from maestro_tui.performers.registry import performer_for
 
@@ -105,7 +106,7 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(monkeypatch: 
 def test_checking_a_persona_imports_no_client() -> None:
     code = (
         "import sys\n"
-        "from maestro_tui.model.workflow import Persona\n"
+        "from maestro_tui.model.persona import Persona\n"
         "from maestro_tui.performers.registry import performer_for\n"
         f"performer_for(Persona(name='d', performer='llm', options={{'model': 'm', 'base_url': {HERE!r}}}))\n"
         "print([name for name in ('pydantic_ai', 'openai', 'httpx2', 'jsonschema') if name in sys.modules])"

@@ -196,7 +196,8 @@ def test_listing_sessions_of_models_imports_no_client(
 def test_the_client_is_imported_beside_the_loop_that_asks(tmp_path: Path) -> None:
     code = """
 import asyncio, pathlib, sys, threading
-from maestro_tui.model.workflow import Persona, Phase
+from maestro_tui.model.persona import Persona
+from maestro_tui.model.phase import Phase
 from maestro_tui.performers.llm import LlmPerformer
 from maestro_tui.performers.port import PerformerFailed, Task
 
