@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from maestro_tui.engine.advice import classified
 from maestro_tui.engine.attempts import JOURNAL
+from maestro_tui.engine.blocked_loop import Blocker
 from maestro_tui.engine.heartbeat import Heartbeat
 from maestro_tui.engine.ledger import Elsewhere, Ledger
 from maestro_tui.engine.open_spending import SpendingReader, lost_spending, spent_elsewhere
@@ -52,7 +54,9 @@ class Drive:
         self._paused_at: set[str] = set()
         self._lost: FencedError | None = None
         self._spending = SpendingReader(self._dir)
-        self._heartbeat = Heartbeat(hold, self._running, self._taken_over, self._not_renewed)
+        self._heartbeat = Heartbeat(
+            hold, self._running, self._taken_over, self._not_renewed, self._blocked, session_id
+        )
         self._phases: PhaseRunner
 
     async def run(self, request: Request, started: bool = False) -> TeamExecutionContext:
@@ -297,6 +301,18 @@ class Drive:
         self._lost = error
         for task in self._running.values():
             task.cancel()
+
+    def _blocked(self, blocker: Blocker) -> None:
+        """Tell, while it lasts and so in another thread, who blocks the loop of this run."""
+        task = blocker.task
+        with suppress(StoreError):  # the next event of this run meets it as well
+            self._journal.event_beside(
+                "performer_blocks",
+                phase=task.phase.name if task is not None else None,
+                attempt=task.attempt if task is not None else None,
+                persona=task.persona.name if task is not None else None,
+                data={"where": blocker.where},
+            )
 
     def _not_renewed(self, error: StoreError) -> None:
         self._journal.tell(

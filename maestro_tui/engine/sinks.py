@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import Any, Literal
@@ -15,7 +16,8 @@ from maestro_tui.store.logs import LINE_LIMIT, PhaseLog
 from maestro_tui.store.redaction import LineRedactor, Redactor
 
 Listener = Callable[[Event], None]
-"""Hears events as they happen, in the engine's loop: it must return at once, and is no coroutine function."""
+"""Hears events as they happen, in the engine's loop: it must return at once, and is no coroutine function. Of
+`performer_blocks` it hears in another thread, since the loop is blocked; never of two events at once."""
 
 
 def listeners_of(given: Listener | Sequence[Listener]) -> tuple[Listener, ...]:
@@ -37,6 +39,8 @@ class SessionJournal:
         self._journal = journal
         self._listeners = listeners
         self._failed: list[Listener] = []
+        self._telling = threading.RLock()
+        """Listeners are told of one event at a time, in whatever thread."""
 
     def event(
         self,
@@ -50,8 +54,30 @@ class SessionJournal:
         """Append one event; it is on disk before this returns where its type asks for it."""
         self.tell(self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {}))
 
+    def event_beside(
+        self,
+        type: str,
+        *,
+        phase: str | None,
+        attempt: int | None,
+        persona: str | None,
+        data: Mapping[str, Any],
+    ) -> None:
+        """Append one event from a thread beside the loop. Listeners that are just being told of another one, and may
+        be what the loop waits for, do not hear it: the journal has it."""
+        event = self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data)
+        if self._telling.acquire(blocking=False):
+            try:
+                self.tell(event)
+            finally:
+                self._telling.release()
+
     def tell(self, event: Event) -> None:
         """Hand an event to the listeners only. What one of them raises is told once, in the journal."""
+        with self._telling:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
         for listener in self._listeners:
             try:
                 listener(event)
