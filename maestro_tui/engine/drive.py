@@ -50,7 +50,7 @@ class Drive:
         self._journal = SessionJournal(
             Journal(self._dir / JOURNAL, session_id, clock=team.clock, seal=True), listeners
         )
-        self._running: dict[str, asyncio.Task[PhaseResult]] = {}
+        self._running: dict[str, asyncio.Task[PhaseResult | None]] = {}
         self._paused_at: set[str] = set()
         self._lost: FencedError | None = None
         self._spending = SpendingReader(self._dir)
@@ -92,7 +92,7 @@ class Drive:
             ledger = Ledger(
                 situation.workflow,
                 situation.head.context,
-                self._elsewhere if self._hold.mode == "shared" else None,
+                self._elsewhere,
                 self._team.stopwatch,
             )
             self._phases = PhaseRunner(
@@ -115,6 +115,11 @@ class Drive:
         return self._situation_at(self._store.own_head(self._session_id))
 
     def _elsewhere(self, own: Collection[str]) -> Elsewhere:
+        if self._hold.mode == "exclusive":
+            # Nobody else spends anything; a person may have raised a budget.
+            return Elsewhere(
+                (self._store.own_head(self._session_id) or self._store.head(self._session_id)).context
+            )
         return spent_elsewhere(self._store, self._session_id, self._spending, own, self._team.clock())
 
     async def _end_survivors(self) -> None:
@@ -204,6 +209,7 @@ class Drive:
 
     async def _loop(self, request: Request, situation: Situation) -> TeamExecutionContext:
         stopping, rejected = False, _rejected(situation)
+        alone, stopped = False, dict[str, int]()
         while True:
             made = situation.plan(request)
             if request.kind == "phase" and not self._running and not stopping:
@@ -223,7 +229,11 @@ class Drive:
             done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
             for name in [name for name, task in self._running.items() if task in done]:
                 result = self._running.pop(name).result()
-                stopping = stopping or result.status != PhaseStatus.COMPLETED or request.kind == "phase"
+                if result is None:
+                    continue
+                alone = request.kind == "phase"
+                if result.status != PhaseStatus.COMPLETED:
+                    stopped[name] = len(situation.head.context.raises)
                 if made.phase(name).pause and result.done:
                     self._paused_at.add(name)
             if self._lost is not None:
@@ -231,7 +241,9 @@ class Drive:
             # Here and not in a thread: it is the journal's newest lines, and the commit was here as well.
             situation = self._situation()
             # A rejection that was recorded beside this run stops it, as a failure does.
-            stopping = stopping or bool(_rejected(situation) - rejected)
+            stopped |= {name: 0 for name, _ in _rejected(situation) - rejected}
+            stopped = {n: raises for n, raises in stopped.items() if not _mended(situation, n, raises)}
+            stopping = alone or bool(stopped)
 
     def _start_ready(self, made: Plan, situation: Situation) -> None:
         behind = frozenset[str]().union(*(situation.workflow.dependents_of(name) for name in self._paused_at))
@@ -306,18 +318,29 @@ class Drive:
         """Tell, while it lasts and so in another thread, who blocks the loop of this run."""
         task = blocker.task
         with suppress(StoreError):  # the next event of this run meets it as well
-            self._journal.event_beside(
+            event = self._journal.append(
                 "performer_blocks",
                 phase=task.phase.name if task is not None else None,
                 attempt=task.attempt if task is not None else None,
                 persona=task.persona.name if task is not None else None,
                 data={"where": blocker.where},
             )
+            self._journal.tell_beside(event)
 
     def _not_renewed(self, error: StoreError) -> None:
         self._journal.tell(
             Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
         )
+
+
+def _mended(situation: Situation, name: str, raises: int) -> bool:
+    """True when a person has let the session go on meanwhile: the phase that stopped it is skipped, or stopped at a
+    budget and there are more than so many raises."""
+    context = situation.head.context
+    result = context.phase_results.get(name)
+    if result is None or result.status == PhaseStatus.SKIPPED:
+        return result is not None
+    return result.error is not None and result.error.kind == "budget" and len(context.raises) > raises
 
 
 def _rejected(situation: Situation) -> set[tuple[str, int]]:

@@ -15,6 +15,7 @@ from maestro_tui.model.context import Artifact, ContractCheck, Edit, PhaseStatus
 from maestro_tui.model.errors import PlanError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.beside import Beside
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.workspace_files import hash_regular
 
@@ -26,13 +27,13 @@ def edit(
     engine: Engine,
     session_id: str,
     edits: Mapping[str, Mapping[str, Any]],
-    hold: Hold,
+    hold: Hold | Beside,
     by: str | None,
     reason: str,
     files: Mapping[str, Sequence[str]],
 ) -> TeamExecutionContext:
-    """Record changed outputs and artifacts of committed phases; later phases become stale. The caller holds
-    the session. Raises `PlanError` when an edit is no JSON, names no file, or breaks the phase's contract."""
+    """Record changed outputs and artifacts of committed phases; later phases become stale. The caller may commit
+    to the session (`acting`). Raises `PlanError` when an edit is no JSON, names no file, or breaks the phase's contract."""
     situation = engine.situation(session_id, need_workspace=bool(files))
     if not isinstance(edits, Mapping) or any(isinstance(paths, str) for paths in files.values()):
         raise PlanError(
@@ -64,6 +65,12 @@ def edit(
         )
 
     def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
+        for one in made:
+            if head.context.phase_results[one.phase].attempt != one.attempt:
+                raise PlanError(
+                    f"Phase {one.phase!r} of session {session_id} ran again meanwhile; look at its new outputs. "
+                    "Nothing was recorded."
+                )
         return head.context.model_copy(update={"edits": (*head.context.edits, *made)}), None
 
     commit = engine.store.commit(session_id, "init", 0, add, hold=hold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import traceback
 from datetime import datetime
@@ -30,7 +31,9 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.process import SESSION_DIR
 from maestro_tui.store.checkpoints import CheckpointStore
+from maestro_tui.store.history_files import commit_path
 from maestro_tui.store.lease import Hold
+from maestro_tui.store.locks import CommitLock
 from maestro_tui.store.logs import PhaseLog
 from maestro_tui.store.receipts import drop_receipts
 from maestro_tui.store.redaction import Redactor
@@ -53,17 +56,23 @@ class PhaseRunner:
         self._session_id, self._dir = session_id, store.session_dir(session_id)
         self._journal, self._ledger = journal, ledger
         self._redactor = Redactor()
+        self._last: Checkpoint | None = None
+        self._made: dict[str | None, str | None] = {}
+        """SHA-256 of the commits of this run → that of the one before."""
         self.stopped = ""
         """Who or what ends the work that is cancelled, after `cancelled `."""
 
-    async def run(self, planned: PlannedPhase, situation: Situation) -> PhaseResult:
-        """One attempt with its outcome committed: completed, failed or cancelled.
+    async def run(self, planned: PlannedPhase, situation: Situation) -> PhaseResult | None:
+        """One attempt with its outcome committed: completed, failed or cancelled. None when nothing began, since
+        the session has changed after `situation`.
 
         Raises `asyncio.CancelledError`, `FencedError` and `StoreError` when it could not be committed.
         """
         name, number = planned.phase, planned.attempt or 1
         SESSION_DIR.set(str(self._dir))
         started = self._team.now()
+        if not self._begin(planned, number, situation):
+            return None
         clock = self._ledger.begin(name)
         log_path = self._dir.joinpath("logs", f"{name}.{number}.log")
         scratch = self._dir.joinpath("tmp", f"{name}.{number}")
@@ -71,7 +80,6 @@ class PhaseRunner:
         asking = Asking(self._dir, self._redactor, self._team.clock, self._hold.id)
         sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number, asking)
         try:
-            sink.event("phase_started", reason=planned.reason)
             earlier = situation.head.context.phase_results.get(name)
             feedback = await asyncio.to_thread(feedback_of, self._dir, name, earlier) if earlier else None
             attempt = Attempt(
@@ -114,6 +122,26 @@ class PhaseRunner:
             shutil.rmtree(scratch, ignore_errors=True)
         self._commit(name, result, situation.workflow, sink.close())
         return result
+
+    def _begin(self, planned: PlannedPhase, number: int, situation: Situation) -> bool:
+        """Write that the attempt begins; False when somebody else has committed something since `situation`.
+
+        Under the commit lock: whoever records an act on a phase looks there for what has begun.
+        """
+        with CommitLock(self._dir):
+            newest = max(self._last or situation.head, situation.head, key=lambda commit: commit.seq)
+            if os.path.lexists(commit_path(self._dir, newest.seq + 1)):
+                newest = self._store.head(self._session_id)
+            sha256: str | None = newest.sha256
+            while sha256 != situation.head.sha256:
+                if sha256 not in self._made:
+                    return False
+                sha256 = self._made[sha256]
+            data = self._redactor.data({"reason": planned.reason})
+            begun = self._journal.append("phase_started", phase=planned.phase, attempt=number, data=data)
+        # Those who listen may act on the session themselves.
+        self._journal.tell(begun)
+        return True
 
     async def _outcome(self, attempt: Attempt, sink: AttemptSink) -> PhaseResult:
         started = self._team.now()
@@ -168,6 +196,7 @@ class PhaseRunner:
             return context, workflow
 
         commit = self._store.commit(self._session_id, name, result.attempt, change, hold=self._hold)
+        self._last, self._made[commit.sha256] = commit, commit.prev
         self._ledger.close(name, commit.context)
         if result.done:
             # Nothing of it will be done again; until here a receipt may save a second payment.

@@ -51,21 +51,24 @@ class SessionJournal:
         persona: str | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append one event; it is on disk before this returns where its type asks for it."""
-        self.tell(self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {}))
+        """Append one event and tell it; it is on disk before this returns where its type asks for it."""
+        self.tell(self.append(type, phase=phase, attempt=attempt, persona=persona, data=data))
 
-    def event_beside(
+    def append(
         self,
         type: str,
         *,
-        phase: str | None,
-        attempt: int | None,
-        persona: str | None,
-        data: Mapping[str, Any],
-    ) -> None:
-        """Append one event from a thread beside the loop. Listeners that are just being told of another one, and may
-        be what the loop waits for, do not hear it: the journal has it."""
-        event = self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data)
+        phase: str | None = None,
+        attempt: int | None = None,
+        persona: str | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Append one event, of which those who listen are to be told by `tell`."""
+        return self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {})
+
+    def tell_beside(self, event: Event) -> None:
+        """`tell` from a thread beside the loop. Listeners that are just being told of another event, and may be what
+        the loop waits for, do not hear of this one: the journal has it."""
         if self._telling.acquire(blocking=False):
             try:
                 self.tell(event)

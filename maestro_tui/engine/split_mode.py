@@ -421,7 +421,8 @@ class TeamExecutionEngineV2SplitMode:
         """
         check_words(by, reason)
         self._require(session_id)
-        with decisions.acting(self, session_id) as hold:
+        named = [*edits, *(files or {})] if isinstance(edits, Mapping) else []
+        with decisions.acting(self, session_id, *named) as hold:
             return edit(self, session_id, edits, hold, by, reason, files or {})
 
     def status(self, session_id: str) -> dict[str, Any]:
