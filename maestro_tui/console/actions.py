@@ -179,7 +179,8 @@ def _own_format(scene: Scene) -> str | None:
 
 
 def _skippable(scene: Scene) -> str | None:
-    problem, session = _single_idle(scene), scene.session
+    # While the session runs too: which of its phases is in the way is said when it is recorded.
+    problem, session = _own_format(scene), scene.session
     if problem is None and session is not None and session.status is SessionStatus.COMPLETED:
         return f"{session.session_id} is completed; there is nothing to skip."
     return problem
@@ -280,7 +281,7 @@ ACTIONS: tuple[Action, ...] = (
         "Allow a session more money, tokens or time, and why; then shows what resume would do.",
         "Run",
         Safety.WORK,
-        _single_idle,
+        _own_format,
     ),
     Action(
         "blueprint",
@@ -289,7 +290,7 @@ ACTIONS: tuple[Action, ...] = (
         "Decide who works on a phase and how; a committed result becomes stale, nothing is deleted.",
         "Run",
         Safety.WORK,
-        _single_idle,
+        _own_format,
     ),
     Action(
         "fork",
