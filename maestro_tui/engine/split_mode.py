@@ -343,8 +343,8 @@ class TeamExecutionEngineV2SplitMode:
         by: str | None = None,
         reason: str = "",
     ) -> TeamExecutionContext:
-        """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on, and what runs now
-        does. Raises `PlanError` when there is no such budget."""
+        """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on, and what runs
+        now does too. Raises `PlanError` when there is no such budget."""
         check_words(by, reason)
         if not isinstance(more, Budget):
             raise PlanError(f"more takes a Budget, not {type(more).__name__}; nothing was changed.")
