@@ -39,9 +39,13 @@ def recorded(engine: TeamExecutionEngineV2SplitMode, session: str, as_json: bool
     """Say that the act is in the checkpoint, and what is next."""
     from maestro_tui.engine.report import session_document
     from maestro_tui.model.plan import Request
+    from maestro_tui.store.runner_file import read_owner
 
+    owner = read_owner(engine.store.session_dir(session), time.time())
     if as_json:
         click.echo(json.dumps(session_document(engine, session), indent=2))
+    elif owner is not None and owner.alive is not False:
+        click.echo(f"Recorded. Its runner ({owner.words()}) takes it up as soon as a phase has ended.")
     else:
         click.echo(f"Recorded. {next_words(engine.situation(session, need_workspace=False).plan(Request()))}")
 

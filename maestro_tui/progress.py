@@ -13,7 +13,7 @@ from maestro_tui.model.text import clean, format_duration, uncoloured
 from maestro_tui.model.usual import of_plan
 from maestro_tui.streams import silence
 
-_COLOURS = {"●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "↻": "33", "›": "2"}
+_COLOURS = {"●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "↻": "33", "◌": "33", "›": "2"}
 
 
 class Progress:
@@ -100,6 +100,12 @@ class Progress:
                 self._say(
                     "✓",
                     f"{phase} · {who} finished in attempt {data.get('from_attempt')}; it is not done again",
+                )
+            case "performer_blocks":
+                blocks = f"{phase} · {who}" if phase else "one of its performers"
+                self._say(
+                    "◌",
+                    f"{blocks} blocks its runner in {clean(data.get('where', ''), 120)}: time limits and cancel wait for it",
                 )
             case "context_trimmed":
                 left = data.get("left_out")

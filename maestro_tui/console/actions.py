@@ -156,7 +156,7 @@ ACTIONS: tuple[Action, ...] = (
         "Allow a session more money, tokens or time, and why; then shows what resume would do.",
         "Run",
         Safety.WORK,
-        availability.one_idle,
+        availability.in_our_format,
     ),
     Action(
         "blueprint",
@@ -165,7 +165,7 @@ ACTIONS: tuple[Action, ...] = (
         "Decide who works on a phase and how; a committed result becomes stale, nothing is deleted.",
         "Run",
         Safety.WORK,
-        availability.one_idle,
+        availability.in_our_format,
     ),
     Action(
         "fork",

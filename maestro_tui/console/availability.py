@@ -119,8 +119,8 @@ def in_our_format(scene: Scene) -> str | None:
 
 
 def skippable(scene: Scene) -> str | None:
-    """For what cannot be done once all is done."""
-    problem, session = one_idle(scene), scene.session
+    """For what cannot be done once all is done. While the session runs too: what is in the way is said by the act."""
+    problem, session = in_our_format(scene), scene.session
     if problem is None and session is not None and session.status is SessionStatus.COMPLETED:
         return f"{session.session_id} is completed; there is nothing to skip."
     return problem

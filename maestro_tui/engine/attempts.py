@@ -20,10 +20,12 @@ _LOG = re.compile(r"(.+)\.(\d{1,6})\.log\Z")
 
 @dataclass(frozen=True, slots=True)
 class BegunAttempts:
-    """`highest`: phase → highest attempt number ever begun. `open`: phase → attempt without an outcome."""
+    """`highest`: phase → highest attempt number ever begun. `open`: phase → attempt without an outcome. `since`:
+    phase → when the newest of its attempts began, in seconds since the epoch."""
 
     highest: Mapping[str, int]
     open: Mapping[str, int]
+    since: Mapping[str, float]
 
 
 class AttemptReader:
@@ -38,6 +40,7 @@ class AttemptReader:
         self._inode, self._offset = inode, 0
         self._highest: dict[str, int] = {}
         self._open: dict[str, int] = {}
+        self._since: dict[str, float] = {}
 
     def read(self) -> BegunAttempts:
         """As the journal is now. Damaged records are passed over; the commits remain the truth about outcomes."""
@@ -47,7 +50,7 @@ class AttemptReader:
             highest = _logged(self._logs)
             for name, number in self._highest.items():
                 highest[name] = max(highest.get(name, 0), number)
-            return BegunAttempts(highest, dict(self._open))
+            return BegunAttempts(highest, dict(self._open), dict(self._since))
 
     def _follow(self) -> None:
         path = self._journal
@@ -66,6 +69,7 @@ class AttemptReader:
             if event.type == "phase_started":
                 self._highest[event.phase] = max(self._highest.get(event.phase, 0), event.attempt)
                 self._open[event.phase] = event.attempt
+                self._since[event.phase] = event.at
             elif event.type in OUTCOMES and self._open.get(event.phase) == event.attempt:
                 del self._open[event.phase]
 

@@ -1,4 +1,4 @@
-"""A person's acts on a session that nobody runs: gate decisions, skips, raises, blueprints; recorded, never run."""
+"""A person's acts on a session: gate decisions, skips, raises, blueprints; recorded, never run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 
 from maestro_tui.engine.attempts import JOURNAL
+from maestro_tui.engine.in_the_way import check_for
 from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.checkpoint import Checkpoint
@@ -54,10 +55,21 @@ def signed(engine: Engine, by: str | None, reason: str) -> Signature:
 
 
 @contextmanager
-def acting(engine: Engine, session_id: str) -> Iterator[Hold]:
-    """Hold a session for an act on it, its files mended: nothing may be committed after a damaged commit, or beside
-    one that a view still has, since it would be lost for good. Raises as `hold_session`."""
-    with hold_session(engine.store.session_dir(session_id), clock=engine.team.clock) as hold:
+def acting(engine: Engine, session_id: str, *phases: str) -> Iterator[Hold | Beside]:
+    """The right to record an act on these phases of a session, or on none of them, its files mended: nothing may be
+    committed after a damaged commit, or beside one that a view still has, since it would be lost for good.
+
+    While others run the session the act is recorded beside them, and they plan with it as soon as one of their
+    phases has ended; the commit raises `HeldError` where a running phase is in the way.
+    """
+    folder = engine.store.session_dir(session_id)
+    try:
+        hold = hold_session(folder, clock=engine.team.clock)
+    except HeldError:
+        engine.store.repair_views(session_id)
+        yield Beside(folder, check_for(engine, session_id, phases)) if phases else Beside(folder)
+        return
+    with hold:
         engine.store.repair_views(session_id, alone=True)
         yield hold
 
@@ -157,7 +169,7 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
             update={"session_decisions": (*context.session_decisions, decision)}
         ), situation.workflow
 
-    with acting(engine, session_id) as hold:
+    with acting(engine, session_id, name) as hold:
         attempt = situation.highest_attempts.get(name, 0)
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
         data = {"status": "skipped", "by": sign.by, "reason": sign.reason, "seq": commit.seq}
@@ -254,7 +266,7 @@ def choose_blueprint(
         )
         return context.model_copy(update={"session_decisions": (*context.session_decisions, decision)}), None
 
-    with acting(engine, session_id) as hold:
+    with acting(engine, session_id, name) as hold:
         commit = engine.store.commit(session_id, "init", 0, change, hold=hold)
         told = commit.context.session_decisions[-1]
         data = {"choice": told.choice, "decided_by": sign.by, "reason": sign.reason, "seq": commit.seq}

@@ -1,53 +1,34 @@
-"""Drives one session: plans from the newest commit, runs what is ready, commits each outcome, plans anew."""
+"""Drives one session: plans from the newest commit, lets what is ready run, plans anew after each outcome."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import traceback
 from collections.abc import Callable, Collection
-from datetime import datetime
+from contextlib import suppress
 from typing import Any
 
 from maestro_tui.engine.advice import classified
-from maestro_tui.engine.attempt import Attempt
 from maestro_tui.engine.attempts import JOURNAL
-from maestro_tui.engine.feedback import feedback_of
+from maestro_tui.engine.blocked_loop import Blocker
+from maestro_tui.engine.heartbeat import Heartbeat
 from maestro_tui.engine.ledger import Elsewhere, Ledger
 from maestro_tui.engine.open_spending import SpendingReader, lost_spending, spent_elsewhere
-from maestro_tui.engine.questions import Asking
-from maestro_tui.engine.receipts import REDONE_KINDS
-from maestro_tui.engine.sinks import AttemptSink, Listener, SessionJournal
+from maestro_tui.engine.phase_runner import PhaseRunner
+from maestro_tui.engine.sinks import Listener, SessionJournal
 from maestro_tui.engine.situation import Situation, cannot_run, operator_name
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.checkpoint import Checkpoint
-from maestro_tui.model.context import (
-    PhaseError,
-    PhaseResult,
-    PhaseStatus,
-    TeamExecutionContext,
-)
-from maestro_tui.model.errors import FencedError, HeldError, MaestroError, StoreError
+from maestro_tui.model.context import PhaseResult, PhaseStatus, TeamExecutionContext
+from maestro_tui.model.errors import FencedError, HeldError, StoreError
 from maestro_tui.model.events import Event
-from maestro_tui.model.plan import Action, Plan, PlannedPhase, Request, spent_words
-from maestro_tui.model.policy import BreakerState
-from maestro_tui.model.text import clean
-from maestro_tui.model.workflow import Workflow
+from maestro_tui.model.plan import Action, Plan, Request, spent_words
 from maestro_tui.performers.orphans import end_all, survivors_of
-from maestro_tui.performers.process import SESSION_DIR
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold
-from maestro_tui.store.logs import PhaseLog
-from maestro_tui.store.receipts import drop_receipts
-from maestro_tui.store.redaction import Redactor
-from maestro_tui.store.workspace import Workspace
 
-HEARTBEAT_SECONDS = 2.0
 BY_OPERATOR = "by the operator"
 """What a task is cancelled with (`Task.cancel`) at a person's word; without it its caller had another reason."""
-NAMED_SECONDS = 0.1
-"""A phase that runs so long is named in the lease: what is over before that costs it no rewriting."""
 
 
 class Drive:
@@ -69,15 +50,14 @@ class Drive:
         self._journal = SessionJournal(
             Journal(self._dir / JOURNAL, session_id, clock=team.clock, seal=True), listeners
         )
-        self._redactor = Redactor()
-        self._running: dict[str, asyncio.Task[PhaseResult]] = {}
+        self._running: dict[str, asyncio.Task[PhaseResult | None]] = {}
         self._paused_at: set[str] = set()
-        self._lost: MaestroError | None = None
-        self._stopped = ""
-        """Who or what ended the work, after `cancelled `."""
+        self._lost: FencedError | None = None
         self._spending = SpendingReader(self._dir)
-        self._next_beat: asyncio.TimerHandle | None = None
-        self._ledger: Ledger
+        self._heartbeat = Heartbeat(
+            hold, self._running, self._taken_over, self._not_renewed, self._blocked, session_id
+        )
+        self._phases: PhaseRunner
 
     async def run(self, request: Request, started: bool = False) -> TeamExecutionContext:
         """Run until nothing is ready; the last committed context. Cancelling stops all work, resumably.
@@ -85,7 +65,7 @@ class Drive:
         Raises `PlanError` when the one phase that was asked for cannot run, `FencedError` when another
         runner took the session over, `StoreError` when a commit could not be written.
         """
-        self._beat_within(HEARTBEAT_SECONDS)
+        self._heartbeat.start()
         try:
             # The lease is written anew now: the last that is known of the dead is kept here.
             lost = {name: one.heartbeat_at for one in self._hold.dead for name in one.phases}
@@ -109,11 +89,14 @@ class Drive:
             request, changed = self._persist(request, situation)
             if changed:
                 situation = self._situation()
-            self._ledger = Ledger(
+            ledger = Ledger(
                 situation.workflow,
                 situation.head.context,
-                self._elsewhere if self._hold.mode == "shared" else None,
+                self._elsewhere,
                 self._team.stopwatch,
+            )
+            self._phases = PhaseRunner(
+                self._store, self._team, self._session_id, self._hold, self._journal, ledger
             )
             return await self._loop(request.model_copy(update={"widen": False}), situation)
         except asyncio.CancelledError as error:
@@ -124,7 +107,7 @@ class Drive:
             await self._stop("because its session could not go on")
             raise
         finally:
-            self._stop_beating()
+            self._heartbeat.stop()
             self._journal.close()
 
     def _situation(self) -> Situation:
@@ -132,6 +115,11 @@ class Drive:
         return self._situation_at(self._store.own_head(self._session_id))
 
     def _elsewhere(self, own: Collection[str]) -> Elsewhere:
+        if self._hold.mode == "exclusive":
+            # Nobody else spends anything; a person may have raised a budget.
+            return Elsewhere(
+                (self._store.own_head(self._session_id) or self._store.head(self._session_id)).context
+            )
         return spent_elsewhere(self._store, self._session_id, self._spending, own, self._team.clock())
 
     async def _end_survivors(self) -> None:
@@ -221,6 +209,7 @@ class Drive:
 
     async def _loop(self, request: Request, situation: Situation) -> TeamExecutionContext:
         stopping, rejected = False, _rejected(situation)
+        alone, stopped = False, dict[str, int]()
         while True:
             made = situation.plan(request)
             if request.kind == "phase" and not self._running and not stopping:
@@ -236,11 +225,15 @@ class Drive:
                 self._close(situation, made, stopping)
                 self._store.forget(self._session_id)
                 return situation.head.context
-            self._beat_within(NAMED_SECONDS)
+            self._heartbeat.name_soon()
             done, _ = await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
             for name in [name for name, task in self._running.items() if task in done]:
                 result = self._running.pop(name).result()
-                stopping = stopping or result.status != PhaseStatus.COMPLETED or request.kind == "phase"
+                if result is None:
+                    continue
+                alone = request.kind == "phase"
+                if result.status != PhaseStatus.COMPLETED:
+                    stopped[name] = len(situation.head.context.raises)
                 if made.phase(name).pause and result.done:
                     self._paused_at.add(name)
             if self._lost is not None:
@@ -248,7 +241,9 @@ class Drive:
             # Here and not in a thread: it is the journal's newest lines, and the commit was here as well.
             situation = self._situation()
             # A rejection that was recorded beside this run stops it, as a failure does.
-            stopping = stopping or bool(_rejected(situation) - rejected)
+            stopped |= {name: 0 for name, _ in _rejected(situation) - rejected}
+            stopped = {n: raises for n, raises in stopped.items() if not _mended(situation, n, raises)}
+            stopping = alone or bool(stopped)
 
     def _start_ready(self, made: Plan, situation: Situation) -> None:
         behind = frozenset[str]().union(*(situation.workflow.dependents_of(name) for name in self._paused_at))
@@ -258,147 +253,7 @@ class Drive:
             needs = situation.workflow.phase(planned.phase).needs
             if any(made.phase(need).action in (Action.RUN, Action.BLOCKED) for need in needs):
                 continue
-            self._running[planned.phase] = asyncio.create_task(self._phase(planned, situation))
-
-    async def _phase(self, planned: PlannedPhase, situation: Situation) -> PhaseResult:
-        """One attempt with its outcome committed: completed, failed or cancelled."""
-        name, number = planned.phase, planned.attempt or 1
-        SESSION_DIR.set(str(self._dir))
-        started = self._team.now()
-        clock = self._ledger.begin(name)
-        log_path = self._dir.joinpath("logs", f"{name}.{number}.log")
-        scratch = self._dir.joinpath("tmp", f"{name}.{number}")
-        log = PhaseLog(log_path)
-        asking = Asking(self._dir, self._redactor, self._team.clock, self._hold.id)
-        sink = AttemptSink(self._journal, log, self._redactor, self._session_id, name, number, asking)
-        try:
-            sink.event("phase_started", reason=planned.reason)
-            earlier = situation.head.context.phase_results.get(name)
-            feedback = await asyncio.to_thread(feedback_of, self._dir, name, earlier) if earlier else None
-            attempt = Attempt(
-                context=situation.head.context,
-                workflow=situation.workflow,
-                phase=situation.workflow.phase(name),
-                number=number,
-                workspace=Workspace(self._dir, situation.workspace, exclude=(self._store.root,)),
-                session_dir=self._dir,
-                scratch=scratch,
-                ledger=self._ledger,
-                clock=clock,
-                now=self._team.now,
-                log_name=log_path.name,
-                feedback=feedback,
-                reusable=_reusable(name, situation),
-                foreign_globs=_foreign_globs(name, situation.workflow),
-                redactor=self._redactor,
-            )
-            result = await self._outcome(attempt, sink)
-        except asyncio.CancelledError:
-            now = self._team.now()
-            result = PhaseResult(
-                status=PhaseStatus.CANCELLED,
-                attempt=number,
-                started_at=started,
-                finished_at=now,
-                usage=self._ledger.of_attempt(name),
-                usage_by=self._ledger.by_persona(name),
-                error=PhaseError(
-                    kind="cancelled", message=f"cancelled {self._stopped}".strip(), log=log_path.name
-                ),
-            )
-            self._commit(name, result, situation.workflow, sink.close())
-            raise
-        except BaseException:
-            sink.close()
-            raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        self._commit(name, result, situation.workflow, sink.close())
-        return result
-
-    async def _outcome(self, attempt: Attempt, sink: AttemptSink) -> PhaseResult:
-        started = self._team.now()
-        try:
-            return await self._team.execute_phase(attempt, sink)
-        except Exception as error:
-            # Whatever goes wrong in one attempt is its outcome: the others go on, and what it spent counts.
-            for line in traceback.format_exc().splitlines():
-                sink.line("engine", "engine", line)
-            told = str(error) if isinstance(error, MaestroError) else f"{type(error).__name__}: {error}"
-            now, name = self._team.now(), attempt.phase.name
-            return PhaseResult(
-                status=PhaseStatus.FAILED,
-                attempt=attempt.number,
-                started_at=started,
-                finished_at=now,
-                usage=self._ledger.of_attempt(name),
-                usage_by=self._ledger.by_persona(name),
-                error=PhaseError(
-                    kind="store" if isinstance(error, StoreError | OSError) else "internal",
-                    message=clean(told, 2000),
-                    log=attempt.log_name,
-                ),
-            )
-
-    def _commit(self, name: str, result: PhaseResult, workflow: Workflow, log_problem: str | None) -> None:
-        """Commit an outcome and write its event. A cancelled rerun leaves the committed result in place."""
-        dumped = result.model_dump()
-        shown = self._redactor.data(dumped)
-        if shown is not dumped:
-            result = PhaseResult.model_validate(shown)
-        data: dict[str, Any] = {"status": result.status, "duration_seconds": result.duration_seconds}
-        if log_problem is not None:
-            data["log_problem"] = log_problem
-        if result.error is not None:
-            data["error"] = clean(result.error.message, 1000)
-
-        def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
-            context = head.context
-            before = context.phase_results.get(name)
-            stopped = result.status in (PhaseStatus.CANCELLED, PhaseStatus.PENDING)
-            if stopped and before is not None and before.done:
-                # A rerun that was broken off leaves the committed result; what it spent is counted here, once.
-                context = context.with_spent(name, result.usage, result.usage_by)
-                recovered = {**context.recovered, name: result.attempt}
-                return context.model_copy(update={"recovered": recovered}), workflow
-            context = _with_breaker(
-                context.with_result(name, result), name, result, workflow, self._team.now()
-            )
-            if context.scope is not None and name not in context.scope:
-                context = context.model_copy(update={"scope": (*context.scope, name)})
-            return context, workflow
-
-        try:
-            commit = self._store.commit(self._session_id, name, result.attempt, change, hold=self._hold)
-        except (StoreError, FencedError) as error:
-            self._lost = error
-            raise
-        self._ledger.close(name, commit.context)
-        if result.done:
-            # Nothing of it will be done again; until here a receipt may save a second payment.
-            try:
-                drop_receipts(self._dir, name)
-            except StoreError as error:
-                data["receipts_problem"] = clean(error, 400)
-        data |= {"seq": commit.seq, "sha256": commit.sha256}
-        waiting = result.gate is not None and result.gate.verdict == "waiting"
-        kind = {
-            PhaseStatus.COMPLETED: "phase_committed",
-            PhaseStatus.CANCELLED: "phase_cancelled",
-            PhaseStatus.PENDING: "phase_cancelled",
-        }.get(result.status, "phase_failed")
-        self._journal.event(kind, phase=name, attempt=result.attempt, data=data)
-        if waiting:
-            self._journal.event("gate_waiting", phase=name, attempt=result.attempt, data={})
-        if result.error is not None and result.error.kind == "budget":
-            self._journal.event(
-                "budget_spent", phase=name, attempt=result.attempt, data={"reason": data["error"]}
-            )
-        state = commit.context.breakers.get(name)
-        if state is not None and state.opened_at is not None and result.status == PhaseStatus.FAILED:
-            self._journal.event(
-                "breaker_opened", phase=name, attempt=result.attempt, data={"failures": state.failures}
-            )
+            self._running[planned.phase] = asyncio.create_task(self._phases.run(planned, situation))
 
     def _close(self, situation: Situation, made: Plan, stopped: bool) -> None:
         """Say how this run ended."""
@@ -445,75 +300,50 @@ class Drive:
 
     async def _stop(self, why: str) -> None:
         """Cancel what runs and wait until every child has ended and every outcome is committed."""
-        self._stopped = why
         tasks = list(self._running.values())
+        if tasks:
+            self._phases.stopped = why
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._running.clear()
 
-    def _beat_within(self, seconds: float) -> None:
-        """Renew the lease in so many seconds, or when it was to be renewed anyway if that is sooner."""
-        loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
-        if self._next_beat is None or self._next_beat.when() > due:
-            self._stop_beating()
-            self._next_beat = loop.call_at(due, self._beat)
+    def _taken_over(self, error: FencedError) -> None:
+        """Another runner has the session: stop all work at once."""
+        self._lost = error
+        for task in self._running.values():
+            task.cancel()
 
-    def _stop_beating(self) -> None:
-        if self._next_beat is not None:
-            self._next_beat.cancel()
-            self._next_beat = None
-
-    def _beat(self) -> None:
-        """Renew the lease; when another runner took the session over, stop all work at once."""
-        self._next_beat = None
-        try:
-            self._hold.beat(tuple(self._running))
-        except FencedError as error:
-            self._lost = error
-            for task in self._running.values():
-                task.cancel()
-            return
-        except StoreError as error:
-            # The lease only grows old, as it would if this process were stopped; the next commit decides.
-            self._journal.tell(
-                Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
+    def _blocked(self, blocker: Blocker) -> None:
+        """Tell, while it lasts and so in another thread, who blocks the loop of this run."""
+        task = blocker.task
+        with suppress(StoreError):  # the next event of this run meets it as well
+            event = self._journal.append(
+                "performer_blocks",
+                phase=task.phase.name if task is not None else None,
+                attempt=task.attempt if task is not None else None,
+                persona=task.persona.name if task is not None else None,
+                data={"where": blocker.where},
             )
-        self._beat_within(HEARTBEAT_SECONDS)
+            self._journal.tell_beside(event)
+
+    def _not_renewed(self, error: StoreError) -> None:
+        self._journal.tell(
+            Event("runner_lost", self._team.clock(), self._session_id, data={"problem": str(error)})
+        )
+
+
+def _mended(situation: Situation, name: str, raises: int) -> bool:
+    """True when a person has let the session go on meanwhile: the phase that stopped it is skipped, or stopped at a
+    budget and there are more than so many raises."""
+    context = situation.head.context
+    result = context.phase_results.get(name)
+    if result is None or result.status == PhaseStatus.SKIPPED:
+        return result is not None
+    return result.error is not None and result.error.kind == "budget" and len(context.raises) > raises
 
 
 def _rejected(situation: Situation) -> set[tuple[str, int]]:
     """The attempts that a person has rejected, of those that count now."""
     results = situation.head.context.phase_results.items()
     return {(n, r.attempt) for n, r in results if r.gate is not None and r.gate.verdict == "rejected"}
-
-
-def _foreign_globs(own: str, workflow: Workflow) -> frozenset[str]:
-    """Deliverables of phases that may run at the same time: no path leads between them and this one."""
-    related = workflow.needs_of(own) | workflow.dependents_of(own) | {own}
-    return frozenset(glob for phase in workflow.phases if phase.name not in related for glob in phase.globs)
-
-
-def _reusable(name: str, situation: Situation) -> int | None:
-    """The attempt whose finished personas may stand: broken off, or failed for another reason than its work."""
-    if name in situation.open_attempts:
-        return situation.open_attempts[name]
-    result = situation.head.context.phase_results.get(name)
-    if result is None or result.done or result.error is None or result.error.kind in REDONE_KINDS:
-        return None
-    return result.attempt
-
-
-def _with_breaker(
-    context: TeamExecutionContext, name: str, result: PhaseResult, workflow: Workflow, now: datetime
-) -> TeamExecutionContext:
-    """The context with the phase's circuit breaker after one more attempt; nothing without one."""
-    breaker = workflow.phase(name).breaker if name in workflow.names else None
-    if breaker is None or result.status not in (PhaseStatus.COMPLETED, PhaseStatus.FAILED):
-        return context
-    state = context.breakers.get(name, BreakerState())
-    failed = result.status == PhaseStatus.FAILED
-    return context.model_copy(
-        update={"breakers": {**context.breakers, name: state.after(breaker, failed, now)}}
-    )

@@ -15,6 +15,7 @@ from maestro_tui.model.context import Artifact, ContractCheck, Edit, PhaseStatus
 from maestro_tui.model.errors import PlanError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.beside import Beside
 from maestro_tui.store.lease import Hold
 from maestro_tui.store.workspace_files import hash_regular
 
@@ -34,7 +35,8 @@ def edit(
     when an edit is no JSON, names no file, or breaks the phase's contract."""
     sign = signed(engine, by, reason)
     engine.require(session_id)
-    with acting(engine, session_id) as hold:
+    named = [*edits, *files] if isinstance(edits, Mapping) else []
+    with acting(engine, session_id, *named) as hold:
         return record_edits(engine, session_id, edits, files, sign, hold)
 
 
@@ -44,9 +46,9 @@ def record_edits(
     edits: Mapping[str, Mapping[str, Any]],
     files: Mapping[str, Sequence[str]],
     sign: Signature,
-    hold: Hold,
+    hold: Hold | Beside,
 ) -> TeamExecutionContext:
-    """The same in a session that the caller holds, and has mended."""
+    """The same for a caller that may commit to the session (`acting`), and has mended it."""
     situation = engine.situation(session_id, need_workspace=bool(files))
     if not isinstance(edits, Mapping) or any(isinstance(paths, str) for paths in files.values()):
         raise PlanError(
@@ -77,6 +79,12 @@ def record_edits(
         )
 
     def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
+        for one in made:
+            if head.context.phase_results[one.phase].attempt != one.attempt:
+                raise PlanError(
+                    f"Phase {one.phase!r} of session {session_id} ran again meanwhile; look at its new outputs. "
+                    "Nothing was recorded."
+                )
         return head.context.model_copy(update={"edits": (*head.context.edits, *made)}), None
 
     commit = engine.store.commit(session_id, "init", 0, add, hold=hold)

@@ -29,9 +29,9 @@ class Elsewhere:
 
     context: TeamExecutionContext
     """The newest committed one."""
-    usage: Usage
+    usage: Usage = NO_USAGE
     """What their open attempts have spent, with their seconds of work so far."""
-    working: int
+    working: int = 0
     """How many of these are at work this moment."""
 
 
@@ -67,7 +67,7 @@ class Ledger:
 
     A budget holds over everything: what is committed, what the attempts of this run have spent until now, and
     what attempts in other processes have (`elsewhere`, asked anew before each answer; None where there can be no
-    others). Seconds are seconds of work, summed over attempts: two phases side by side use up a minute in half
+    others). What a person raises meanwhile is in its context. Seconds are seconds of work, summed over attempts: two phases side by side use up a minute in half
     of one, and time in which a person is asked counts for nobody.
     """
 
@@ -81,6 +81,13 @@ class Ledger:
         self._workflow, self._context = workflow, context
         self._read_elsewhere, self._stopwatch = elsewhere, stopwatch
         self._others, self._others_working = NO_USAGE, 0
+        people = (*workflow.personas, *(one for phase in workflow.phases for one in phase.personas))
+        budgets = (
+            workflow.budget,
+            *(phase.budget for phase in workflow.phases),
+            *(one.budget for one in people),
+        )
+        self._limited = any(budget is not None for budget in budgets)
         self._open: dict[str, _Open] = {}
 
     def begin(self, phase: str) -> WorkClock:
@@ -183,8 +190,7 @@ class Ledger:
         yield "session", context.budget_of(None, self._workflow.budget), whole
 
     def _look_elsewhere(self) -> None:
-        # Only the session's budget depends on others: no phase is run twice at once.
-        if self._read_elsewhere is not None and self._workflow.budget is not None:
+        if self._read_elsewhere is not None and self._limited:
             found = self._read_elsewhere(tuple(self._open))
             self._context, self._others = found.context, found.usage
             self._others_working = found.working

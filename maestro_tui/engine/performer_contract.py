@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from maestro_tui.engine.blocked_loop import at_work
 from maestro_tui.model.checkpoint import DEPTH_LIMIT, DIGITS_LIMIT, Written
 from maestro_tui.model.context import Decision, PhaseResult, PhaseStatus, Usage
 from maestro_tui.model.text import clean
@@ -27,7 +28,8 @@ async def perform(performer: Performer, task: Task, port: Port) -> PerformerResu
     """Let it work: its result, of the right shape. Raises `PerformerFailed` for another one, and what it raises."""
     name = task.persona.name
     try:
-        result: Any = await performer.perform(task, port)
+        with at_work(task):
+            result: Any = await performer.perform(task, port)
     except asyncio.CancelledError as error:
         running = asyncio.current_task()
         if running is None or running.cancelling():

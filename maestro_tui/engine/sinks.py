@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import Any, Literal
@@ -15,7 +16,8 @@ from maestro_tui.store.logs import LINE_LIMIT, PhaseLog
 from maestro_tui.store.redaction import LineRedactor, Redactor
 
 Listener = Callable[[Event], None]
-"""Hears events as they happen, in the engine's loop: it must return at once, and is no coroutine function."""
+"""Hears events as they happen, in the engine's loop: it must return at once, and is no coroutine function. Of
+`performer_blocks` it hears in another thread, since the loop is blocked; never of two events at once."""
 
 
 def listeners_of(given: Listener | Sequence[Listener]) -> tuple[Listener, ...]:
@@ -37,6 +39,8 @@ class SessionJournal:
         self._journal = journal
         self._listeners = listeners
         self._failed: list[Listener] = []
+        self._telling = threading.RLock()
+        """Listeners are told of one event at a time, in whatever thread."""
 
     def event(
         self,
@@ -47,11 +51,36 @@ class SessionJournal:
         persona: str | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append one event; it is on disk before this returns where its type asks for it."""
-        self.tell(self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {}))
+        """Append one event and tell it; it is on disk before this returns where its type asks for it."""
+        self.tell(self.append(type, phase=phase, attempt=attempt, persona=persona, data=data))
+
+    def append(
+        self,
+        type: str,
+        *,
+        phase: str | None = None,
+        attempt: int | None = None,
+        persona: str | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Append one event, of which those who listen are to be told by `tell`."""
+        return self._journal.append(type, phase=phase, attempt=attempt, persona=persona, data=data or {})
+
+    def tell_beside(self, event: Event) -> None:
+        """`tell` from a thread beside the loop. Listeners that are just being told of another event, and may be what
+        the loop waits for, do not hear of this one: the journal has it."""
+        if self._telling.acquire(blocking=False):
+            try:
+                self.tell(event)
+            finally:
+                self._telling.release()
 
     def tell(self, event: Event) -> None:
         """Hand an event to the listeners only. What one of them raises is told once, in the journal."""
+        with self._telling:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
         for listener in self._listeners:
             try:
                 listener(event)

@@ -278,8 +278,8 @@ class TeamExecutionEngineV2SplitMode:
         by: str | None = None,
         reason: str = "",
     ) -> TeamExecutionContext:
-        """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on. Raises
-        `PlanError` when there is no such budget."""
+        """Record that more may be spent, on the session, one phase or a persona of it; `resume` goes on, and what runs
+        now does too. Raises `PlanError` when there is no such budget."""
         return decisions.raise_budget(self, session_id, phase, persona, more, by, reason)
 
     def choose_blueprint(
@@ -295,7 +295,7 @@ class TeamExecutionEngineV2SplitMode:
         """Record a person's word on who works on a phase and how; with neither, the team decides again.
 
         A result that exists becomes stale; `resume(from_phase=…)` or `execute_phase` runs it anew. Raises
-        `InputError` when nobody is called so.
+        `InputError` when nobody is called so, `HeldError` as `skip`.
         """
         personas = names_in("personas", personas) if personas is not None else None
         return decisions.choose_blueprint(self, session_id, phase, personas, mode, by, reason)
@@ -324,7 +324,7 @@ class TeamExecutionEngineV2SplitMode:
         """Record that a phase will not be done, with the reason; what depends on it can go on without it.
 
         Raises `PlanError` when it is done already or no reason is given, `InputError` when there is no such session
-        or phase, `HeldError` while somebody runs the session.
+        or phase, `HeldError` while somebody runs it or a phase that reads it (other phases may run).
         """
         return decisions.skip(self, session_id, phase, by, reason)
 
@@ -343,7 +343,7 @@ class TeamExecutionEngineV2SplitMode:
         `edits` maps a phase to its new outputs, `{"rows": 5}` or `{"outputs": {"rows": 5}}`; outputs that are not
         named stay. The phase's contract is checked again. Raises `PlanError` with what an edit would break, when it
         is no JSON or could mean two things, `InputError` when there is no such session or phase, `HeldError` while
-        somebody runs the session.
+        somebody runs the phase or one that reads it (other phases may run).
         """
         return edit(self, session_id, edits, files or {}, by, reason)
 

@@ -115,6 +115,8 @@ class TeamExecutionEngineV2:
                     attempt, blueprint, sink, self._performers, work, before, self._retry_delay
                 )
                 await performing.run()
+                if work.error is None:
+                    work.error = _too_late(attempt)
         except BudgetSpent as error:
             work.error = PhaseError(kind="budget", message=str(error))
         except TimeoutError:
@@ -272,6 +274,18 @@ def _out_of_time(attempt: Attempt) -> PhaseError:
     return PhaseError(
         kind="timeout",
         message=f"Phase {phase.name!r} was stopped after its limit of {phase.timeout_seconds or 0:g} s.",
+    )
+
+
+def _too_late(attempt: Attempt) -> PhaseError | None:
+    """The failure of work that went on past the phase's limit because it kept the loop from ending it."""
+    phase, took = attempt.phase, attempt.clock.seconds
+    if phase.timeout_seconds is None or took <= phase.timeout_seconds:
+        return None
+    return PhaseError(
+        kind="timeout",
+        message=f"Phase {phase.name!r} went on past its limit of {phase.timeout_seconds:g} s and could not be stopped; "
+        f"its work ended after {took:.1f} s.",
     )
 
 

@@ -32,6 +32,7 @@ EVENT_DATA: Mapping[str, str] = {
     "breaker_opened": "failures",
     # A persona: `persona` of the event says which
     "persona_started": "performer attempt_try step reason",  # step is left out for plain work
+    "performer_blocks": "where",  # the loop of its run, for seconds: time limits and cancel wait; function (file:line)
     "persona_output": "stream text",  # told to listeners; on disk it is a line of the log
     "persona_finished": "ok summary",
     "persona_reused": "step from_attempt summary",

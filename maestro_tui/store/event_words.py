@@ -68,6 +68,9 @@ def team_words(kind: str, who: str, where: str, data: Mapping[str, Any]) -> str 
     if kind == "persona_started":
         again = f", try {data['attempt_try']}" if _count(data.get("attempt_try")) > 1 else ""
         return f"{who} began{during}{again}{reason}"
+    if kind == "performer_blocks":
+        blocks = "one of its performers" if who == "session" else who
+        return f"{blocks} blocks its runner: time limits and cancel wait for it{_tail(data.get('where'))}"
     if kind == "persona_finished":
         ended = "failed" if data.get("ok") is False else "finished"
         return f"{who} {ended}{_tail(data.get('summary') or data.get('error') or '') or reason}"

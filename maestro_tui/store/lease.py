@@ -162,9 +162,13 @@ class Hold:
             "Its late result was not committed; all commits are safe."
         )
 
-    def beat(self, phases: tuple[str, ...] = ()) -> None:
-        """Say that this runner lives and which phases it runs. Raises `FencedError`, `StoreError`."""
-        with CommitLock(self._dir):
+    def beat(self, phases: tuple[str, ...] = (), wait_seconds: float | None = None) -> None:
+        """Say that this runner lives and which phases it runs. Raises `FencedError`, `StoreError`.
+
+        Also from a thread beside the one that commits: what is known of the lease changes under `CommitLock` only,
+        which is waited for so many seconds at most.
+        """
+        with CommitLock(self._dir, wait_seconds):
             lease, own = self._now()
             now = replace(own, heartbeat_at=self._clock(), phases=tuple(phases) or self._phases)
             lease = replace(

@@ -9,6 +9,7 @@ import pytest
 
 from maestro_tui.cli import main
 from maestro_tui.console.launch_form import Form
+from maestro_tui.store.lease import hold_phase
 
 FLOW = """
 name = "w"
@@ -107,6 +108,11 @@ def test_what_was_recorded_says_what_is_next(call: Call, tmp_path: Path) -> None
     assert call("reject", "s1", "--reason", "no")[1] == again
     assert call("resume", "s1")[0] == 3
     assert call("approve", "s1")[1] == "Recorded. Go on: maestro-tui resume s1 (runs b)\n"
+    with hold_phase(tmp_path / ".maestro" / "s1", "a"):
+        refused = "maestro-tui: Phase 'a' of session s1 is running now (pid "
+        assert call("blueprint", "s1", "a", "--mode", "parallel")[2].startswith(refused)
+        beside = "Recorded. Its runner (pid "
+        assert call("blueprint", "s1", "b", "--mode", "parallel")[1].startswith(beside)
     assert call("skip", "s1", "b", "--reason", "no need")[1] == "Recorded. Nothing is left to run.\n"
 
 

@@ -37,12 +37,16 @@ def edits(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     monkeypatch.setattr(shell_out, "run_outside", run)
 
 
+@pytest.mark.parametrize("running", [False, True])
 async def test_what_the_editor_changed_is_recorded_on_y(
-    finished: tuple[ConsoleHost, str], monkeypatch: pytest.MonkeyPatch
+    finished: tuple[ConsoleHost, str], monkeypatch: pytest.MonkeyPatch, running: bool
 ) -> None:
     host, name = finished
     edits(monkeypatch, "by hand\n")
-    app = console(fleet(host.summary(name)), host=host, root=host.root)  # type: ignore[arg-type]
+    summary = host.summary(name)
+    if running:
+        summary = replace(summary, owner=owner())
+    app = console(fleet(summary), host=host, root=host.root)  # type: ignore[arg-type]
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         await pilot.press("enter", "2", "e")
@@ -56,17 +60,14 @@ async def test_what_the_editor_changed_is_recorded_on_y(
     assert [one.path for one in edit.artifacts] == ["out.txt"]
 
 
-@pytest.mark.parametrize("case", ["unchanged", "running", "read_only"])
+@pytest.mark.parametrize("case", ["unchanged", "read_only"])
 async def test_nothing_is_offered_where_there_is_nothing_to_record(
     finished: tuple[ConsoleHost, str], monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     host, name = finished
     edits(monkeypatch, "" if case == "unchanged" else "by hand\n")
-    summary = host.summary(name)
-    if case == "running":
-        summary = replace(summary, owner=owner())
     only = case == "read_only"
-    app = console(fleet(summary), host=host, root=host.root, read_only=only)  # type: ignore[arg-type]
+    app = console(fleet(host.summary(name)), host=host, root=host.root, read_only=only)  # type: ignore[arg-type]
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         await pilot.press("enter", "2")

@@ -94,6 +94,20 @@ async def test_a_raise_is_recorded_with_its_reason_and_then_resume_is_offered() 
         assert isinstance(app.screen, PlanSheet) and app.screen.kind == "resume"
 
 
+async def test_a_raise_beside_a_running_session_is_left_to_its_runner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host, running = FakeHost(), session("tax-rates", "running", at=1)
+    monkeypatch.setattr(host, "summary", lambda session_id: running)
+    app = console(fleet(running), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        assert isinstance(await opened(pilot, "b"), RaiseSheet)
+        await pilot.press(*"$2", "enter", *"x", "enter", "enter")
+        await settle(pilot)
+        assert [call[0] for call in host.calls] == ["raise_budget"]
+        assert len(app.screen_stack) == 1
+
+
 async def test_another_budget_is_chosen_with_the_arrows_wherever_one_writes() -> None:
     host = FakeHost()
     app = console(fleet(at_budget()), host=host)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
-from maestro_tui.engine import drive
+from maestro_tui.engine import heartbeat
 from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode
 from maestro_tui.engine.team import TeamExecutionEngineV2
 from maestro_tui.model.context import Artifact, Gate, PhaseResult, PhaseStatus, TeamExecutionContext
@@ -173,6 +173,6 @@ def same_every_time(first: int = 1) -> Iterator[None]:
     with (
         mock.patch.object(secrets, "token_hex", lambda size=32: f"{next(numbers):0{2 * size}x}"),
         mock.patch.object(checkpoints, "_now", lambda: MOMENT),
-        mock.patch.object(drive, "NAMED_SECONDS", 0.0),
+        mock.patch.object(heartbeat, "NAMED_SECONDS", 0.0),
     ):
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from datetime import timedelta
 from functools import reduce
 from pathlib import Path
@@ -165,6 +166,17 @@ async def test_work_that_went_on_past_its_limit_is_not_completed(tmp_path: Path,
     error = await failure(bench)
     assert error.kind == "timeout"
     assert "'p' went on past its limit of 0.02 s and could not be stopped" in error.message
+
+
+async def test_a_phase_s_limit_holds_for_work_that_blocks(tmp_path: Path) -> None:
+    def works(task: Task, port: Port) -> PerformerResult:
+        bench.stopwatch = lambda: time.monotonic() + 600
+        return fine(task, port)
+
+    bench = beside(tmp_path, works, bad="timeout_seconds = 500")
+    error = await failure(bench)
+    assert error.kind == "timeout"
+    assert "Phase 'bad' went on past its limit of 500 s and could not be stopped" in error.message
 
 
 # ── What it hands back ────────────────────────────────────────────────────────────────────────────────────

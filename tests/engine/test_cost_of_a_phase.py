@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maestro_tui.engine import drive
+from maestro_tui.engine import heartbeat
 from maestro_tui.performers.port import PerformerResult, Port, Task
 from maestro_tui.store.lease import Hold
 from tests.engine.scripted import Bench, Team, said
@@ -43,7 +43,7 @@ async def test_a_phase_costs_three_syncs_and_rewrites_no_lease(
         )
     monkeypatch.setattr(Hold, "beat", lambda self, phases=(): beats.append(phases))
     for name in ("NAMED_SECONDS", "HEARTBEAT_SECONDS"):
-        monkeypatch.setattr(drive, name, 600.0)
+        monkeypatch.setattr(heartbeat, name, 600.0)
     at: list[int] = []
 
     def noting(task: Task, port: Port) -> PerformerResult:

@@ -82,10 +82,5 @@ def offer_to_record(console: MaestroApp, session: SessionSummary, artifact: Arti
     path = clean(artifact.path, 120)
     if session.foreign is not None:
         console.say(f"{path} is changed; history of {clean(session.foreign, 60)} takes no record of it.")
-    elif session.owner is not None and session.owner.alive is not False:
-        console.say(
-            f"{path} is changed, and {session.owner.words()} runs the session: nothing is recorded.",
-            severity="warning",
-        )
     else:
         console.open_sheet(EditFileSheet(session, artifact, size))

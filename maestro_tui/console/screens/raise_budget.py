@@ -128,6 +128,9 @@ class RaiseSheet(AboutSession, ActSheet):
         more = parse_more(self.query_one("#more", Input).value)
         await self.console.ask_host(methodcaller("raise_budget", session_id, phase, more, None, reason))
         now: SessionSummary = await self.console.ask_host(methodcaller("summary", session_id))
+        if now.owner is not None and now.owner.alive is not False:
+            self.console.say(f"{short_id(session_id)}: the raise is recorded; its runner goes on with it.")
+            return True
         self.console.say(f"{short_id(session_id)}: the raise is recorded.")
         if self.is_current:
             self.app.switch_screen(PlanSheet(now, "resume"))

@@ -109,5 +109,9 @@ class SkipSheet(AboutSession, ActSheet):
         """Record it."""
         work = methodcaller("skip", self.session.session_id, self.phase, None, reason)
         await self.console.ask_host(work)
-        self.console.say(f"{short_id(self.session.session_id)}: {self.phase} is skipped; r goes on.")
+        owner = self.session.owner
+        on = (
+            "its runner goes on without it" if owner is not None and owner.alive is not False else "r goes on"
+        )
+        self.console.say(f"{short_id(self.session.session_id)}: {self.phase} is skipped; {on}.")
         return True
