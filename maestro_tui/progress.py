@@ -122,7 +122,10 @@ class Progress:
                 self._say("⚑", f"{phase} · {event.persona} was answered: {answer} (by {by})")
             case "session_paused":
                 reason = clean(data.get("reason", ""), 60)
-                self._say("‖", f"paused ({reason}) · {self._way_on(reason, event.session_id)}")
+                # One phase alone leaves a session as far as it was, which may be at its end.
+                asked = reason == "asked phases are done"
+                sign, what = ("✓", "what was asked for is done") if asked else ("‖", f"paused ({reason})")
+                self._say(sign, f"{what} · {self._way_on(reason, event.session_id)}")
             case "session_failed":
                 self._say(
                     "✗", f"stopped; committed phases are safe · go on: maestro-tui resume {event.session_id}"

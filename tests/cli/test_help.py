@@ -41,6 +41,11 @@ def test_the_help_of_a_command_tells_its_defaults(words: tuple[str, ...], told: 
             {"reason": "budget"},
             "‖ paused (budget) · allow more: maestro-tui raise s (--help), then go on: maestro-tui resume s\n",
         ),
+        (
+            "session_paused",
+            {"reason": "asked phases are done"},
+            "✓ what was asked for is done · go on: maestro-tui resume s\n",
+        ),
         ("session_paused", {"reason": "review"}, "‖ paused (review) · go on: maestro-tui resume s\n"),
         (
             "session_completed",

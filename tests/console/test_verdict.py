@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -147,6 +148,15 @@ def test_the_attempt_to_open_is_the_newest_of_the_phase_that_the_session_is_at()
     assert failing_attempt(failed, attempts) == attempts[1]
     assert failing_attempt(session(SessionStatus.COMPLETED, DONE), attempts) == attempts[2]
     assert failing_attempt(failed, []) is None
+
+
+def test_in_the_head_the_path_gives_way_before_anything_else() -> None:
+    summary = replace(
+        session(SessionStatus.RUNNING, DONE, owner=DEAD), workspace="/home/ann/work/shops/invoices"
+    )
+    facts = header_lines(summary, NOW, 60)[2].text
+    assert facts.endswith(time.strftime("begun %H:%M", time.localtime(NOW - 100))) and "…" in facts
+    assert "/home/ann/work/shops/invoices · w" in header_lines(summary, NOW, 100)[2].text
 
 
 @pytest.mark.parametrize("width", [20, 54, 80, 120])

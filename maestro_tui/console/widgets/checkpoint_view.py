@@ -226,7 +226,7 @@ class CheckpointView(Vertical):
         self.query_one(".integrity", LineStack).show(self._integrity)
 
     def _list(self) -> None:
-        rows = history_lines(self._history, self.commits.size.width)
+        rows = history_lines(self._history)
         marked = [
             Line(row.key, (("◆" if row.key == self._marked else " ", "accent-text"), *row.parts))
             for row in rows
