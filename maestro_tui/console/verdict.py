@@ -39,10 +39,12 @@ def verdict(
     now: float,
     width: int,
     most: int = MOST_LINES,
+    *,
+    act: bool = True,
 ) -> list[Line]:
     """The lines under a session, at most `most` for what happened; one while nothing needs to be done."""
     status = summary.status.value
-    said, then = said_and_then(summary, attempts, now)
+    said, then = said_and_then(summary, attempts, now, act=act)
     lines: list[Line] = []
     width = max(20, width)
     if said:
@@ -66,10 +68,12 @@ def said_and_then(
     now: float | None = None,
     *,
     silent: bool = False,
+    act: bool = True,
 ) -> tuple[str, str]:
     """What happened, and what is safe and what to do; without `now` no word that changes as time passes.
 
-    `silent`: it is known that a running session has long been so.
+    `silent`: it is known that a running session has long been so. Without `act` no key is named that does more
+    than look.
     """
     status = summary.status.value
     current = summary.current
@@ -113,17 +117,17 @@ def said_and_then(
         silence = f"for {format_duration(now - summary.updated_at)}" if now is not None else "for long"
         if now is not None:
             silent = shown_status(summary, now) == "silent"
-        said = _running(summary, silence if silent else "")
+        said = _running(summary, silence if silent else "", act)
     elif status == "new":
-        said = f"Nothing has run yet. r begins with {name}." if name else "Nothing has run yet."
+        said = f"Nothing has run yet. r begins with {name}." if name and act else "Nothing has run yet."
     elif status == "completed":
-        said = _completed(summary.phases) if summary.foreign is None else "All is done."
+        said = _completed(summary.phases, act) if summary.foreign is None else "All is done."
     if summary.foreign is not None and then:
         then = f"It is history of {clean(summary.foreign, 60)}: 'maestro-tui import' takes it over."
-    return said, then
+    return said, then if act or not then else safe
 
 
-def _running(summary: SessionSummary, silence: str) -> str:
+def _running(summary: SessionSummary, silence: str, act: bool) -> str:
     """Which phases run, since when nothing was heard where that is long, and what comes after them."""
     under_way = [phase.name for phase in summary.phases if phase.status == "running"]
     ahead = [phase.name for phase in summary.phases if phase.status == "pending" and phase.selected]
@@ -132,20 +136,21 @@ def _running(summary: SessionSummary, silence: str) -> str:
     else:
         said = f"{_and(under_way)} {'runs' if len(under_way) == 1 else 'run'}"
     if silence:
-        return f"{said}, silent {silence}. D looks at its runner, x cancels."
+        return f"{said}, silent {silence}. D looks at its runner{', x cancels' if act else ''}."
     return f"{said}; next: {ahead[0]}." if ahead else f"{said}; it is the last."
 
 
-def _completed(phases: Sequence[PhaseSummary]) -> str:
+def _completed(phases: Sequence[PhaseSummary], act: bool) -> str:
     stale = [phase.name for phase in phases if phase.stale]
     left_out = [phase.name for phase in phases if not phase.selected and phase.status == "pending"]
     if stale:
-        return f"All is done, but {_and(stale)} {'is' if len(stale) == 1 else 'are'} stale. R runs again from there."
+        again = " R runs again from there." if act else ""
+        return f"All is done, but {_and(stale)} {'is' if len(stale) == 1 else 'are'} stale.{again}"
     if left_out:
         return (
             f"All that was asked for is done; {_and(left_out)} {'was' if len(left_out) == 1 else 'were'} not."
         )
-    return "All is done. R runs again from a phase."
+    return "All is done. R runs again from a phase." if act else "All is done."
 
 
 def _and(names: Sequence[str]) -> str:

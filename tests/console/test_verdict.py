@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from maestro_tui.console.session_header import header_lines
-from maestro_tui.console.verdict import failing_attempt, safe_words, verdict
+from maestro_tui.console.verdict import failing_attempt, safe_words, said_and_then, verdict
 from maestro_tui.model.summary import AttemptSummary, Owner, PhaseSummary, SessionStatus, SessionSummary
 
 NOW = 1_795_442_580.0
@@ -107,6 +107,31 @@ def words(summary: SessionSummary, *attempts: AttemptSummary, width: int = 200) 
 def test_each_status_has_its_sentences(summary: SessionSummary, said: list[str]) -> None:
     attempt = AttemptSummary("design", 2, "failed", NOW - 50, NOW - 40)
     assert words(summary, attempt) == said
+
+
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        (
+            session(SessionStatus.FAILED, DONE, PhaseSummary("design", "failed", 2, error="exit code 3")),
+            ("design failed: exit code 3", "requirements is safe."),
+        ),
+        (session(SessionStatus.NEW, PhaseSummary("design")), ("Nothing has run yet.", "")),
+        (session(SessionStatus.COMPLETED, DONE), ("All is done.", "")),
+        (
+            session(SessionStatus.COMPLETED, replace(DONE, stale="x")),
+            ("All is done, but requirements is stale.", ""),
+        ),
+        (
+            session(SessionStatus.RUNNING, PhaseSummary("design", "running", 1)),
+            ("design runs, silent for long. D looks at its runner.", ""),
+        ),
+    ],
+)
+def test_where_nothing_can_be_done_no_key_is_named_for_it(
+    summary: SessionSummary, said: tuple[str, str]
+) -> None:
+    assert said_and_then(summary, silent=True, act=False) == said
 
 
 def test_damage_is_told_even_of_a_completed_session_and_never_floods() -> None:

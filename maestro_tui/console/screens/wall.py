@@ -71,7 +71,7 @@ class WallScreen(Screen[None]):
         yield HeaderBar(short_path(app.root), ascii_only=app.ascii_only, read_only=app.read_only)
         yield Words(id="limits")
         yield WallStrips(ascii_only=app.ascii_only)
-        yield Brief(ascii_only=app.ascii_only)
+        yield Brief(ascii_only=app.ascii_only, act=not app.read_only)
         yield NoticeBar()
         yield KeyBar()
 

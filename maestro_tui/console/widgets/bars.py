@@ -195,9 +195,9 @@ class Brief(Widget):
 
     DEFAULT_CSS = "Brief { height: 3; padding: 0 1; }"
 
-    def __init__(self, *, ascii_only: bool = False) -> None:
+    def __init__(self, *, ascii_only: bool = False, act: bool = True) -> None:
         super().__init__()
-        self.ascii_only = ascii_only
+        self.ascii_only, self.act = ascii_only, act
         self._summary: SessionSummary | None = None
         self._status = ""
 
@@ -214,7 +214,7 @@ class Brief(Widget):
             return Text()
         width = max(20, self.size.width - 2)
         text = Text(summary.requirement or summary.session_id, no_wrap=True, overflow="ellipsis")
-        said, then = said_and_then(summary, silent=self._status == "silent")
+        said, then = said_and_then(summary, silent=self._status == "silent", act=self.act)
         text.append("\n" + glyph(self._status, self.ascii_only) + " ", colours.style(COLOURS[self._status]))
         text.append(shorten_middle(summary.damage[0] if summary.damage else said, width))
         text.append("\n  " + then, colours.style("muted"))
