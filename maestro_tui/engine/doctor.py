@@ -14,7 +14,7 @@ from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.errors import DamagedFile, InputError, MaestroError
 from maestro_tui.model.text import clean
 from maestro_tui.store.hive_folder import why_not_run
-from maestro_tui.store.holder_life import holder_lines, owner_condition
+from maestro_tui.store.holder_life import ALIVE, holder_lines, owner_condition
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import read_owner
 from maestro_tui.store.lease import take_over as take_locks
@@ -65,7 +65,7 @@ def examine(engine: Engine, session_id: str) -> dict[str, Any]:
 
 def quiet_words(owner: Mapping[str, Any]) -> str:
     """What it may mean that a living runner has written no heartbeat for long; empty when it has."""
-    if not owner["alive"] or owner["heartbeat_seconds_ago"] <= _OLD_HEARTBEAT:
+    if owner["condition"] != ALIVE or owner["heartbeat_seconds_ago"] <= _OLD_HEARTBEAT:
         return ""
     return "It lives, but beats no more here: it hangs, or this folder is a copy of the one that it works in."
 
