@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.widgets import Input
 
 from maestro_tui.console.app import MaestroApp
@@ -88,7 +89,8 @@ async def test_a_narrow_list_says_what_happened_what_is_safe_and_what_to_do() ->
         await pilot.pause()
         told = app.main.query_one(Brief).render().plain.splitlines()
         assert told[1] == "⚑ deployment was done and waits for your approval."
-        assert "a opens the review" in told[2]
+        assert "a opens the review" in told[2] and told[2].endswith("…")
+        assert all(cell_len(line) <= 78 for line in told)
         await pilot.press("j", "j")
         await pilot.pause()
         told = app.main.query_one(Brief).render().plain.splitlines()

@@ -21,7 +21,7 @@ from maestro_tui.console.actions import Action
 from maestro_tui.console.fleet import FleetView, header_words
 from maestro_tui.console.fleet_order import Sort, arrow
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import shorten_middle
+from maestro_tui.console.lines import short, shorten_middle
 from maestro_tui.console.verdict import said_and_then
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import SessionSummary
@@ -213,11 +213,12 @@ class Brief(Widget):
         if summary is None:
             return Text()
         width = max(20, self.size.width - 2)
-        text = Text(summary.requirement or summary.session_id, no_wrap=True, overflow="ellipsis")
+        about = " ".join(summary.requirement.split()) or summary.session_id
+        text = Text(short(about, width), no_wrap=True)
         said, then = said_and_then(summary, silent=self._status == "silent", act=self.act)
         text.append("\n" + glyph(self._status, self.ascii_only) + " ", colours.style(COLOURS[self._status]))
-        text.append(shorten_middle(summary.damage[0] if summary.damage else said, width))
-        text.append("\n  " + then, colours.style("muted"))
+        text.append(shorten_middle(summary.damage[0] if summary.damage else said, width - 2))
+        text.append("\n  " + short(then, width - 2), colours.style("muted"))
         return text
 
 
