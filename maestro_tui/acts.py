@@ -121,7 +121,7 @@ def skip(
 @click.command()
 @click.argument("session")
 @click.argument("phase")
-@click.argument("file", metavar="FILE|-", required=False)
+@click.argument("file", metavar="[FILE|-]", required=False)
 @directory
 @click.option(
     "--artifact",
@@ -145,8 +145,10 @@ def edit(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Change outputs of a committed phase (FILE is a JSON object whose keys replace theirs), or record artifacts
-    that you changed."""
+    """Record outputs of a committed phase, or files of it, that you changed by hand.
+
+    FILE is a JSON object; its keys replace those of the outputs.
+    """
     engine = engine_of(root_of(ctx, checkpoint_dir))
     if file is None and not artifacts:
         raise InputError("Name a FILE with outputs, an --artifact, or both. Nothing was changed.")
@@ -214,7 +216,7 @@ def prune(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Remove old sessions that are completed, failed or cancelled; never one that can need you.
+    """Remove old sessions that are completed, failed or cancelled; never one that runs, waits or is paused.
 
     Without --keep and --older-than, [retention] in ~/.config/maestro-tui/config.toml says what may go.
     """
@@ -242,6 +244,8 @@ def prune(
                 if dry_run
                 else "removed"
                 if one.session_id in done.removed
+                else "left: it cannot be removed"
+                if one.session_id in done.failed
                 else "left: it is in use again"
                 if (root / one.session_id).exists()
                 else "gone already: removed by somebody else"

@@ -24,6 +24,7 @@ from maestro_tui.options import (
     default_root,
     directory,
     dry_option,
+    its_workspace_option,
     limit_options,
     limits_of,
     root_of,
@@ -39,6 +40,13 @@ if TYPE_CHECKING:
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.workflow import Workflow
 
+_SECTIONS = {
+    "Work": ("run", "resume", "phase", "demo"),
+    "See": ("list", "show", "report", "doctor", "verify", "teams"),
+    "Decide": ("approve", "reject", "push-back", "answer", "skip", "edit", "raise", "blueprint"),
+    "Sessions": ("fork", "drill", "prune", "export", "import", "restore"),
+}
+"""The commands as `--help` lists them."""
 CANCELLED, FAULT, HELD, WAITING, BAD_INPUT = 130, 5, 4, 3, 2
 
 
@@ -61,6 +69,12 @@ class _Commands(click.Group):
                 f"There is neither a command nor a session called {clean(args[0], 80)!r}{meant or words}"
             )
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by what they are for, each with its whole sentence."""
+        for title, names in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(200)) for name in names])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -221,7 +235,7 @@ def run(
 @commands.command()
 @click.argument("session")
 @directory
-@workspace_option
+@its_workspace_option
 @click.option(
     "--from",
     "from_phase",
@@ -269,7 +283,7 @@ def resume(
 @click.argument("session")
 @click.argument("phase")
 @directory
-@workspace_option
+@its_workspace_option
 @click.option(
     "--if-needed",
     is_flag=True,

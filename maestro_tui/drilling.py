@@ -13,7 +13,7 @@ import click
 
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.text import clean
-from maestro_tui.options import as_json_option, directory, root_of, trust_option, workspace_option
+from maestro_tui.options import as_json_option, directory, its_workspace_option, root_of, trust_option
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -21,7 +21,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.command()
 @click.argument("session")
 @directory
-@workspace_option
+@its_workspace_option
 @trust_option
 @click.option("--yes", is_flag=True, help="Do not ask, even where earlier runs have cost money.")
 @as_json_option

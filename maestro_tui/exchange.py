@@ -126,7 +126,7 @@ def _tell(one: Adopted) -> None:
     "form",
     type=click.Choice(["bundle", "hive"]),
     default="bundle",
-    help="One archive of everything, or a checkpoint for Maestro Hive.",
+    help="One archive of everything (default), or a checkpoint for Maestro Hive.",
 )
 @click.option("-o", "--output", metavar="PATH", default=None, help="A new file, or a folder to put it in.")
 @as_json_option

@@ -18,7 +18,7 @@ SIGNS = {
     "running": "●",
     "interrupted": "⊘",
     "paused": "‖",
-    "cancelled": "⊘",
+    "cancelled": "■",
     "new": "○",
     "completed": "✓",
     "pending": "○",

@@ -99,7 +99,10 @@ def report(ctx: click.Context, session: str, checkpoint_dir: str | None, output:
 def verify(
     ctx: click.Context, session: str | None, checkpoint_dir: str | None, artifacts: bool, as_json: bool
 ) -> None:
-    """Check digests, chain, views, journal and kept trees of one session, all, or a bundle; exit code 1 when anything is damaged."""
+    """Check that sessions, or a bundle, are intact: digests, chain, views, journal and kept trees.
+
+    Without a name: all sessions. Exit code 1 when anything is damaged.
+    """
     from maestro_tui.store.checkpoints import CheckpointStore
 
     store = CheckpointStore(root_of(ctx, checkpoint_dir))

@@ -135,3 +135,6 @@ verbose_option = click.option("-v", "--verbose", is_flag=True, help="Also print 
 workspace_option = click.option(
     "--workspace", metavar="DIR", default=None, help="The project's folder (default: here)."
 )
+its_workspace_option = click.option(
+    "--workspace", metavar="DIR", default=None, help="The project's folder (default: the session's own)."
+)

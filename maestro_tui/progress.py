@@ -13,7 +13,9 @@ from maestro_tui.model.text import clean, format_duration, uncoloured
 from maestro_tui.model.usual import of_plan
 from maestro_tui.streams import silence
 
-_COLOURS = {"●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "↻": "33", "◌": "33", "›": "2"}
+_COLOURS = {
+    "●": "36", "✓": "32", "✗": "31", "⚑": "33", "‖": "33", "⊘": "35", "■": "35", "↻": "33", "◌": "33", "›": "2",
+}  # fmt: skip
 
 
 class Progress:
@@ -87,7 +89,7 @@ class Progress:
                 self._end(phase)
                 # A spent budget is told by an event of its own, with the way on.
                 if data.get("status") != "pending":
-                    self._say("⊘", f"{phase} {number} cancelled")
+                    self._say("■", f"{phase} {number} cancelled")
             case "advice_failed":
                 self._say("›", clean(data.get("reason", ""), 600))
             case "budget_spent":
@@ -128,22 +130,33 @@ class Progress:
                 self._say("⚑", f"{phase} · {event.persona} was answered: {answer} (by {by})")
             case "session_paused":
                 reason = clean(data.get("reason", ""), 60)
-                # A word or a raise comes first; what it is for was told by an event of its own.
-                on = "then go on" if reason in ("approval", "budget") else "go on"
-                self._say("‖", f"paused ({reason}) · {on}: maestro-tui resume {event.session_id}")
+                # One phase alone leaves a session as far as it was, which may be at its end.
+                asked = reason == "asked phases are done"
+                sign, what = ("✓", "what was asked for is done") if asked else ("‖", f"paused ({reason})")
+                self._say(sign, f"{what} · {self._way_on(reason, event.session_id)}")
             case "session_failed":
                 self._say(
                     "✗", f"stopped; committed phases are safe · go on: maestro-tui resume {event.session_id}"
                 )
             case "session_cancelled":
                 self._say(
-                    "⊘",
+                    "■",
                     f"cancelled; committed phases are safe · go on: maestro-tui resume {event.session_id}",
                 )
             case "session_completed":
                 stale = ", ".join(clean(name, 64) for name in data.get("stale", []))
                 what = "the selected phases are completed" if data.get("selected") else "completed"
                 self._say("✓", f"session {event.session_id}: {what}{f' · stale: {stale}' if stale else ''}")
+                if stale:
+                    again = clean(data["stale"][0], 64)
+                    self._say("›", f"run those again: maestro-tui resume {event.session_id} --from {again}")
+
+    def _way_on(self, reason: str, session_id: str) -> str:
+        resume = f"maestro-tui resume {session_id}"
+        if reason == "budget":
+            # A resume that finds it spent runs nothing, and so nothing else has said what comes first.
+            return f"allow more: maestro-tui raise {session_id} (--help), then go on: {resume}"
+        return f"then go on: {resume}" if reason == "approval" else f"go on: {resume}"
 
     def _ask(self, event: Event) -> None:
         data = event.data

@@ -95,7 +95,9 @@ class MaestroApp(AsciiApp, Telling):
             user_settings.settings_path(), THEME_NAMES, {action.id: action.key for action in ACTIONS}
         )
         self.memory = memory or user_settings.Memory(user_settings.memory_path())
-        self.read_only = read_only or self.settings.read_only
+        self.locked = self.root.is_dir() and not os.access(self.root, os.W_OK)
+        """True where nothing can be written: a directory on a read-only disk, or of somebody else."""
+        self.read_only = read_only or self.settings.read_only or self.locked
         self.ascii_only = self.settings.ascii_only if ascii_only is None else ascii_only
         self.console_actions = actions_for(self.read_only)
         self.alerter = Alerter(self.settings.notify)
@@ -129,6 +131,10 @@ class MaestroApp(AsciiApp, Telling):
                 loop.add_signal_handler(number, self._end_by, number)
         for problem in self.settings.problems:
             self.say(problem, severity="warning")
+        if self.locked:
+            self.say(
+                "This directory cannot be written from here: the console only looks.", severity="warning"
+            )
         self.call_after_refresh(self._source.start, self._post)
         self.set_interval(0.5, self._look_at_host)
         self.set_interval(0.5, lambda: self.alerter.tick(self))

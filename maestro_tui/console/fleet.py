@@ -193,9 +193,9 @@ def ago(seconds: float) -> str:
 
 
 def time_words(row: FleetRow, now: float, usual: Usual = NO_USUAL) -> str:
-    """What the time column says: `waiting 12m`, `failed 3m`, `4m12s · usual 6m`, `completed 3h`."""
+    """What the time column says: `waiting 12m`, `over budget 3m`, `4m12s · usual 6m`, `completed 3h`."""
     if row.status != "running":
-        return f"{row.status} {ago(now - row.since)}"
+        return f"{'over budget' if row.budget_spent else row.status} {ago(now - row.since)}"
     spent = format_duration(now - row.since)
     median = usual.get((row.summary.workflow, row.phase))
     return f"{spent} · usual {ago(median)}" if median is not None and median >= 1 else spent
@@ -272,7 +272,7 @@ def _rich_columns(room: int, strip_width: int) -> tuple[Column, ...]:
 def header_words(view: FleetView) -> tuple[tuple[str, int, str], ...]:
     """The counts at the top, attention first: (status word, number, what to say after the number)."""
     out = []
-    for status in STATUS_WORDS[:5]:
+    for status in STATUS_WORDS[:6]:
         count = view.counts.get(status, 0)
         if count:
             word = ("needs you" if count == 1 else "need you") if status == "waiting" else status

@@ -52,6 +52,12 @@ class FleetRow:
         return phase.name if phase is not None else ""
 
     @property
+    def budget_spent(self) -> bool:
+        """True when it is paused until a person allows more: only a spent budget leaves a phase open with an error."""
+        phase = self.summary.current
+        return self.status == "paused" and phase is not None and phase.error is not None
+
+    @property
     def since(self) -> float:
         """The moment that the row's time counts from."""
         summary, phase = self.summary, self.summary.current

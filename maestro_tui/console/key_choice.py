@@ -13,7 +13,7 @@ _FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
     SessionStatus.FAILED: ("resume", "phase", "rerun", "skip"),
     SessionStatus.INTERRUPTED: ("resume", "doctor"),
     SessionStatus.CANCELLED: ("resume", "rerun"),
-    SessionStatus.PAUSED: ("resume", "raise"),
+    SessionStatus.PAUSED: ("resume",),
     SessionStatus.NEW: ("resume",),
     SessionStatus.RUNNING: ("cancel", "doctor"),
     SessionStatus.COMPLETED: ("rerun", "fork"),
@@ -23,14 +23,20 @@ _FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
 
 def _stopped_at_budget(session: SessionSummary) -> bool:
     current = session.current
-    return current is not None and current.status == "pending" and current.error is not None
+    return (
+        session.status is SessionStatus.PAUSED
+        and current is not None
+        and current.status == "pending"
+        and current.error is not None
+    )
 
 
 def keys_for(actions: Iterable[Action], scene: Scene) -> tuple[Action, ...]:
     """The actions for the key line: those that can be done now, the likeliest for the session first."""
     first = _FIRST[scene.session.status] if scene.session is not None else ()
-    if scene.session is not None and not _stopped_at_budget(scene.session):
-        first = tuple(one for one in first if one != "raise")
+    if scene.session is not None and _stopped_at_budget(scene.session):
+        # Until more is allowed, resume would run nothing.
+        first = ("raise", *first)
     can = [one for one in actions if (one.rank or one.id in first) and one.available(scene) is None]
     can.sort(key=lambda one: (first.index(one.id) if one.id in first else len(first), one.rank))
     return tuple(can)

@@ -66,10 +66,19 @@ def engine_host(root: Path) -> Host:
 
 
 def phase_result(root: Path, session_id: str, phase: str) -> PhaseResult:
-    """The newest committed result of a phase. Raises `MaestroError`; reads the disk."""
+    """The newest committed result of a phase, as later phases are given it: with the edits of its outputs and
+    files. Raises `MaestroError`; reads the disk."""
     from maestro_tui.store.checkpoints import CheckpointStore
 
-    result = CheckpointStore(root).head(session_id).context.phase_results.get(phase)
+    context = CheckpointStore(root).head(session_id).context
+    result = context.phase_results.get(phase)
     if result is None:
         raise InputError(f"{phase} of {session_id} has no committed result.")
-    return result
+    checked = [edit.contract for edit in context.edits_of(phase) if edit.contract is not None]
+    return result.model_copy(
+        update={
+            "outputs": context.outputs_of(phase),
+            "artifacts": context.artifacts_of(phase),
+            "contract": checked[-1] if checked else result.contract,
+        }
+    )

@@ -153,7 +153,7 @@ def _artifact_line(
 
 
 def history_lines(history: Sequence[Any]) -> list[Line]:
-    """The commits of a session, newest first: number, phase and attempt, status, digest, time or damage."""
+    """The commits of a session, newest first: number, phase and attempt, status, time, digest; then damage."""
     lines = []
     for commit in reversed(history):
         phase = clean(commit.phase or "", 64)
@@ -167,7 +167,7 @@ def history_lines(history: Sequence[Any]) -> list[Line]:
                 fit(f"{phase}{number}", 20),
                 "  ",
                 fit(clean(commit.status or "", 20), 10),
-                (f"  {clean(commit.sha256 or '', 64)[:12]:12}  {_moment(commit.created_at)}", "muted"),
+                (f"  {_moment(commit.created_at):<19}  {clean(commit.sha256 or '', 64)[:12]}", "muted"),
                 problem,
             )
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from rich.cells import cell_len
+
 from maestro_tui.console.fleet import shown_status
 from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import COLOURS, glyph
@@ -50,8 +52,7 @@ def status_words(summary: SessionSummary, status: str, now: float) -> str:
 
 def facts(summary: SessionSummary, now: float, width: int) -> list[str]:
     """Workspace, workflow, owner, age, usage: what is not known is left out, or stays `–` within the usage."""
-    place = at_home(clean(summary.workspace, 300)) if summary.workspace else "no workspace"
-    found = [shorten_middle(place, max(12, width // 3)), short(clean(summary.workflow, 60), 24)]
+    found = [short(clean(summary.workflow, 60), 24)]
     if summary.owner is not None:
         found.append(owner_words(summary.owner))
     if summary.foreign:
@@ -62,7 +63,10 @@ def facts(summary: SessionSummary, now: float, width: int) -> list[str]:
         # Where one of them is known, the other is not nothing but unknown.
         found.append(f"{_thousands(sum(tokens)) if tokens else '–'} tokens")
         found.append("$–" if summary.cost_usd is None else format_dollars(summary.cost_usd))
-    return found
+    place = at_home(clean(summary.workspace, 300)) if summary.workspace else "no workspace"
+    # The path gives way first: it is the only one that still tells something when it is cut.
+    room = width - sum(cell_len(one) + 3 for one in found)
+    return [shorten_middle(place, max(8, room)), *found]
 
 
 def owner_words(owner: Owner) -> str:

@@ -39,8 +39,42 @@ def verdict(
     now: float,
     width: int,
     most: int = MOST_LINES,
+    *,
+    act: bool = True,
 ) -> list[Line]:
     """The lines under a session, at most `most` for what happened; one while nothing needs to be done."""
+    status = summary.status.value
+    said, then = said_and_then(summary, attempts, now, act=act)
+    lines: list[Line] = []
+    width = max(20, width)
+    if said:
+        # What an error ends with tells more than its middle.
+        said = shorten_middle(said, most * (width - 8)) if most > 1 else said
+        for index, text in enumerate(_bounded(wrap_words(said, width - 2, most + 1), most, width - 2)):
+            mark = (glyph(status) + " ", COLOURS.get(status, "")) if index == 0 else ("  ", "")
+            lines.append(line(("said", index), mark, text))
+        for index, text in enumerate(_bounded(wrap_words(then, width - 2, 3), 2, width - 2)):
+            lines.append(line(("then", index), "  ", (text, "muted")))
+    for index, damage in enumerate(summary.damage[:2]):
+        lines.append(line(("damage", index), ("! ", "phase-failed"), short(clean(damage, 400), width - 2)))
+    if len(summary.damage) > 2:
+        lines.append(line("more damage", ("  " + _more(len(summary.damage) - 2), "muted")))
+    return lines
+
+
+def said_and_then(
+    summary: SessionSummary,
+    attempts: Sequence[AttemptSummary] = (),
+    now: float | None = None,
+    *,
+    silent: bool = False,
+    act: bool = True,
+) -> tuple[str, str]:
+    """What happened, and what is safe and what to do; without `now` no word that changes as time passes.
+
+    `silent`: it is known that a running session has long been so. Without `act` no key is named that does more
+    than look.
+    """
     status = summary.status.value
     current = summary.current
     name = current.name if current is not None else ""
@@ -60,7 +94,9 @@ def verdict(
         said = f"{who}; it was at {name}." if name else f"{who}."
         then = f"{safe} r resumes at {name} as a new attempt." if name else safe
     elif status == "waiting" and current is not None and current.waiting:
-        since = f" {format_duration(now - current.finished_at)} ago" if current.finished_at else ""
+        since = ""
+        if now is not None and current.finished_at is not None:
+            since = f" {format_duration(now - current.finished_at)} ago"
         said = f"{name} was done{since} and waits for your approval."
         then = f"{safe} a opens the review; until then nothing after it runs."
     elif status == "waiting":
@@ -78,31 +114,20 @@ def verdict(
         said = f"Cancelled at {name}." if name else "Cancelled."
         then = f"{safe} r resumes at {name}." if name else safe
     elif status == "running":
-        said = _running(summary, now)
+        silence = f"for {format_duration(now - summary.updated_at)}" if now is not None else "for long"
+        if now is not None:
+            silent = shown_status(summary, now) == "silent"
+        said = _running(summary, silence if silent else "", act)
     elif status == "new":
-        said = f"Nothing has run yet. r begins with {name}." if name else "Nothing has run yet."
+        said = f"Nothing has run yet. r begins with {name}." if name and act else "Nothing has run yet."
     elif status == "completed":
-        said = _completed(summary.phases) if summary.foreign is None else "All is done."
+        said = _completed(summary.phases, act) if summary.foreign is None else "All is done."
     if summary.foreign is not None and then:
         then = f"It is history of {clean(summary.foreign, 60)}: 'maestro-tui import' takes it over."
-    lines: list[Line] = []
-    width = max(20, width)
-    if said:
-        # What an error ends with tells more than its middle.
-        said = shorten_middle(said, most * (width - 8)) if most > 1 else said
-        for index, text in enumerate(_bounded(wrap_words(said, width - 2, most + 1), most, width - 2)):
-            mark = (glyph(status) + " ", COLOURS.get(status, "")) if index == 0 else ("  ", "")
-            lines.append(line(("said", index), mark, text))
-        for index, text in enumerate(_bounded(wrap_words(then, width - 2, 3), 2, width - 2)):
-            lines.append(line(("then", index), "  ", (text, "muted")))
-    for index, damage in enumerate(summary.damage[:2]):
-        lines.append(line(("damage", index), ("! ", "phase-failed"), short(clean(damage, 400), width - 2)))
-    if len(summary.damage) > 2:
-        lines.append(line("more damage", ("  " + _more(len(summary.damage) - 2), "muted")))
-    return lines
+    return said, then if act or not then else safe
 
 
-def _running(summary: SessionSummary, now: float) -> str:
+def _running(summary: SessionSummary, silence: str, act: bool) -> str:
     """Which phases run, since when nothing was heard where that is long, and what comes after them."""
     under_way = [phase.name for phase in summary.phases if phase.status == "running"]
     ahead = [phase.name for phase in summary.phases if phase.status == "pending" and phase.selected]
@@ -110,21 +135,22 @@ def _running(summary: SessionSummary, now: float) -> str:
         said = "Its runner prepares the next phase"
     else:
         said = f"{_and(under_way)} {'runs' if len(under_way) == 1 else 'run'}"
-    if shown_status(summary, now) == "silent":
-        return f"{said}, silent for {format_duration(now - summary.updated_at)}. D looks at its runner, x cancels."
+    if silence:
+        return f"{said}, silent {silence}. D looks at its runner{', x cancels' if act else ''}."
     return f"{said}; next: {ahead[0]}." if ahead else f"{said}; it is the last."
 
 
-def _completed(phases: Sequence[PhaseSummary]) -> str:
+def _completed(phases: Sequence[PhaseSummary], act: bool) -> str:
     stale = [phase.name for phase in phases if phase.stale]
     left_out = [phase.name for phase in phases if not phase.selected and phase.status == "pending"]
     if stale:
-        return f"All is done, but {_and(stale)} {'is' if len(stale) == 1 else 'are'} stale. R runs again from there."
+        again = " R runs again from there." if act else ""
+        return f"All is done, but {_and(stale)} {'is' if len(stale) == 1 else 'are'} stale.{again}"
     if left_out:
         return (
             f"All that was asked for is done; {_and(left_out)} {'was' if len(left_out) == 1 else 'were'} not."
         )
-    return "All is done. R runs again from a phase."
+    return "All is done. R runs again from a phase." if act else "All is done."
 
 
 def _and(names: Sequence[str]) -> str:

@@ -13,12 +13,14 @@ from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.errors import DamagedFile, InputError, MaestroError
 from maestro_tui.model.text import clean
 from maestro_tui.store.hive_folder import why_not_run
-from maestro_tui.store.holder_life import holder_lines, owner_condition
+from maestro_tui.store.holder_life import ALIVE, holder_lines, owner_condition
 from maestro_tui.store.lease import read_owner
 from maestro_tui.store.lease import take_over as take_locks
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
+
+_OLD_HEARTBEAT = 60.0
 
 
 def examine(engine: Engine, session_id: str) -> dict[str, Any]:
@@ -59,6 +61,13 @@ def examine(engine: Engine, session_id: str) -> dict[str, Any]:
     return found
 
 
+def quiet_words(owner: Mapping[str, Any]) -> str:
+    """What it may mean that a living runner has written no heartbeat for long; empty when it has."""
+    if owner["condition"] != ALIVE or owner["heartbeat_seconds_ago"] <= _OLD_HEARTBEAT:
+        return ""
+    return "It lives, but beats no more here: it hangs, or this folder is a copy of the one that it works in."
+
+
 def doctor_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The findings on one screen."""
     session_id, owner = found["session_id"], found["owner"]
@@ -68,6 +77,9 @@ def doctor_lines(found: Mapping[str, Any]) -> Iterator[str]:
     else:
         for line in found["holders"]:
             yield f"  Held by {line}." if line.startswith("pid ") else f"  But {line}."
+        quiet = quiet_words(owner)
+        if quiet:
+            yield f"  {quiet}"
         if owner["alive"] is not False:
             yield "  If it is stopped or unreachable for good, put it out of force (its late commits are refused):"
             yield f"    maestro-tui doctor {session_id} --take-over --reason '…'"
@@ -80,8 +92,12 @@ def doctor_lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found["problem"]:
         yield f"  resume cannot go on: {clean(found['problem'], 400)}"
     elif found["plan"] is not None:
-        for planned in found["plan"]["phases"]:
-            yield f"  resume: {planned['phase']} {planned['action']} – {clean(planned['reason'], 200)}"
+        yield "  resume would do:"
+        phases = found["plan"]["phases"]
+        width = max(len(planned["phase"]) for planned in phases)
+        for planned in phases:
+            waits = "  runs, then waits for your approval" if planned["approval"] else ""
+            yield f"    {planned['phase']:<{width}}  {planned['action']:<8}  {clean(planned['reason'], 200)}{waits}"
 
 
 def take_over(engine: Engine, session_id: str, *, by: str | None, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 from maestro_tui.model.text import clean, encodable
@@ -14,6 +15,7 @@ from maestro_tui.performers.process import ProcessNotStarted, ProcessOutcome, ru
 
 CONTEXT_FILE = "context.json"
 RESULT_FILE = "result.json"
+_MAKE = re.compile(r"g?make(\[\d+\])?: (\*\*\* |Leaving directory )")
 
 
 class CommandPerformer:
@@ -29,7 +31,8 @@ class CommandPerformer:
         """Run the command to its end. Raises `PerformerFailed` when it fails or its result is no good."""
         persona = task.persona
         argv = ["/bin/sh", "-c", persona.shell] if persona.shell is not None else list(persona.argv)
-        shown = clean(persona.shell if persona.shell is not None else " ".join(argv), 120)
+        shown = clean(persona.shell if persona.shell is not None else " ".join(argv), 80)
+        who = f"{persona.name}'s command ({shown})"
         result_path = task.scratch / RESULT_FILE
         context_path = task.scratch / CONTEXT_FILE
         _write_private(context_path, json.dumps(dict(task.context), ensure_ascii=True, indent=2) + "\n")
@@ -57,7 +60,7 @@ class CommandPerformer:
             raise PerformerFailed(f"Persona {persona.name!r}: {error}", kind="exit") from error
         if not outcome.ok:
             raise PerformerFailed(
-                f"The command of persona {persona.name!r} ({shown}) {_ending(outcome)}",
+                f"{who} {_ending(outcome)}",
                 kind="timeout" if outcome.timed_out else "exit",
                 tail=outcome.tail,
             )
@@ -65,16 +68,17 @@ class CommandPerformer:
             return read_result(result_path, persona.name)
         except BadResult as error:
             raise PerformerFailed(
-                f"The command of persona {persona.name!r} ({shown}) ended well, but the result that it wrote "
-                f"to $MAESTRO_RESULT cannot be used: {error}.",
+                f"{who} ended well, but the result that it wrote to $MAESTRO_RESULT cannot be used: {error}.",
                 kind="result",
                 tail=outcome.tail,
             ) from error
 
 
 def _ending(outcome: ProcessOutcome) -> str:
-    last = next((line for line in reversed(outcome.tail) if line.strip()), "")
-    said = f"; its last line: {clean(last.strip(), 300)}" if last else " without a word"
+    lines = [line.strip() for line in reversed(outcome.tail) if line.strip()]
+    # What make itself says last names only its target; what failed said why before that.
+    telling = next((line for line in lines if not _MAKE.match(line)), lines[0] if lines else "")
+    said = f": {clean(telling, 300)}" if telling else " without a word"
     return f"{outcome.sentence}{said}"
 
 

@@ -47,6 +47,8 @@ class Pruned:
     """Ids of the sessions that are no more in the list, whole or not."""
     problems: tuple[str, ...] = ()
     """What could not be deleted and where it lies, one line each."""
+    failed: tuple[str, ...] = ()
+    """Ids of the sessions that stay because their removal failed."""
 
 
 def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> Pruned:
@@ -56,7 +58,7 @@ def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> Pruned
     deleted is told and does not keep the others. Raises `InputError` when there is no checkpoint directory.
     """
     problems = finish_pruning(store.root)
-    removed = []
+    removed, failed = [], []
     for session_id in session_ids:
         folder = store.session_dir(session_id)
         try:
@@ -64,11 +66,12 @@ def prune_sessions(store: CheckpointStore, session_ids: Sequence[str]) -> Pruned
         except StoreError as error:
             if folder.is_dir():  # else another prune was first
                 problems.append(str(error))
+                failed.append(session_id)
             continue
         if doomed is not None:
             removed.append(session_id)
             problems += _delete(doomed, f"session {session_id}")
-    return Pruned(tuple(removed), tuple(problems))
+    return Pruned(tuple(removed), tuple(problems), tuple(failed))
 
 
 def _out_of_the_list(store: CheckpointStore, folder: Path) -> Path | None:

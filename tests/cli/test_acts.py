@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from maestro_tui.cli import commands
+from maestro_tui.model.summary import SessionStatus, SessionSummary
 from maestro_tui.store.prune import Pruned
 from tests.sessions import Project, line
 from tests.waiting import wait_until
@@ -80,8 +81,13 @@ def test_prune_takes_terminal_sessions_only_and_says_first_what_would_go(project
     assert project.json("prune", "--keep", "0", "--older-than", "1d", code=0) == {
         "removed": [],
         "problems": [],
+        "failed": [],
     }
-    assert project.json("prune", "--keep", "1", code=0) == {"removed": ["s2", "s1"], "problems": []}
+    assert project.json("prune", "--keep", "1", code=0) == {
+        "removed": ["s2", "s1"],
+        "problems": [],
+        "failed": [],
+    }
     assert {entry["session_id"] for entry in project.json("list")} == {"s3", "s4"}
     assert not [entry for entry in project.root.iterdir() if entry.name.startswith(".pruned")]
 
@@ -99,6 +105,20 @@ def test_prune_says_what_could_not_be_deleted_and_ends_with_1(
         assert done.exit_code == 1 and told in done.output, done.output
 
 
+def test_what_cannot_be_removed_is_not_said_to_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = SessionSummary("s1", SessionStatus.FAILED, "x", "w", None, 0.0, 0.0, (), 1)
+    (tmp_path / "s1").mkdir()
+    monkeypatch.setattr("maestro_tui.listing.read_fleet", lambda _: [gone])
+    for failed, told in ((("s1",), "left: it cannot be removed"), ((), "left: it is in use again")):
+        monkeypatch.setattr(
+            "maestro_tui.store.prune.prune_sessions", lambda *_, failed=failed: Pruned((), (), failed)
+        )
+        done = CliRunner().invoke(commands, ["prune", "--checkpoint-dir", str(tmp_path), "--keep", "0"])
+        assert told in done.output, done.output
+
+
 def test_prune_takes_its_rule_from_the_settings_and_shows_it(project: Project, own_home: Path) -> None:
     for name in ("s1", "s2"):
         project.json("run", "x", "--session-id", name, "--trust", code=0)
@@ -108,7 +128,7 @@ def test_prune_takes_its_rule_from_the_settings_and_shows_it(project: Project, o
     told = project.call("prune", "--dry-run")
     assert f"[retention] in {settings}: beyond the newest 1." in told.stderr
     assert "s1" in told.stdout and "would go" in told.stdout
-    assert project.json("prune", "--keep", "5", code=0) == {"removed": [], "problems": []}, (
+    assert project.json("prune", "--keep", "5", code=0) == {"removed": [], "problems": [], "failed": []}, (
         "what is asked for goes first"
     )
     settings.write_text('[retention]\nkepe = 1\nolder_than = "1s"\n')
@@ -116,7 +136,7 @@ def test_prune_takes_its_rule_from_the_settings_and_shows_it(project: Project, o
     assert (wrong.returncode, len(project.json("list"))) == (2, 2)
     assert 'no setting "kepe"' in wrong.stderr and "Nothing was removed" in wrong.stderr
     settings.write_text("[retention]\nkeep = 1\n")
-    assert project.json("prune", code=0) == {"removed": ["s1"], "problems": []}
+    assert project.json("prune", code=0) == {"removed": ["s1"], "problems": [], "failed": []}
 
 
 def test_doctor_tells_who_holds_a_stopped_session_and_a_takeover_is_recorded(project: Project) -> None:

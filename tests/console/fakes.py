@@ -89,7 +89,12 @@ class FakeHost:
             "status": "failed",
             "owner": None,
             "damage": [],
-            "plan": {"phases": [{"phase": "design", "action": "run", "reason": "failed at attempt 2"}]},
+            "plan": {
+                "phases": [
+                    {"phase": name, "action": "run", "reason": reason, "approval": name == "deployment"}
+                    for name, reason in (("design", "failed at attempt 2"), ("deployment", "never ran"))
+                ]
+            },
             "problem": None,
         }
         self.standing = standing()

@@ -228,7 +228,12 @@ async def test_the_doctor_tells_and_offers_nothing_when_nobody_holds_the_session
     async with app.run_test(size=SIZE) as pilot:
         await opened(pilot, "j", "D")
         found = said(app, "#found")
-        assert "Nobody holds it." in found and "are intact" in found and "design  run" in found
+        assert (
+            "Nobody holds it." in found
+            and "are intact" in found
+            and "  design      run       failed at attempt 2\n  deployment  run       stops for your approval"
+            in found
+        )
         assert not app.screen.query_one("#yes", Button).display
         await pilot.press("y")
         await settle(pilot)

@@ -10,6 +10,7 @@ import pytest
 from maestro_tui.console import shell_out
 from maestro_tui.console.app import MaestroApp
 from maestro_tui.console.host import ConsoleHost
+from maestro_tui.console.production import phase_result
 from maestro_tui.console.screens.edit_file import EditFileSheet
 from maestro_tui.console.widgets.session_pane import SessionPane
 from maestro_tui.store.checkpoints import CheckpointStore
@@ -58,6 +59,15 @@ async def test_what_the_editor_changed_is_recorded_on_y(
     (edit,) = CheckpointStore(host.root).head(name).context.edits
     assert (edit.phase, edit.reason) == ("one", "typo")
     assert [one.path for one in edit.artifacts] == ["out.txt"]
+    # What a review shows is what later phases are given.
+    shown = phase_result(host.root, name, "one")
+    assert shown.artifacts == edit.artifacts and shown.contract == edit.contract
+
+
+def test_a_review_shows_the_outputs_as_they_were_edited(finished: tuple[ConsoleHost, str]) -> None:
+    host, name = finished
+    host.edit(name, "one", {"version": 2}, None, "wrong number")
+    assert phase_result(host.root, name, "one").outputs["version"] == 2
 
 
 @pytest.mark.parametrize("case", ["unchanged", "read_only"])

@@ -33,9 +33,9 @@ def test_what_needs_attention_stands_first() -> None:
         "waiting",
         "failed",
         "silent",
-        "running",
-        "running",
         "interrupted",
+        "running",
+        "running",
         "paused",
         "completed",
     ]
@@ -78,9 +78,20 @@ def test_the_header_counts_all_sessions_whatever_the_filter_hides() -> None:
         ("waiting", 1, "needs you"),
         ("failed", 1, "failed"),
         ("silent", 1, "silent"),
-        ("running", 2, "running"),
         ("interrupted", 1, "interrupted"),
+        ("running", 2, "running"),
+        ("paused", 1, "paused"),
     )
+
+
+def test_a_spent_budget_is_told_in_the_list_and_stands_before_what_runs() -> None:
+    spent = session("spent", "paused", written=120)
+    held = dataclasses.replace(spent.phases[2], error="The session's budget is spent")
+    spent = dataclasses.replace(spent, phases=(*spent.phases[:2], held, *spent.phases[3:]))
+    view = project(fleet(session("works", "running"), session("rests", "paused"), spent), now=NOW)
+    assert [row.session_id for row in view.rows] == ["spent", "works", "rests"]
+    assert time_words(view.rows[0], NOW) == "over budget 2m"
+    assert view.positions["spent"] == 0
 
 
 def test_time_is_told_in_words_against_what_is_usual() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.widgets import Input
 
 from maestro_tui.console.app import MaestroApp
@@ -79,6 +82,32 @@ async def test_keys_move_and_the_inspector_follows(size: tuple[int, int]) -> Non
         await pilot.pause()
         assert app.main._shown is not None and app.main._shown.session_id == "payments-refactor"
         assert app.main.query_one(Brief).display == (size == NARROW)
+
+
+async def test_a_narrow_list_says_what_happened_what_is_safe_and_what_to_do() -> None:
+    app = console(busy_fleet())
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        told = app.main.query_one(Brief).render().plain.splitlines()
+        assert told[1] == "⚑ deployment was done and waits for your approval."
+        assert "a opens the review" in told[2] and told[2].endswith("…")
+        assert all(cell_len(line) <= 78 for line in told)
+        await pilot.press("j", "j")
+        await pilot.pause()
+        told = app.main.query_one(Brief).render().plain.splitlines()
+        assert told[1] == "◌ testing runs, silent for long. D looks at its runner, x cancels."
+
+
+async def test_a_directory_that_cannot_be_written_is_only_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    app = console(busy_fleet(), root=tmp_path)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("r")
+        assert len(app.screen_stack) == 1 and app.read_only
+        assert any("cannot be written" in one.words for one in app.notices)
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from maestro_tui.console.session_header import header_lines
-from maestro_tui.console.verdict import failing_attempt, safe_words, verdict
+from maestro_tui.console.verdict import failing_attempt, safe_words, said_and_then, verdict
 from maestro_tui.model.summary import AttemptSummary, Owner, PhaseSummary, SessionStatus, SessionSummary
 
 NOW = 1_795_442_580.0
@@ -108,6 +109,31 @@ def test_each_status_has_its_sentences(summary: SessionSummary, said: list[str])
     assert words(summary, attempt) == said
 
 
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        (
+            session(SessionStatus.FAILED, DONE, PhaseSummary("design", "failed", 2, error="exit code 3")),
+            ("design failed: exit code 3", "requirements is safe."),
+        ),
+        (session(SessionStatus.NEW, PhaseSummary("design")), ("Nothing has run yet.", "")),
+        (session(SessionStatus.COMPLETED, DONE), ("All is done.", "")),
+        (
+            session(SessionStatus.COMPLETED, replace(DONE, stale="x")),
+            ("All is done, but requirements is stale.", ""),
+        ),
+        (
+            session(SessionStatus.RUNNING, PhaseSummary("design", "running", 1)),
+            ("design runs, silent for long. D looks at its runner.", ""),
+        ),
+    ],
+)
+def test_where_nothing_can_be_done_no_key_is_named_for_it(
+    summary: SessionSummary, said: tuple[str, str]
+) -> None:
+    assert said_and_then(summary, silent=True, act=False) == said
+
+
 def test_damage_is_told_even_of_a_completed_session_and_never_floods() -> None:
     damaged = replace(
         session(SessionStatus.COMPLETED, DONE), damage=tuple(f"file {n} is damaged" for n in range(9))
@@ -147,6 +173,15 @@ def test_the_attempt_to_open_is_the_newest_of_the_phase_that_the_session_is_at()
     assert failing_attempt(failed, attempts) == attempts[1]
     assert failing_attempt(session(SessionStatus.COMPLETED, DONE), attempts) == attempts[2]
     assert failing_attempt(failed, []) is None
+
+
+def test_in_the_head_the_path_gives_way_before_anything_else() -> None:
+    summary = replace(
+        session(SessionStatus.RUNNING, DONE, owner=DEAD), workspace="/home/ann/work/shops/invoices"
+    )
+    facts = header_lines(summary, NOW, 60)[2].text
+    assert facts.endswith(time.strftime("begun %H:%M", time.localtime(NOW - 100))) and "…" in facts
+    assert "/home/ann/work/shops/invoices · w" in header_lines(summary, NOW, 100)[2].text
 
 
 @pytest.mark.parametrize("width", [20, 54, 80, 120])

@@ -432,6 +432,22 @@ def test_the_examples_of_the_readme_run_as_they_stand(
     assert capsys.readouterr().out == "{'twice': 6}\n"
 
 
+async def test_the_first_workflow_of_the_readme_runs_up_to_its_approval(tmp_path: Path) -> None:
+    text = README.split("\n## On your own project\n")[1].split("```toml\n")[1].split("```")[0]
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/analyse.py").write_text("open('requirements.md', 'w').write('what must be true')")
+    (tmp_path / "Makefile").write_text(
+        "backend frontend:\n\t@echo $@\n"
+        'release:\n\t@echo \'{"metrics": {"quality": 0.92}}\' > $$MAESTRO_RESULT\n'
+    )
+    engine = TeamExecutionEngineV2SplitMode(tmp_path / "sessions", Workflow.parse(text), workspace=tmp_path)
+    context = await engine.execute_batch("Refunds are idempotent", session_id="s")
+    assert {name: str(one.status) for name, one in context.phase_results.items()} == dict.fromkeys(
+        ("requirements", "backend", "frontend", "release"), "completed"
+    )
+    assert engine.status("s")["status"] == "waiting"
+
+
 async def test_a_session_says_how_it_stands_and_whether_it_is_done(bench: Bench) -> None:
     bench.team.work["lefty"] = lambda task, port: PerformerResult(failure="red")
     context = await bench.engine.execute_batch("x", session_id="s")

@@ -70,10 +70,20 @@ async def test_secrets_of_the_surroundings_are_not_passed_on_unless_named(
 
 async def test_a_failing_command_tells_its_exit_code_and_its_last_lines(tmp_path: Path) -> None:
     persona = Persona(name="worker", shell="seq 1 50; printf '\\033[31mbroken\\033[0m\\n' >&2; exit 3")
-    with pytest.raises(PerformerFailed, match=r"ended with exit code 3; its last line: [^\x1b␛]+$") as caught:
+    with pytest.raises(PerformerFailed, match=r"ended with exit code 3: [^\x1b␛]+$") as caught:
         await perform(tmp_path, persona)
     assert caught.value.kind == "exit" and len(caught.value.tail) == 20
     assert "broken" in caught.value.tail
+
+
+async def test_what_make_says_last_does_not_stand_for_the_reason(tmp_path: Path) -> None:
+    said = "curl: (7) Failed to connect\nmake[1]: *** [Makefile:2: up] Error 7\nmake[1]: Leaving directory '/w'\nmake: *** [all] Error 2"
+    persona = Persona(name="worker", argv=("sh", "-c", f'echo "{said}"; exit 2'))
+    with pytest.raises(PerformerFailed, match=r"ended with exit code 2: curl: \(7\) Failed to connect$"):
+        await perform(tmp_path, persona)
+    persona = Persona(name="worker", shell="echo 'make: *** No rule to make target' >&2; exit 2")
+    with pytest.raises(PerformerFailed, match=r"exit code 2: make: \*\*\* No rule to make target$"):
+        await perform(tmp_path, persona)
 
 
 async def test_a_result_beside_a_failing_exit_code_is_not_believed(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input
 from maestro_tui.console.fleet import ago
 from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.glyphs import glyph
+from maestro_tui.console.lines import column_width, fit
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.widgets.block import Block
@@ -109,6 +110,8 @@ def held(found: Mapping[str, Any]) -> bool:
 
 def doctor_words(found: Mapping[str, Any], styles: Palette, ascii_only: bool = False) -> Text:
     """The findings as text; every word from the disk is cleaned."""
+    from maestro_tui.engine.doctor import quiet_words
+
     text = Text().append(clean(found["status"] or "unreadable", 40), styles.style("bold"))
     owner = found["owner"]
     if owner is None:
@@ -121,6 +124,9 @@ def doctor_words(found: Mapping[str, Any], styles: Palette, ascii_only: bool = F
         )
         if owner["phases"]:
             text.append(" It runs " + ", ".join(clean(one, 60) for one in owner["phases"]) + ".")
+        quiet = quiet_words(owner)
+        if quiet:
+            text.append("\n" + quiet, styles.style("phase-waiting"))
     damage = found["damage"]
     for one in damage[:_MOST]:
         text.append("\n" + glyph("failed", ascii_only) + " ", styles.style("phase-failed")).append(
@@ -135,7 +141,10 @@ def doctor_words(found: Mapping[str, Any], styles: Palette, ascii_only: bool = F
         text.append("\nResume cannot go on: " + clean(found["problem"], 400), styles.style("phase-waiting"))
     elif found["plan"] is not None:
         text.append("\n\nResume would do", styles.style("muted"))
-        for one in found["plan"]["phases"]:
-            text.append(f"\n  {clean(one['phase'], 60)}  {clean(one['action'], 20)}  ")
-            text.append(clean(one["reason"], 200), styles.style("muted"))
+        phases = found["plan"]["phases"]
+        names = column_width([clean(one["phase"], 60) for one in phases], 8, 24)
+        for one in phases:
+            text.append(f"\n  {fit(clean(one['phase'], 60), names)}  {fit(clean(one['action'], 20), 8)}  ")
+            stops = "stops for your approval; " if one["approval"] else ""
+            text.append(stops + clean(one["reason"], 200), styles.style("muted"))
     return text

@@ -116,7 +116,7 @@ class MainScreen(Screen[None]):
                 yield Words(id="problem")
                 yield ColumnBar(ascii_only=app.ascii_only)
                 yield FleetTable(ascii_only=app.ascii_only, own_pid=app.own_pid(), id="sessions")
-                yield Brief(ascii_only=app.ascii_only)
+                yield Brief(ascii_only=app.ascii_only, act=not app.read_only)
             yield Vertical(id="inspector")
         yield NoticeBar()
         yield KeyBar()

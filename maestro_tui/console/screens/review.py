@@ -145,11 +145,11 @@ class ReviewSheet(AboutSession):
         return text.append(plan_words.holder_words(self.session.owner, self.console.clock()))
 
     def _words(self, result: PhaseResult, phase: Phase | None) -> Text:
-        styles = palette(self)
+        styles, short = palette(self), self.has_class("-short")
         text = Text(clean_lines(result.summary, 2_000, _MOST) or f"attempt {result.attempt}, no summary")
 
         def head(words: str) -> None:
-            text.append("\n\n" + words, styles.style("muted"))
+            text.append(("\n" if short else "\n\n") + words, styles.style("muted"))
 
         def rows(lines: Sequence[Line]) -> None:
             for one in lines:
@@ -167,8 +167,6 @@ class ReviewSheet(AboutSession):
         if contract is not None and (contract.deliverables or contract.violations):
             head("contract")
             rows(contract_lines(contract, width))
-        head("usage")
-        text.append(f"\n  {usage_words(result.usage)}")
         if result.outputs:
             head(f"outputs ({len(result.outputs)})")
             for name, value in list(result.outputs.items())[:_MOST]:
@@ -186,6 +184,8 @@ class ReviewSheet(AboutSession):
             head("decisions")
             for decision in result.decisions[:_MOST]:
                 text.append(f"\n  {clean(decision.about, 80)}: {clean(decision.choice, 120)}")
+        head("usage")
+        text.append(f"\n  {usage_words(result.usage)}")
         return text
 
     def action_edit(self) -> None:

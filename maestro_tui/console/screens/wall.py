@@ -73,7 +73,7 @@ class WallScreen(Screen[None]):
         yield HeaderBar(at_home(str(app.root)), ascii_only=app.ascii_only, read_only=app.read_only)
         yield Words(id="limits")
         yield WallStrips(ascii_only=app.ascii_only)
-        yield Brief(ascii_only=app.ascii_only)
+        yield Brief(ascii_only=app.ascii_only, act=not app.read_only)
         yield NoticeBar()
         yield KeyBar()
 

@@ -20,7 +20,8 @@ from maestro_tui.console.actions import Action
 from maestro_tui.console.fleet import FleetView, header_words
 from maestro_tui.console.fleet_order import Sort, arrow
 from maestro_tui.console.glyphs import COLOURS, glyph
-from maestro_tui.console.lines import shorten_middle
+from maestro_tui.console.lines import short, shorten_middle
+from maestro_tui.console.verdict import said_and_then
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.summary import SessionSummary
 
@@ -189,13 +190,13 @@ class Words(Widget):
 
 
 class Brief(Widget):
-    """Two lines about the session under the cursor, for screens without room for the inspector."""
+    """Three lines about the session under the cursor, for screens without room for the inspector."""
 
-    DEFAULT_CSS = "Brief { height: 2; padding: 0 1; }"
+    DEFAULT_CSS = "Brief { height: 3; padding: 0 1; }"
 
-    def __init__(self, *, ascii_only: bool = False) -> None:
+    def __init__(self, *, ascii_only: bool = False, act: bool = True) -> None:
         super().__init__()
-        self.ascii_only = ascii_only
+        self.ascii_only, self.act = ascii_only, act
         self._summary: SessionSummary | None = None
         self._status = ""
 
@@ -206,17 +207,17 @@ class Brief(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        """What it is about, and what happened last."""
+        """What it is about, what happened, and what is safe and to be done."""
         summary, colours = self._summary, palette(self)
         if summary is None:
             return Text()
-        text = Text(summary.requirement or summary.session_id, no_wrap=True, overflow="ellipsis")
-        happened = summary.damage[0] if summary.damage else summary.error or summary.last_event
-        if happened:
-            text.append(
-                "\n" + glyph(self._status, self.ascii_only) + " ", colours.style(COLOURS[self._status])
-            )
-            text.append(happened, colours.style("muted"))
+        width = max(20, self.size.width - 2)
+        about = " ".join(summary.requirement.split()) or summary.session_id
+        text = Text(short(about, width), no_wrap=True)
+        said, then = said_and_then(summary, silent=self._status == "silent", act=self.act)
+        text.append("\n" + glyph(self._status, self.ascii_only) + " ", colours.style(COLOURS[self._status]))
+        text.append(shorten_middle(summary.damage[0] if summary.damage else said, width - 2))
+        text.append("\n  " + short(then, width - 2), colours.style("muted"))
         return text
 
 

@@ -222,7 +222,10 @@ class SessionPane(Widget):
         # The details know more of damage than the summary of the list does.
         known = replace(summary, damage=self._detail.summary.damage) if self._detail is not None else summary
         most = 2 if self.has_class("-low") else 3
-        self.query_one(".verdict", LineStack).show(lambda width: verdict(known, attempts, now, width, most))
+        act = not getattr(self.app, "read_only", False)
+        self.query_one(".verdict", LineStack).show(
+            lambda width: verdict(known, attempts, now, width, most, act=act)
+        )
 
     def _head_lines(self, summary: SessionSummary, now: float, width: int) -> list[Line]:
         lines = header_lines(summary, now, width)
