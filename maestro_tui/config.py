@@ -22,6 +22,7 @@ class UntrustedWorkflow(InputError):
     """A workflow names commands, and nobody has approved this exact content yet."""
 
     def __init__(self, workflow: Workflow, source: str) -> None:
+        self.workflow = workflow
         self.commands = workflow.commands
         self.content_hash = workflow.content_hash()
         self.source = source

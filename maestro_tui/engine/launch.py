@@ -52,8 +52,6 @@ class Launch:
     team: str | None = None
     """Who works where the workflow names nobody, see `engine.teams`; None means the toolbox."""
     limits: Limits | None = None
-    trust: bool = False
-    """True when the operator approves the workflow's commands."""
 
 
 def workspace_problem(folder: Path) -> str | None:
