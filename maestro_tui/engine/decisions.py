@@ -28,11 +28,17 @@ from maestro_tui.store.beside import Beside, named_by_a_runner
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold, held_by, hold_session
 from maestro_tui.store.receipts import drop_receipts
+from maestro_tui.store.redaction import Redactor
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
 
 REASON_LIMIT = 4000
+
+
+def recorded(reason: str) -> str:
+    """A person's reason as it is written: one clean line without secrets."""
+    return clean(Redactor().text(reason), REASON_LIMIT)
 
 
 @contextmanager
@@ -73,7 +79,7 @@ def decide(
                 f"Phase {name!r} of session {session_id} was pushed back {times} times, and its workflow allows "
                 f"{most} (max_iterations). Approve it, reject it, or edit its outputs; nothing was changed."
             )
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    author, now, why = by or operator_name(), engine.team.now(), recorded(reason)
     folder, attempt = engine.store.session_dir(session_id), results[name].attempt
     if name in situation.open_attempts and named_by_a_runner(folder, name):
         holder = held_by(folder, name, engine.team.clock())
@@ -115,7 +121,7 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
     name = situation.workflow.resolve(phase)
     if not reason.strip():
         raise PlanError("Say why: a skipped phase needs a reason.")
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    author, now, why = by or operator_name(), engine.team.now(), recorded(reason)
 
     def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         before = head.context.phase_results.get(name)
@@ -180,7 +186,7 @@ def raise_budget(
         )
     if not reason.strip():
         raise PlanError("Say why: a raise is recorded with your name, the time and the reason.")
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    author, now, why = by or operator_name(), engine.team.now(), recorded(reason)
     word = BudgetRaise(phase=name, persona=persona, more=more, by=author, at=now, reason=why)
 
     def add(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
@@ -211,7 +217,7 @@ def choose_blueprint(
     """Record who is to work on a phase and how; with neither, take the earlier word back."""
     situation = engine.situation(session_id, need_workspace=False)
     name = situation.workflow.resolve(phase)
-    author, now, why = by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT)
+    author, now, why = by or operator_name(), engine.team.now(), recorded(reason)
     word = None
     if personas is not None or mode is not None:
         chosen = tuple(personas) if personas is not None else None

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from maestro_tui.engine.attempts import JOURNAL
+from maestro_tui.engine.decisions import recorded
 from maestro_tui.engine.report import plan_document, session_document
 from maestro_tui.engine.sinks import SessionJournal
 from maestro_tui.engine.situation import operator_name
@@ -107,7 +108,7 @@ def take_over(engine: Engine, session_id: str, *, by: str | None, reason: str) -
             "runner_lost",
             data={
                 "taken_over_by": by or operator_name(),
-                "reason": clean(reason, 1000),
+                "reason": recorded(reason),
                 "from": before.words() if before is not None else "nobody",
                 "epoch": hold.epoch,
             },

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from maestro_tui.engine.contracts import check_contract, check_outputs
-from maestro_tui.engine.decisions import REASON_LIMIT, tell
+from maestro_tui.engine.decisions import recorded, tell
 from maestro_tui.engine.situation import Situation, operator_name
 from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.context import Artifact, ContractCheck, Edit, PhaseStatus, TeamExecutionContext
@@ -16,6 +16,7 @@ from maestro_tui.model.errors import PlanError
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.lease import Hold
+from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace_files import hash_regular
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def edit(
                 contract=contract,
                 by=author,
                 at=now,
-                reason=clean(reason, REASON_LIMIT),
+                reason=recorded(reason),
             )
         )
 
@@ -101,7 +102,7 @@ def _outputs(name: str, change: Mapping[str, Any] | None) -> dict[str, Any]:
         json.dumps(outputs, allow_nan=False, ensure_ascii=False).encode("utf-8")
     except (ValueError, TypeError, RecursionError) as error:
         raise PlanError(f"The edit of {name!r} is not JSON: {clean(error, 200)}.") from error
-    return dict(outputs)
+    return dict(Redactor().data(outputs))
 
 
 def _artifact(situation: Situation, name: str, attempt: int, path: str) -> Artifact:
