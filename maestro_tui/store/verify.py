@@ -45,6 +45,9 @@ _PHASE = re.compile(rb'\n  "phase": "([A-Za-z0-9_-]{1,64})",\n')
 _VIEW = re.compile(rf"{VIEW_PREFIX}([A-Za-z0-9][A-Za-z0-9_-]*)\.json\Z")
 _ENVELOPE_BYTES = 2_000
 _MOST_TOLD = 20
+_COMMITS_TOLD = 1_000
+_SEQ_END = 10**9
+"""A commit's number has nine digits at most."""
 
 
 # ── Checking ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,19 +157,30 @@ def _is_newer(folder: Path, view: Path, seq: int) -> bool:
 
 
 def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
-    part = read_events(folder / JOURNAL)
-    # A record that breaks off is what a killed runner leaves; the next one goes on after it.
-    yield from (line for line in part.damage if line not in part.torn)
     there = {info.seq: info for info in infos}
-    for event in part.events:
+    told: dict[str, None] = {}
+
+    def compare(event: Event) -> None:
         seq, sha256 = event.data.get("seq"), event.data.get("sha256")
-        if event.phase is None or not isinstance(seq, int) or seq < 0 or not isinstance(sha256, str):
-            continue
+        numbered = isinstance(seq, int) and 0 <= seq < _SEQ_END
+        if event.phase is None or not numbered or not isinstance(sha256, str):
+            return
         commit = there.get(seq)
         if commit is None and not commit_path(folder, seq).exists():
-            yield f"{place_of(seq)}: it is missing, though the journal tells of it ({clean(event.phase, 64)})"
+            words = f"it is missing, though the journal tells of it ({clean(event.phase, 64)})"
         elif commit is not None and commit.sha256 not in ("", sha256):
-            yield f"{place_of(seq)}: it is not the commit that the journal tells of"
+            words = "it is not the commit that the journal tells of"
+        else:
+            return
+        if len(told) >= _COMMITS_TOLD:
+            told[f"{JOURNAL}: it tells of further commits that are not there as it says"] = None
+        else:
+            told[f"{place_of(seq)}: {words}"] = None
+
+    part = read_events(folder / JOURNAL, take=compare)
+    # A record that breaks off is what a killed runner leaves; the next one goes on after it.
+    yield from (line for line in part.damage if line not in part.torn)
+    yield from told
 
 
 def _artifact_problems(head: Checkpoint) -> Iterator[str]:
