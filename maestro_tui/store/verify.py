@@ -13,6 +13,7 @@ from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.checkpoint_bytes import digest_problem
 from maestro_tui.model.context import DONE, Artifact
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
+from maestro_tui.model.events import Event
 from maestro_tui.model.text import clean
 from maestro_tui.store import durable
 from maestro_tui.store.history_files import (
@@ -162,8 +163,9 @@ def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
 
     def compare(event: Event) -> None:
         seq, sha256 = event.data.get("seq"), event.data.get("sha256")
-        numbered = isinstance(seq, int) and 0 <= seq < _SEQ_END
-        if event.phase is None or not numbered or not isinstance(sha256, str):
+        if event.phase is None or not isinstance(seq, int) or not isinstance(sha256, str):
+            return
+        if not 0 <= seq < _SEQ_END:
             return
         commit = there.get(seq)
         if commit is None and not commit_path(folder, seq).exists():
