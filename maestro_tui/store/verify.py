@@ -28,7 +28,7 @@ from maestro_tui.store.history_files import (
     view_path,
 )
 from maestro_tui.store.journal import read_events
-from maestro_tui.store.locks import CommitLock
+from maestro_tui.store.locks import CommitLock, make_lock_folder
 from maestro_tui.store.questions import QUESTIONS, read_questions
 from maestro_tui.store.receipts import RECEIPTS
 from maestro_tui.store.redaction import REDACTED
@@ -240,7 +240,7 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
     the whole session, what dead runners left of unfinished trees and receipts is swept too. Raises `StoreError`.
     """
     folder = store.session_dir(session_id)
-    durable.make_dir(folder / "locks")
+    make_lock_folder(folder)
     with CommitLock(folder):
         durable.make_dir(folder / HISTORY)
         durable.sweep(folder / HISTORY)
