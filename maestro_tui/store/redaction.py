@@ -76,7 +76,7 @@ class Redactor:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._names: dict[str, str] = {}
         for name, value in (os.environ if environ is None else environ).items():
-            for secret in _secrets(name, value):
+            for secret in secrets_of(name, value):
                 for form in _forms(secret):
                     self._names.setdefault(form, name)
             for line in _secret_lines(name, value):
@@ -141,7 +141,7 @@ def _texts(value: Any) -> list[str]:
     return out
 
 
-def _secrets(name: str, value: str) -> Iterator[str]:
+def secrets_of(name: str, value: str) -> Iterator[str]:
     """What of a variable is secret: all of it by its name, a password by its place in a URL."""
     if _names_a_secret(name) and len(value) <= _LONGEST and _is_telling(value):
         yield value
