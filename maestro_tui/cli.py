@@ -18,7 +18,7 @@ from maestro_tui.drilling import drill
 from maestro_tui.exchange import EXCHANGE, is_history
 from maestro_tui.looking import LOOKING
 from maestro_tui.model.errors import FencedError, HeldError, InputError, MaestroError, WaitingError
-from maestro_tui.model.text import clean
+from maestro_tui.model.text import clean, clean_lines
 from maestro_tui.options import (
     as_json_option,
     default_root,
@@ -461,5 +461,6 @@ def _dash_words(error: click.ClickException) -> str:
 
 def _fail(sentence: str, code: int) -> NoReturn:
     with suppress(OSError):
-        click.echo(f"maestro-tui: {sentence}", err=True)
+        # Paths and names in it may come from others.
+        click.echo(f"maestro-tui: {clean_lines(sentence)}", err=True)
     sys.exit(code)

@@ -14,6 +14,7 @@ from maestro_tui.model.sdlc import STANDARD, sdlc
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import WORKFLOW_FILE, Workflow
 from maestro_tui.store import durable
+from maestro_tui.store.redaction import Redactor
 
 _TRUST_LIMIT = 4_000_000
 
@@ -22,6 +23,7 @@ class UntrustedWorkflow(InputError):
     """A workflow names commands, and nobody has approved this exact content yet."""
 
     def __init__(self, workflow: Workflow, source: str) -> None:
+        self.workflow = workflow
         self.commands = workflow.commands
         self.content_hash = workflow.content_hash()
         self.source = source
@@ -80,14 +82,16 @@ def state_dir(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def write_crash(error: BaseException) -> str:
-    """Write a fault's traceback to a file; where it is, as the end of a sentence."""
+    """Write a fault's traceback to a file, without secrets; where it is, as the end of a sentence."""
+    redactor = Redactor()
     try:
         path = state_dir() / "crash.log"
         durable.make_dir(path.parent)
-        durable.replace(path, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
+        told = redactor.text("".join(traceback.format_exception(error)))
+        durable.replace(path, told.encode("utf-8", "replace"))
     except (MaestroError, OSError):
-        return f"it says: {clean(error, 300)}"
-    return f"details are in {path}"
+        return f"it says: {clean(redactor.text(str(error)), 300)}"
+    return f"details are in {durable.shown(path)}"
 
 
 class TrustBook:

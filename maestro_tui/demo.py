@@ -58,7 +58,16 @@ class Demo:
     def _spawn(
         self, session_id: str, requirement: str, workflow: str, workspace: Path
     ) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "maestro_tui", "--checkpoint-dir", str(self.root), "run", requirement]
+        words = [
+            sys.executable,
+            "-P",
+            "-m",
+            "maestro_tui",
+            "--checkpoint-dir",
+            str(self.root),
+            "run",
+            requirement,
+        ]
         words += [
             "--session-id",
             session_id,

@@ -69,20 +69,16 @@ def show(ctx: click.Context, session: str, checkpoint_dir: str | None, as_json: 
 def report(ctx: click.Context, session: str, checkpoint_dir: str | None, output: str | None) -> None:
     """Tell one session as a Markdown document: timeline, errors, gates, decisions, artifacts, usage."""
     from maestro_tui.engine.report_markdown import read_report
+    from maestro_tui.store.durable import write_new
 
     text = read_report(root_of(ctx, checkpoint_dir), session, time.time())
     if output is None:
         click.echo(text, nl=False)
         return
     try:
-        with Path(output).expanduser().open("x", encoding="utf-8") as stream:
-            stream.write(text)
+        write_new(Path(output).expanduser().absolute(), text.encode())
     except FileExistsError:
         raise InputError(f"{clean(output, 200)} is there already; name a new file.") from None
-    except OSError as error:
-        raise InputError(
-            f"Cannot write {clean(output, 200)}: {error.strerror}. Nothing was changed."
-        ) from error
     click.echo(f"Written: {clean(output, 200)}", err=True)
 
 

@@ -65,7 +65,7 @@ class ConsoleHost(EngineHost):
     def _plan_as_if(
         self, session_id: str, phase: str, result: Callable[[TeamExecutionContext], PhaseResult]
     ) -> Plan:
-        engine = self._engine(trust=True, remember=False)
+        engine = self._engine()
         situation = engine.situation(session_id)
         context = situation.head.context
         results = {**context.phase_results, phase: result(context)}
@@ -77,7 +77,7 @@ class ConsoleHost(EngineHost):
 
     def plan_fork(self, session_id: str, seq: int) -> Plan:
         """What resuming a fork from that commit would do; the fork is not made."""
-        engine = self._engine(trust=True, remember=False)
+        engine = self._engine()
         commit = CheckpointStore(self.root).load(session_id, seq)
         # A fork begins with a journal of its own: no attempt of the old one is open in it, or counted.
         situation = replace(engine.situation(session_id, head=commit), open_attempts={}, highest_attempts={})
@@ -85,17 +85,17 @@ class ConsoleHost(EngineHost):
 
     def definition(self, session_id: str, phase: str) -> Phase:
         """A phase as its workflow says it now: thresholds, limits, contracts."""
-        situation = self._engine(trust=True, remember=False).situation(session_id, need_workspace=False)
+        situation = self._engine().situation(session_id, need_workspace=False)
         return situation.workflow.phase(phase)
 
     def budgets(self, session_id: str) -> tuple[Standing, ...]:
         """Every budget of a session, what it allows and what is spent of it."""
-        situation = self._engine(trust=True, remember=False).situation(session_id, need_workspace=False)
+        situation = self._engine().situation(session_id, need_workspace=False)
         return standings(situation.workflow, situation.head.context)
 
     def team_of(self, session_id: str, phase: str) -> PhaseTeam:
         """Who works on a phase now, and who could."""
-        return phase_team(self._engine(trust=True, remember=False), session_id, phase)
+        return phase_team(self._engine(), session_id, phase)
 
     def agents(self) -> tuple[FoundAgent, ...]:
         """The known agents, with where they are on this computer; none of them is started."""
@@ -109,11 +109,11 @@ class ConsoleHost(EngineHost):
 
     def examine(self, session_id: str) -> dict[str, Any]:
         """Who holds a session, whether that lives, what is damaged, what resume would do."""
-        return doctor.examine(self._engine(trust=True, remember=False), session_id)
+        return doctor.examine(self._engine(), session_id)
 
     def take_over(self, session_id: str, reason: str) -> None:
         """Put whoever holds a session out of force; recorded."""
-        engine = self._engine(trust=True, remember=False)
+        engine = self._engine()
         doctor.take_over(engine, session_id, by=None, reason=reason)
 
     def stop_runner(self, session_id: str, owner: Owner, *, force: bool = False) -> None:

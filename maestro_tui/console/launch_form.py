@@ -127,7 +127,7 @@ class Form:
         before = self.before()
         return tuple(one.name for one in self.phases if one.run and one.name not in before)
 
-    def launch(self, *, trust: bool = False) -> Launch:
+    def launch(self) -> Launch:
         """What the engine is asked for. Raises `InputError`; may read the file of an `@FILE` requirement."""
         from maestro_tui.engine.launch import Launch
 
@@ -141,7 +141,6 @@ class Form:
             pause_after=self.pauses(),
             team=self.chosen_team(),
             limits=self.chosen_limits(),
-            trust=trust,
         )
 
     def command(self, most: int | None = None, root: str = "") -> str:

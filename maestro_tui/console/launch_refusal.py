@@ -41,7 +41,7 @@ def limit_sums(form: Form) -> str:
     return limits.words() if limits is not None else ""
 
 
-def launch_of(form: Form, trust: bool) -> tuple[tuple[str, str], Launch | None]:
+def launch_of(form: Form) -> tuple[tuple[str, str], Launch | None]:
     """The launch, or the field that is wrong and why; may read the requirement's file."""
     checks: tuple[tuple[str, Callable[[], object]], ...] = (
         ("requirement", lambda: requirement_text(form.requirement)),
@@ -54,4 +54,4 @@ def launch_of(form: Form, trust: bool) -> tuple[tuple[str, str], Launch | None]:
             check()
         except InputError as error:
             return (field, clean(error, 400)), None
-    return ("", ""), form.launch(trust=trust)
+    return ("", ""), form.launch()

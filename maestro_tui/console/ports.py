@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from maestro_tui.model.phase import Mode, Phase
     from maestro_tui.model.plan import Plan
     from maestro_tui.model.policy import Budget
+    from maestro_tui.model.workflow import Workflow
     from maestro_tui.performers.agents.detect import FoundAgent
     from maestro_tui.store.checkpoints import CommitInfo
     from maestro_tui.store.prune import Pruned
@@ -67,14 +68,13 @@ class Host(Protocol):
         session_id: str,
         plan_hash: str | None = None,
         from_phase: str | None = None,
-        *,
-        trust: bool = False,
     ) -> None:
         """Go on as planned; refused when the session has changed since, or names untrusted commands."""
 
-    def run_phase(
-        self, session_id: str, phase: str, plan_hash: str | None = None, *, trust: bool = False
-    ) -> None:
+    def trust(self, workflow: Workflow, source: str) -> None:
+        """Record the operator's approval of the commands of exactly this workflow."""
+
+    def run_phase(self, session_id: str, phase: str, plan_hash: str | None = None) -> None:
         """Run one phase alone, as planned."""
 
     def approve(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:

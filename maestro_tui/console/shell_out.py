@@ -85,8 +85,7 @@ def edit_text(app: MaestroApp, text: str, suffix: str) -> str:
     words = program("editor")
     with tempfile.TemporaryDirectory(prefix="maestro-tui-") as folder:
         path = Path(folder) / f"edit{suffix}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(_private(path), "w", encoding="utf-8") as stream:
             stream.write(text)
         run_outside(app, [*words, str(path)])
         try:
@@ -130,10 +129,17 @@ def open_in_pager(app: MaestroApp, workspace: str | None, path: str) -> None:
         shown += f"\n… the first {PAGED_BYTES:,} bytes are shown\n"
     with tempfile.TemporaryDirectory(prefix="maestro-tui-") as folder:
         copy = Path(folder) / "shown.txt"
-        private = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(private, "w", encoding="utf-8", errors="replace") as out:
+        with os.fdopen(_private(copy), "w", encoding="utf-8", errors="replace") as out:
             out.write(shown)
         run_outside(app, [*words, str(copy)])
+
+
+def _private(path: Path) -> int:
+    """A new file for its owner alone, in a folder for its owner alone, under any umask."""
+    path.parent.chmod(0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def _regular(workspace: str | None, path: str) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maestro_tui.engine import schemas
+from maestro_tui.engine.globs import matcher, matching
 from maestro_tui.model.context import ContractCheck, Gate, GateVerdict
 from maestro_tui.model.contract import Contract
 from maestro_tui.model.phase import Phase
@@ -43,7 +43,7 @@ def check_contract(
     wanted = tuple(dict.fromkeys((*deliverables, *promised)))
     made = list(changed)
     place = _Place(workspace, exclude)
-    open_ones = {pattern: _matcher(pattern) for pattern in wanted}
+    open_ones = {pattern: matcher(pattern) for pattern in wanted}
     fulfilled: dict[str, str] = {}
     seen: list[str] = []
 
@@ -172,56 +172,6 @@ def _check_schema(
             told = "; ".join(problems[:PROBLEMS_TOLD])
             sentences.append(f"{whose}: {clean(path, 120)} breaks its schema: {told}{more}")
     return sentences, len(files) - len(sentences), len(files)
-
-
-def matching(globs: Iterable[str]) -> Callable[[str], bool]:
-    """A test whether a path matches any of the globs, by the rules by which deliverables are looked for."""
-    matchers = [_matcher(glob) for glob in globs]
-    return lambda path: any(match(path) for match in matchers)
-
-
-def _matcher(pattern: str) -> Callable[[str], object]:
-    """A test for one glob: `*` and `?` stay within a folder, `**` crosses folders."""
-    parts = pattern.strip("/").removeprefix("./").split("/")
-    regex = ""
-    for index, part in enumerate(parts):
-        last = index == len(parts) - 1
-        if part == "**":
-            regex += ".*" if last else "(?:[^/]+/)*"
-        else:
-            regex += _segment(part) + ("" if last else "/")
-    return re.compile(regex + r"\Z").match
-
-
-def _segment(part: str) -> str:
-    out, at = "", 0
-    while at < len(part):
-        sign = part[at]
-        closing = part.find("]", at + 2) if sign == "[" else -1
-        listed = _class(part[at + 1 : closing]) if closing > 0 else None
-        if sign == "*":
-            out += "[^/]*"
-        elif sign == "?":
-            out += "[^/]"
-        elif listed is not None:
-            out += listed
-            at = closing
-        else:
-            out += re.escape(sign)
-        at += 1
-    return out
-
-
-def _class(inside: str) -> str | None:
-    """The regular expression for `[inside]`; None when that is no class of characters: then it stands for itself."""
-    negated = inside[0] in "!^"
-    signs = re.sub(r"([\\\[&~|])", r"\\\1", inside[1:] if negated else inside)
-    listed = f"[{'^' if negated else ''}{signs}]"
-    try:
-        re.compile(listed)
-    except re.error:
-        return None
-    return listed
 
 
 def measure_quality(

@@ -31,6 +31,7 @@ from maestro_tui.store.beside import Beside, named_by_a_runner
 from maestro_tui.store.journal import Journal
 from maestro_tui.store.lease import Hold, held_by, hold_session
 from maestro_tui.store.receipts import drop_receipts
+from maestro_tui.store.redaction import Redactor
 
 if TYPE_CHECKING:
     from maestro_tui.engine.split_mode import TeamExecutionEngineV2SplitMode as Engine
@@ -51,7 +52,12 @@ def signed(engine: Engine, by: str | None, reason: str) -> Signature:
     """Who acts now, and why. Raises `PlanError` unless name (None is the operator) and reason are text."""
     if not isinstance(by, str | None) or not isinstance(reason, str):
         raise PlanError("A name and a reason are recorded as text; nothing was changed.")
-    return Signature(by or operator_name(), engine.team.now(), clean(reason, REASON_LIMIT))
+    return Signature(by or operator_name(), engine.team.now(), recorded(reason))
+
+
+def recorded(reason: str) -> str:
+    """A person's reason as it is written: one clean line without secrets."""
+    return clean(Redactor().text(reason), REASON_LIMIT)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from maestro_tui.engine.attempt import Attempt
-from maestro_tui.engine.contracts import matching
+from maestro_tui.engine.globs import matching
 from maestro_tui.engine.receipts import with_reused
 from maestro_tui.model.context import Artifact
 from maestro_tui.store.workspace import FileChange, Tree

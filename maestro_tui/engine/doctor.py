@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from maestro_tui.engine.decisions import tell
+from maestro_tui.engine.decisions import recorded, tell
 from maestro_tui.engine.report import plan_document, session_document
 from maestro_tui.engine.situation import operator_name
 from maestro_tui.model.errors import DamagedFile, InputError, MaestroError
@@ -116,7 +116,7 @@ def take_over(engine: Engine, session_id: str, *, by: str | None, reason: str) -
             engine.store.commit(session_id, "init", 0, lambda head: (head.context, None), hold=hold)
         data = {
             "taken_over_by": by or operator_name(),
-            "reason": clean(reason, 1000),
+            "reason": recorded(reason),
             "from": before.words() if before is not None else "nobody",
             "epoch": hold.epoch,
         }

@@ -274,9 +274,10 @@ class _Bench:
 
     def _child(self, *kill_at: str) -> subprocess.CompletedProcess[bytes]:
         words = [str(self.store.root), self.context.session_id, str(self.workspace), *kill_at]
+        # -P: what lies in the current folder, a stranger's repository perhaps, is no module of ours.
         # In a session of its own: what a terminal sends reaches it through us only, so that we see its end.
         child = subprocess.Popen(
-            [sys.executable, "-m", "maestro_tui.engine.drill_child", *words],
+            [sys.executable, "-P", "-m", "maestro_tui.engine.drill_child", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

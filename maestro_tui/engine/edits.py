@@ -17,6 +17,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.beside import Beside
 from maestro_tui.store.lease import Hold
+from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace_files import hash_regular
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _outputs(name: str, change: Mapping[str, Any] | None) -> dict[str, Any]:
         json.dumps(outputs, allow_nan=False, ensure_ascii=False).encode("utf-8")
     except (ValueError, TypeError, RecursionError) as error:
         raise PlanError(f"The edit of {name!r} is not JSON: {clean(error, 200)}.") from error
-    return dict(outputs)
+    return dict(Redactor().data(outputs))
 
 
 def _artifact(situation: Situation, name: str, attempt: int, path: str) -> Artifact:

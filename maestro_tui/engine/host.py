@@ -100,21 +100,21 @@ class EngineHost:
 
     def plan_launch(self, launch: Launch) -> Plan:
         """What a launch would do; nothing runs, so nothing needs trust. Raises `InputError`."""
-        return self._engine(trust=True, remember=False).plan_launch(launch)
+        return self._engine().plan_launch(launch)
 
     def plan_resume(self, session_id: str, from_phase: str | None = None) -> Plan:
         """What resume, or a rerun from a phase, would do."""
-        return self._engine(trust=True, remember=False).plan(session_id, from_phase=from_phase)
+        return self._engine().plan(session_id, from_phase=from_phase)
 
     def plan_phase(self, session_id: str, phase: str) -> Plan:
         """What running one phase alone would do."""
-        return self._engine(trust=True, remember=False).plan(session_id, phase=phase)
+        return self._engine().plan(session_id, phase=phase)
 
     # ── Actions ───────────────────────────────────────────────────────────────────────────────────────────
 
     def launch(self, launch: Launch) -> str:
         """Begin a new session and return its id; its first checkpoint is on disk when this returns."""
-        engine = self._engine(trust=launch.trust)
+        engine = self._engine(starts=True)
         session_id = engine.create(launch)
         self._start(session_id, lambda: engine.drive_new(session_id))
         return session_id
@@ -124,24 +124,24 @@ class EngineHost:
         session_id: str,
         plan_hash: str | None = None,
         from_phase: str | None = None,
-        *,
-        trust: bool = False,
     ) -> None:
         """Go on with a session as planned. Raises before anything runs when it cannot."""
-        engine = self._engine(trust=trust)
+        engine = self._engine(starts=True)
         self._vouch(engine, session_id)
         self._start(session_id, lambda: engine.resume(session_id, from_phase, plan_hash=plan_hash))
 
-    def run_phase(
-        self, session_id: str, phase: str, plan_hash: str | None = None, *, trust: bool = False
-    ) -> None:
+    def run_phase(self, session_id: str, phase: str, plan_hash: str | None = None) -> None:
         """Run one phase alone as planned."""
-        engine = self._engine(trust=trust)
+        engine = self._engine(starts=True)
         self._vouch(engine, session_id)
         self._start(
             session_id,
             lambda: engine.execute_phase(phase, session_id=session_id, again=True, plan_hash=plan_hash),
         )
+
+    def trust(self, workflow: Workflow, source: str) -> None:
+        """Record the operator's approval of the commands of exactly this workflow."""
+        self._trust.remember(workflow, source)
 
     def approve(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:
         """Record an approval; `resume` goes on."""
@@ -158,43 +158,37 @@ class EngineHost:
     def _decide(
         self, session_id: str, phase: str | None, verdict: PersonVerdict, by: str | None, reason: str
     ) -> None:
-        self._engine(trust=True, remember=False).decide(session_id, phase, verdict, by=by, reason=reason)
+        self._engine().decide(session_id, phase, verdict, by=by, reason=reason)
 
     def questions(self, session_id: str) -> list[Question]:
         """All questions of a session, with their answers."""
-        return self._engine(trust=True, remember=False).questions(session_id)
+        return self._engine().questions(session_id)
 
     def answer(self, session_id: str, number: int, choice: str, by: str | None = None) -> None:
         """Answer an open question of a running session with one of its options."""
-        self._engine(trust=True, remember=False).answer(session_id, choice, number, by=by)
+        self._engine().answer(session_id, choice, number, by=by)
 
     def skip(self, session_id: str, phase: str, by: str | None = None, reason: str = "") -> None:
         """Record that a phase will not be done."""
-        self._engine(trust=True, remember=False).skip(session_id, phase, by=by, reason=reason)
+        self._engine().skip(session_id, phase, by=by, reason=reason)
 
     def edit(
         self, session_id: str, phase: str, outputs: Mapping[str, Any], by: str | None = None, reason: str = ""
     ) -> None:
         """Record changed outputs of a committed phase."""
-        self._engine(trust=True, remember=False).edit(
-            session_id, {phase: {"outputs": outputs}}, by=by, reason=reason
-        )
+        self._engine().edit(session_id, {phase: {"outputs": outputs}}, by=by, reason=reason)
 
     def edit_files(
         self, session_id: str, phase: str, paths: Sequence[str], by: str | None = None, reason: str = ""
     ) -> None:
         """Record files of a committed phase that were changed in the workspace by hand."""
-        self._engine(trust=True, remember=False).edit(
-            session_id, {}, files={phase: tuple(paths)}, by=by, reason=reason
-        )
+        self._engine().edit(session_id, {}, files={phase: tuple(paths)}, by=by, reason=reason)
 
     def raise_budget(
         self, session_id: str, phase: str | None, more: Budget, by: str | None = None, reason: str = ""
     ) -> None:
         """Record that more may be spent, on the session (None) or one phase; `resume` goes on."""
-        self._engine(trust=True, remember=False).raise_budget(
-            session_id, more, phase=phase, by=by, reason=reason
-        )
+        self._engine().raise_budget(session_id, more, phase=phase, by=by, reason=reason)
 
     def choose_blueprint(
         self,
@@ -206,13 +200,11 @@ class EngineHost:
         reason: str = "",
     ) -> None:
         """Record who is to work on a phase and how; with neither, the team decides again."""
-        self._engine(trust=True, remember=False).choose_blueprint(
-            session_id, phase, personas=personas, mode=mode, by=by, reason=reason
-        )
+        self._engine().choose_blueprint(session_id, phase, personas=personas, mode=mode, by=by, reason=reason)
 
     def fork(self, session_id: str, seq: int | None = None, new_id: str | None = None) -> str:
         """Begin a new session from a commit of an old one; its id."""
-        return self._engine(trust=True, remember=False).fork(session_id, seq=seq, new_id=new_id)
+        return self._engine().fork(session_id, seq=seq, new_id=new_id)
 
     def prune(self, session_ids: Sequence[str]) -> Pruned:
         """Remove sessions that are over and that nobody holds; which, and what could not be deleted."""
@@ -254,13 +246,12 @@ class EngineHost:
 
     # ── Within ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _engine(self, *, trust: bool, remember: bool = True) -> TeamExecutionEngineV2SplitMode:
-        def approve(workflow: Workflow, source: str) -> None:
-            if remember:
-                self._trust.require(workflow, source, trust=trust)
-
+    def _engine(self, *, starts: bool = False) -> TeamExecutionEngineV2SplitMode:
+        """An engine; one that `starts` commands asks whether they are approved each time, as they are by then."""
+        if not starts:
+            return TeamExecutionEngineV2SplitMode(self.root)
         return TeamExecutionEngineV2SplitMode(
-            self.root, approve=approve, remember=self._trust.remember if remember else None
+            self.root, approve=self._trust.require, remember=self._trust.remember
         )
 
     def _vouch(self, engine: TeamExecutionEngineV2SplitMode, session_id: str) -> None:

@@ -26,6 +26,7 @@ from maestro_tui.model.plan import Request
 from maestro_tui.model.policy import Limits
 from maestro_tui.model.text import clean, encodable, new_session_id, session_id_problem
 from maestro_tui.model.workflow import Workflow
+from maestro_tui.store.redaction import Redactor
 from maestro_tui.store.workspace_files import shown_path
 
 TEXT_LIMIT = 200_000
@@ -52,8 +53,6 @@ class Launch:
     team: str | None = None
     """Who works where the workflow names nobody, see `engine.teams`; None means the toolbox."""
     limits: Limits | None = None
-    trust: bool = False
-    """True when the operator approves the workflow's commands."""
 
 
 def workspace_problem(folder: Path) -> str | None:
@@ -71,7 +70,7 @@ def first_context(
     launch: Launch, workflow: Workflow, workflow_path: Path | None, workspace: Path, now: datetime
 ) -> TeamExecutionContext:
     """The state of a new session before its first phase. Raises `InputError` on anything that does not fit."""
-    requirement = encodable(_text("The requirement", launch.requirement).strip())
+    requirement = _as_written(launch.requirement)
     if not requirement:
         raise InputError("The requirement is empty; say what must be true when the work is done.")
     if len(requirement) > REQUIREMENT_LIMIT:
@@ -186,10 +185,7 @@ def _text(what: str, value: object) -> str:
 def require_same(situation: Situation, requirement: str | None, inputs: Mapping[str, str]) -> None:
     """Raise `PlanError` when a session that exists was begun for another requirement or other inputs."""
     session_id, context = situation.head.session_id, situation.head.context
-    if (
-        requirement is not None
-        and encodable(_text("The requirement", requirement).strip()) != context.requirement
-    ):
+    if requirement is not None and _as_written(requirement) != context.requirement:
         raise PlanError(
             f"Session {session_id} was begun for another requirement ({clean(context.requirement, 80)!r}). Leave the "
             "requirement out to go on with it, or begin another session. Nothing was run."
@@ -204,6 +200,11 @@ def require_same(situation: Situation, requirement: str | None, inputs: Mapping[
                 f"{clean(path, 200)}. Inputs count when a session begins: leave them out to go on with this one, "
                 "or begin another. Nothing was run."
             )
+
+
+def _as_written(requirement: object) -> str:
+    """The requirement as a session keeps it: without secrets. Raises `InputError` when it is no text."""
+    return Redactor().text(encodable(_text("The requirement", requirement).strip()))
 
 
 def _resolve_all(workflow: Workflow, names: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -234,7 +235,7 @@ def provide(phase: str, path: str, now: datetime) -> PhaseResult:
     except OSError as error:
         raise InputError(f"Cannot read {shown} for {phase!r}: {error.strerror}. Nothing was run.") from error
     digest = hashlib.sha256(data).hexdigest()
-    outputs = _outputs_from(data, file, phase)
+    outputs = Redactor().data(_outputs_from(data, file, phase))
     return PhaseResult(
         status=PhaseStatus.PROVIDED,
         attempt=0,

@@ -13,6 +13,8 @@ from maestro_tui.model.defined import Defined, check_name
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.text import clean
 
+STARTS_LIMIT = 4_000
+"""Characters of a command that are shown where it is approved."""
 _WITHOUT_ARGV = frozenset(["toolbox", "llm", "hive"])
 
 
@@ -86,11 +88,21 @@ class Persona(Defined):
 
     @property
     def starts(self) -> str | None:
-        """What carrying this persona out would start or call, in one clean line; None for the toolbox."""
-        if self.performer == "toolbox":
-            return None
+        """What carrying this persona out would start or call, and the variables that it is given, in one clean line.
+
+        Whole, for it is what an operator approves; of one that is too long to be read it says so at its beginning.
+        None for the toolbox where it is given no variable.
+        """
+        given = f"with {', '.join(self.env)} of your environment: " if self.env else ""
         if self.performer == "command":
-            return clean(self.shell if self.shell is not None else json.dumps(list(self.argv)), 400)
-        named = [f"{key}={json.dumps(value)}" for key, value in sorted(self.options.items())]
-        words = [self.performer, *([json.dumps(list(self.argv))] if self.argv else []), *named]
-        return clean(" ".join(words), 400)
+            words = self.shell if self.shell is not None else json.dumps(list(self.argv))
+        elif self.performer != "toolbox":
+            named = [f"{key}={json.dumps(value)}" for key, value in sorted(self.options.items())]
+            words = " ".join([self.performer, *([json.dumps(list(self.argv))] if self.argv else []), *named])
+        elif given:
+            words = self.performer
+        else:
+            return None
+        if len(words) > STARTS_LIMIT:
+            words = f"({len(words):,} characters, the file has all of them) {words}"
+        return clean(f"{given}{words}", STARTS_LIMIT + 200)

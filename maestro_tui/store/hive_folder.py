@@ -18,6 +18,7 @@ from pathlib import Path
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
 from maestro_tui.model.summary import PhaseSummary, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, session_id_problem, slug
+from maestro_tui.store import durable
 from maestro_tui.store.hive_format import HIVE, PHASES, THRESHOLDS, HiveFile, HivePhase, NotHive, read_hive
 
 FILES_LIMIT = 20_000
@@ -212,9 +213,8 @@ def _looks_like_theirs(path: Path) -> bool:
 
 def _start(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return stream.read(_START_BYTES)
-    except OSError:
+        return durable.read_start(path, _START_BYTES)
+    except (DamagedFile, FileNotFoundError):
         return b""
 
 

@@ -218,15 +218,19 @@ class JournalPart:
     torn: list[str] = field(default_factory=list)
 
 
-def read_events(path: Path, offset: int = 0, *, holding: bytes = b"") -> JournalPart:
+def read_events(
+    path: Path, offset: int = 0, *, holding: bytes = b"", take: Callable[[Event], None] | None = None
+) -> JournalPart:
     """Events from a byte offset up to the last newline. Never raises; a missing journal is an empty one.
 
-    With `holding` only of the records that hold these bytes anywhere; the others are not looked at.
+    With `holding` only of the records that hold these bytes anywhere; the others are not looked at. With `take` each
+    event goes there as it is read, and none is kept: a journal may hold more of them than the memory.
     A journal that is shorter than `offset` has been replaced: it is read from its beginning, and says so.
     """
     events: list[Event] = []
     damage: list[str] = []
     torn: list[str] = []
+    keep = take or events.append
     name = clean(path.name, 100)
     try:
         fd = durable.open_regular(path)
@@ -251,7 +255,7 @@ def read_events(path: Path, offset: int = 0, *, holding: bytes = b"") -> Journal
                     continue
                 event = _parse(line) if line else None
                 if event is not None:
-                    events.append(event)
+                    keep(event)
                 elif line:
                     bad += 1
                     if bad <= _MOST_DAMAGE:

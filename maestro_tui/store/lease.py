@@ -22,7 +22,7 @@ from maestro_tui.model.errors import (
 )
 from maestro_tui.model.text import clean, format_duration, name_problem
 from maestro_tui.store import durable
-from maestro_tui.store.locks import COMMIT, CommitLock, FileLock
+from maestro_tui.store.locks import COMMIT, CommitLock, FileLock, make_lock_folder
 from maestro_tui.store.runner_file import (
     LEASE,
     SIZE_LIMIT,
@@ -242,7 +242,7 @@ def _number(name: str) -> int:
 
 def hold_session(session_dir: Path, clock: Clock = time.time) -> Hold:
     """Become the one driver of a session. Raises `HeldError` with who it is, `StoreError`."""
-    durable.make_dir(session_dir / "locks")
+    make_lock_folder(session_dir)
     session = FileLock(session_dir / "locks" / "session")
     if not session.take():
         raise HeldError(_who_holds(session_dir, None, clock()))
@@ -254,7 +254,7 @@ def hold_phase(session_dir: Path, phase: str, clock: Clock = time.time) -> Hold:
     problem = name_problem(phase)
     if problem is not None:
         raise InputError(f"{clean(phase, 80)!r} is no name for a phase: {problem}. Nothing was run.")
-    durable.make_dir(session_dir / "locks")
+    make_lock_folder(session_dir)
     session = FileLock(session_dir / "locks" / "session")
     if not session.take(shared=True):
         raise HeldError(_who_holds(session_dir, None, clock()))
@@ -276,7 +276,7 @@ def take_over(session_dir: Path, clock: Clock = time.time) -> Hold:
     Its locks are put out of force, and its next commit is refused. Raises as `hold_session`.
     """
     locks = session_dir / "locks"
-    durable.make_dir(locks)
+    make_lock_folder(session_dir)
     commit = CommitLock(session_dir, STOPPED_SECONDS)
     stopped_within = not commit.take()
     try:

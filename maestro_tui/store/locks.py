@@ -83,6 +83,24 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
+_FOLDERS = (
+    "locks history logs questions receipts tmp artifacts workspace.git workspace.git/refs workspace.git/refs/maestro "
+    "workspace.git/info workspace.git/objects workspace.git/objects/pack"
+).split()
+
+
+def make_lock_folder(session_dir: Path) -> None:
+    """Make the folder of a session's locks. Everybody comes by here before anything is written into a session: one that
+    came with a stranger's files is refused when a folder of it leads elsewhere. Raises `StoreError`."""
+    for name in _FOLDERS:
+        if session_dir.joinpath(name).is_symlink():
+            raise StoreError(
+                f"{durable.shown(session_dir / name)} is a symbolic link: a session is written only where it lies. Put "
+                "the folder itself in its place. Nothing was run; all commits are safe."
+            )
+    durable.make_dir(session_dir / "locks")
+
+
 class CommitLock:
     """`locks/commit`, held for the few milliseconds of one commit or one change of the lease."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from maestro_tui.model.errors import DamagedFile
 from maestro_tui.model.text import clean, clean_lines
 from maestro_tui.store import durable
-from maestro_tui.store.locks import CommitLock
+from maestro_tui.store.locks import CommitLock, make_lock_folder
 from maestro_tui.store.runner_file import living_runners
 
 QUESTIONS = "questions"
@@ -80,8 +80,8 @@ def ask_question(
     `runner` is the id of the hold under which it is asked: it is open as long as that runner lives.
     """
     folder = session_dir / QUESTIONS
+    make_lock_folder(session_dir)
     durable.make_dir(folder)
-    durable.make_dir(session_dir / "locks")
     # Under this lock temporary files are swept, too.
     with CommitLock(session_dir):
         with durable.told("read", folder):
@@ -109,7 +109,7 @@ def answer_question(session_dir: Path, number: int, answer: Answer) -> Answer:
 
     On disk when this returns. Raises `StoreError`.
     """
-    durable.make_dir(session_dir / "locks")
+    make_lock_folder(session_dir)
     with CommitLock(session_dir):
         try:
             durable.write_new(_answer_path(session_dir, number), _bytes(asdict(answer)))

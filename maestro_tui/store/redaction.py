@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
@@ -19,6 +20,8 @@ _NO_SECRETS = frozenset(["PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY", "GPG_TT
 _SHORTEST, _LONGEST = 8, 8_192
 """Characters of a value that is known as a whole; of a longer one only its lines are."""
 _SHORTEST_LINE = 16
+_BASE64_LINES = (64, 76)
+"""Characters of a line as `openssl` and `base64` break theirs."""
 
 # Shapes that hardly anything else has. Every repetition is bounded or has no choice within, so that the
 # time to look through a line is linear in its length.
@@ -76,7 +79,7 @@ class Redactor:
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._names: dict[str, str] = {}
         for name, value in (os.environ if environ is None else environ).items():
-            for secret in _secrets(name, value):
+            for secret in secrets_of(name, value):
                 for form in _forms(secret):
                     self._names.setdefault(form, name)
             for line in _secret_lines(name, value):
@@ -141,7 +144,7 @@ def _texts(value: Any) -> list[str]:
     return out
 
 
-def _secrets(name: str, value: str) -> Iterator[str]:
+def secrets_of(name: str, value: str) -> Iterator[str]:
     """What of a variable is secret: all of it by its name, a password by its place in a URL."""
     if _names_a_secret(name) and len(value) <= _LONGEST and _is_telling(value):
         yield value
@@ -169,9 +172,15 @@ def _is_telling(value: str) -> bool:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """The value as it may stand in a log: raw, in JSON, in a URL, in hex, in base64 at each of its three offsets."""
+    """The value as it may stand in a log: raw, in JSON (within JSON too), in HTML, quoted for a shell or by Python, in a
+    URL, in hex, in base64 at each of its three offsets, and in the lines of it that `base64` and `openssl` print."""
     yield value
     yield json.dumps(value)[1:-1]
+    yield json.dumps(json.dumps(value)[1:-1])[1:-1]
+    yield html.escape(value)
+    yield repr(value)[1:-1]
+    yield value.replace("'", "'\"'\"'")
+    yield value.replace("'", "'\\''")
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield json.dumps(value)[1:-1].replace("/", "\\/")
     for quoted in (quote(value, safe=""), quote_plus(value)):
@@ -180,6 +189,10 @@ def _forms(value: str) -> Iterator[str]:
     raw = value.encode("utf-8", "surrogateescape")
     yield raw.hex()
     yield raw.hex().upper()
+    coded = base64.b64encode(raw).decode().rstrip("=")[:-1]
+    for width in _BASE64_LINES if len(coded) > min(_BASE64_LINES) else ():
+        lines = (coded[at : at + width] for at in range(0, len(coded), width))
+        yield from (line for line in lines if len(line) >= _SHORTEST)
     for offset in range(3):
         coded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
         # The first and last characters also depend on what stands around the value.

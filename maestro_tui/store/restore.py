@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,13 @@ from maestro_tui.store import durable
 from maestro_tui.store.bundle import ARTIFACTS, file_of
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.file_versions import ask_git, git_program
-from maestro_tui.store.workspace_files import LARGE_FILE, hash_regular, shown_path
+from maestro_tui.store.workspace_files import (
+    LARGE_FILE,
+    OPEN_FOLDER,
+    hash_regular,
+    is_below,
+    shown_path,
+)
 from maestro_tui.store.workspace_git import REPOSITORY
 
 _REF = re.compile(r"refs/maestro/([^/]+)/([0-9]{1,9})/after\Z")
@@ -59,16 +65,14 @@ def restore_tree(store: CheckpointStore, session_id: str, target: Path, at: str 
     phase, attempt = _chosen(head, _kept(repository), at)
     entries = _entries(repository, f"refs/maestro/{phase}/{attempt}/after")
     with durable.told("write into", target):
-        target.mkdir(parents=True, exist_ok=True)
+        durable.enter_dirs(target)
         if any(target.iterdir()):
             raise InputError(f"{durable.shown(target)} is not empty; name a new folder. Nothing was written.")
     missing = []
-    # Links come last: while files are written there is none that could lead out of the folder.
-    ordered = sorted(entries, key=lambda entry: entry.mode == "120000")
-    with _contents(repository) as content, durable.told("write into", target):
-        for entry in ordered:
+    with _contents(repository) as content, durable.told("write into", target), _opened(target) as top:
+        for entry in entries:
             try:
-                written = _write(entry, content(entry.blob), target, folder, head)
+                written = _write(entry, content(entry.blob), top, folder, head)
             except FileExistsError as error:
                 raise StoreError(
                     f"{durable.shown(target)} cannot hold {clean(shown_path(entry.path), 200)} beside another file "
@@ -121,25 +125,64 @@ def _entries(repository: Path, tree: str) -> list[_Entry]:
                 f"{REPOSITORY}: its tree holds {clean(shown_path(path), 200)!r}, which is no file of ours"
             )
         out.append(_Entry(path, mode, blob))
+    paths = {entry.path for entry in out}
+    if len(paths) < len(out) or any(is_below(path.rpartition("/")[0], paths) for path in paths):
+        raise DamagedFile(f"{REPOSITORY}: its tree holds one name twice. Nothing was written.")
     return out
 
 
-def _write(entry: _Entry, data: bytes, target: Path, folder: Path, head: Checkpoint) -> bool:
+def _write(entry: _Entry, data: bytes, top: int, folder: Path, head: Checkpoint) -> bool:
     """False when only a note about the file is kept, and its content is neither an artifact nor in the workspace."""
-    path = target / entry.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if entry.mode == "120000":
-        path.symlink_to(os.fsdecode(data))
-        return True
-    note = LARGE_FILE.fullmatch(data)
+    *folders, name = entry.path.split("/")
+    note = LARGE_FILE.fullmatch(data) if entry.mode != "120000" else None
     source = _whole_file(entry, note[2].decode(), folder, head) if note is not None else None
     if note is not None and source is None:
         return False
-    fd = os.open(path, _CREATE, 0o777 if entry.mode == "100755" else 0o666)
-    with os.fdopen(fd, "wb") as stream:
-        for part in (data,) if source is None else _parts(source):
-            stream.write(part)
+    with _below(top, folders) as here:
+        if entry.mode == "120000":
+            if b"\0" in data:
+                raise DamagedFile(
+                    f"{REPOSITORY}: the link {clean(shown_path(entry.path), 200)} leads nowhere"
+                )
+            os.symlink(os.fsdecode(data), name, dir_fd=here)
+            return True
+        # For the owner alone, as in the checkpoint directory that it comes from.
+        mode = 0o700 if entry.mode == "100755" else 0o600
+        with os.fdopen(os.open(name, _CREATE, mode, dir_fd=here), "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            for part in (data,) if source is None else _parts(source):
+                stream.write(part)
     return True
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    here = os.open(folder, OPEN_FOLDER & ~os.O_NOFOLLOW)
+    try:
+        yield here
+    finally:
+        os.close(here)
+
+
+@contextmanager
+def _below(top: int, folders: Sequence[str]) -> Iterator[int]:
+    """A folder below an open one, made where it is missing; a link on the way is an error."""
+    here = os.dup(top)
+    try:
+        for name in folders:
+            try:
+                os.mkdir(name, 0o700, dir_fd=here)
+                made = True
+            except FileExistsError:
+                made = False
+            if made:
+                os.chmod(name, 0o700, dir_fd=here)
+            below = os.open(name, OPEN_FOLDER, dir_fd=here)
+            os.close(here)
+            here = below
+        yield here
+    finally:
+        os.close(here)
 
 
 def _whole_file(entry: _Entry, sha256: str, folder: Path, head: Checkpoint) -> Path | None:

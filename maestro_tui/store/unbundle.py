@@ -87,6 +87,7 @@ def unpack_bundle(store: CheckpointStore, path: Path, as_id: str | None = None) 
 def verify_bundle(path: Path) -> list[str]:
     """One line for each thing that is wrong with a bundle; it is unpacked into a temporary folder and checked whole."""
     with tempfile.TemporaryDirectory(prefix="maestro-") as aside:
+        Path(aside).chmod(0o700)  # under any umask
         store = CheckpointStore(aside)
         try:
             return problems_of(store, unpack_bundle(store, path).session_id)

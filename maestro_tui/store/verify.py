@@ -13,6 +13,7 @@ from maestro_tui.model.checkpoint import Checkpoint
 from maestro_tui.model.checkpoint_bytes import digest_problem
 from maestro_tui.model.context import DONE, Artifact
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
+from maestro_tui.model.events import Event
 from maestro_tui.model.text import clean
 from maestro_tui.store import durable
 from maestro_tui.store.history_files import (
@@ -27,7 +28,7 @@ from maestro_tui.store.history_files import (
     view_path,
 )
 from maestro_tui.store.journal import read_events
-from maestro_tui.store.locks import CommitLock
+from maestro_tui.store.locks import CommitLock, make_lock_folder
 from maestro_tui.store.questions import QUESTIONS, read_questions
 from maestro_tui.store.receipts import RECEIPTS
 from maestro_tui.store.redaction import REDACTED
@@ -45,6 +46,9 @@ _PHASE = re.compile(rb'\n  "phase": "([A-Za-z0-9_-]{1,64})",\n')
 _VIEW = re.compile(rf"{VIEW_PREFIX}([A-Za-z0-9][A-Za-z0-9_-]*)\.json\Z")
 _ENVELOPE_BYTES = 2_000
 _MOST_TOLD = 20
+_COMMITS_TOLD = 1_000
+_SEQ_END = 10**9
+"""A commit's number has nine digits at most."""
 
 
 # ── Checking ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,19 +158,31 @@ def _is_newer(folder: Path, view: Path, seq: int) -> bool:
 
 
 def _journal_problems(folder: Path, infos: list[CommitInfo]) -> Iterator[str]:
-    part = read_events(folder / JOURNAL)
-    # A record that breaks off is what a killed runner leaves; the next one goes on after it.
-    yield from (line for line in part.damage if line not in part.torn)
     there = {info.seq: info for info in infos}
-    for event in part.events:
+    told: dict[str, None] = {}
+
+    def compare(event: Event) -> None:
         seq, sha256 = event.data.get("seq"), event.data.get("sha256")
-        if event.phase is None or not isinstance(seq, int) or seq < 0 or not isinstance(sha256, str):
-            continue
+        if event.phase is None or not isinstance(seq, int) or not isinstance(sha256, str):
+            return
+        if not 0 <= seq < _SEQ_END:
+            return
         commit = there.get(seq)
         if commit is None and not commit_path(folder, seq).exists():
-            yield f"{place_of(seq)}: it is missing, though the journal tells of it ({clean(event.phase, 64)})"
+            words = f"it is missing, though the journal tells of it ({clean(event.phase, 64)})"
         elif commit is not None and commit.sha256 not in ("", sha256):
-            yield f"{place_of(seq)}: it is not the commit that the journal tells of"
+            words = "it is not the commit that the journal tells of"
+        else:
+            return
+        if len(told) >= _COMMITS_TOLD:
+            told[f"{JOURNAL}: it tells of further commits that are not there as it says"] = None
+        else:
+            told[f"{place_of(seq)}: {words}"] = None
+
+    part = read_events(folder / JOURNAL, take=compare)
+    # A record that breaks off is what a killed runner leaves; the next one goes on after it.
+    yield from (line for line in part.damage if line not in part.torn)
+    yield from told
 
 
 def _artifact_problems(head: Checkpoint) -> Iterator[str]:
@@ -224,7 +240,7 @@ def repair_views(store: CheckpointStore, session_id: str, *, alone: bool = False
     the whole session, what dead runners left of unfinished trees and receipts is swept too. Raises `StoreError`.
     """
     folder = store.session_dir(session_id)
-    durable.make_dir(folder / "locks")
+    make_lock_folder(folder)
     with CommitLock(folder):
         durable.make_dir(folder / HISTORY)
         durable.sweep(folder / HISTORY)

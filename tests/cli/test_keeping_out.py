@@ -13,7 +13,11 @@ from urllib.parse import quote
 import pytest
 
 import maestro_tui
+from maestro_tui.cli import main
+from maestro_tui.config import write_crash
+from maestro_tui.store.checkpoints import CheckpointStore
 from tests.sessions import Project, line
+from tests.store.small_sessions import context
 
 SECRET = "correct-Horse-7-battery"
 
@@ -125,6 +129,64 @@ def test_a_command_sees_the_few_variables_and_no_secret_and_what_it_prints_of_on
         if path.is_file():
             data = path.read_bytes()
             assert not [form for form in forms if form in data], path
+
+
+def test_a_traceback_is_kept_for_its_owner_alone_and_without_secrets(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", SECRET)
+    error = ValueError(f"cannot log in with {SECRET}")
+    before = os.umask(0)
+    try:
+        told = write_crash(error)
+    finally:
+        os.umask(before)
+    log = own_home / ".state" / "maestro-tui" / "crash.log"
+    assert str(log) in told and SECRET not in told
+    assert "ValueError: cannot log in with ‹SHOP_TOKEN›" in log.read_text()
+    assert (stat.S_IMODE(log.stat().st_mode), stat.S_IMODE(log.parent.stat().st_mode)) == (0o600, 0o700)
+    log.unlink()
+    log.mkdir()
+    assert write_crash(error) == "it says: cannot log in with ‹SHOP_TOKEN›"
+
+
+def test_a_traceback_follows_no_link(own_home: Path, tmp_path: Path) -> None:
+    (own_home / ".state" / "maestro-tui").mkdir(parents=True)
+    (tmp_path / "victim").write_text("mine")
+    (own_home / ".state" / "maestro-tui" / "crash.log").symlink_to(tmp_path / "victim")
+    write_crash(ValueError("so"))
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [["show", "no"], ["verify", "no"], ["doctor", "no"], ["resume", "no"]])
+def test_a_hostile_checkpoint_directory_does_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    root = tmp_path / "r\x1b]0;owned\x07\x9b2J\u202e"
+    root.mkdir()
+    with pytest.raises(SystemExit):
+        main([*words, "--checkpoint-dir", str(root)])
+    told = capsys.readouterr()
+    assert "There is no session 'no'" in told.err and "r␛]0;owned␇" in told.err
+    assert (told.out + told.err.removesuffix("\n")).isprintable()
+
+
+def test_a_report_is_written_for_its_owner_alone_and_never_over_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    store.create(context())
+    target = tmp_path / "report.md"
+    words = ["report", "s1", "--checkpoint-dir", str(store.root), "-o", str(target)]
+    before = os.umask(0)
+    try:
+        main(words)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600 and target.read_text().startswith("# Session `s1`")
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "is there already" in capsys.readouterr().err
 
 
 def test_the_source_holds_no_shell_no_pickle_and_no_eval() -> None:

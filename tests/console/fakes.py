@@ -17,6 +17,7 @@ from maestro_tui.model.phase import Mode, Phase
 from maestro_tui.model.plan import Action, Estimate, Plan, PlannedPhase
 from maestro_tui.model.policy import Budget
 from maestro_tui.model.summary import FleetSnapshot, Owner, PhaseSummary, SessionStatus, SessionSummary
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.performers.agents.detect import FoundAgent
 from maestro_tui.store.checkpoints import CommitInfo
 from maestro_tui.store.prune import Pruned
@@ -73,6 +74,7 @@ class FakeHost:
         self.calls: list[tuple[Any, ...]] = []
         self.own: tuple[str, ...] = ()
         self.refuse: Exception | None = None
+        self.trusted: list[tuple[str, str]] = []
         self.told: list[tuple[str, str]] = []
         self.undeleted: tuple[str, ...] = ()
         self.generation = 0
@@ -147,15 +149,14 @@ class FakeHost:
         session_id: str,
         plan_hash: str | None = None,
         from_phase: str | None = None,
-        *,
-        trust: bool = False,
     ) -> None:
-        self._do("resume", session_id, plan_hash, from_phase, trust)
+        self._do("resume", session_id, plan_hash, from_phase)
 
-    def run_phase(
-        self, session_id: str, phase: str, plan_hash: str | None = None, *, trust: bool = False
-    ) -> None:
-        self._do("run_phase", session_id, phase, plan_hash, trust)
+    def trust(self, workflow: Workflow, source: str) -> None:
+        self.trusted.append((workflow.content_hash(), source))
+
+    def run_phase(self, session_id: str, phase: str, plan_hash: str | None = None) -> None:
+        self._do("run_phase", session_id, phase, plan_hash)
 
     def approve(self, session_id: str, phase: str | None, by: str | None = None, reason: str = "") -> None:
         self._do("approve", session_id, phase, by, reason)

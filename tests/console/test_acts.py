@@ -109,7 +109,7 @@ FORKED = "20261123-140300-forked-bb02"
         ("f", [("fork", "payments-refactor", 1, None)]),
         (
             "y",
-            [("fork", "payments-refactor", 1, None), ("resume", FORKED, "hash-resume-0", None, False)],
+            [("fork", "payments-refactor", 1, None), ("resume", FORKED, "hash-resume-0", None)],
         ),
     ],
 )
@@ -372,7 +372,7 @@ def test_the_real_host_skips_forks_examines_and_prunes(tmp_path: Path) -> None:
     workspace = tmp_path / "shop"
     workspace.mkdir()
     host = ConsoleHost(tmp_path / "root")
-    engine = host._engine(trust=True, remember=False)
+    engine = host._engine()
     session_id = engine.create(Launch(requirement="A shop", workflow="sdlc", workspace=str(workspace)))
     assert host.dependents(session_id, "testing") == ("deployment",)
     assert host.summary(session_id).session_id == session_id

@@ -187,7 +187,7 @@ async def test_an_impatient_second_y_does_not_trust_commands_that_were_not_shown
         await settle(pilot)
         burst(app, "yyyy")
         await landed(pilot)
-        assert isinstance(app.screen, TrustSheet) and [call[-1] for call in host.calls] == [False]
+        assert isinstance(app.screen, TrustSheet) and len(host.calls) == 1 and host.trusted == []
 
 
 async def test_a_number_typed_before_a_question_was_shown_does_not_answer_it() -> None:

@@ -35,9 +35,9 @@ def test_the_launch_is_what_stands_on_the_sheet() -> None:
     from dataclasses import replace
 
     form = replace(FORM.toggled("testing").started("design"), inputs="requirements='my req.md'")
-    launch = form.launch(trust=True)
+    launch = form.launch()
     assert launch.phases == ("requirements", "design", "implementation", "deployment")
-    assert (launch.start_from, launch.inputs, launch.trust) == ("design", {"requirements": "my req.md"}, True)
+    assert (launch.start_from, launch.inputs) == ("design", {"requirements": "my req.md"})
 
 
 def test_depth_and_what_comes_before_follow_the_graph() -> None:

@@ -27,7 +27,7 @@ from maestro_tui.console.settings import Memory, last_launch, remember_launch
 from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.phase_list import PhaseList
 from maestro_tui.model.context import Artifact, ContractCheck, Gate, PhaseResult, PhaseStatus
-from maestro_tui.model.errors import InputError, PlanError
+from maestro_tui.model.errors import InputError, PlanError, StoreError
 from maestro_tui.model.plan import Action
 from maestro_tui.model.summary import FleetSnapshot
 from maestro_tui.model.workflow import Workflow
@@ -88,7 +88,7 @@ async def test_resume_shows_what_it_would_do_and_does_it_on_y() -> None:
         assert "nobody holds this session" in sums and "$ maestro-tui resume payments-refactor" in sums
         await pilot.press("y")
         await settle(pilot)
-        assert host.calls == [("resume", "payments-refactor", "hash-resume-0", None, False)]
+        assert host.calls == [("resume", "payments-refactor", "hash-resume-0", None)]
         assert len(app.screen_stack) == 1
 
 
@@ -126,7 +126,7 @@ async def test_one_phase_is_chosen_then_planned_then_run() -> None:
         assert "goes stale, is kept: implementation" in said(app, "#sums")
         await pilot.press("y")
         await settle(pilot)
-        assert host.calls == [("run_phase", "payments-refactor", "design", "hash-phase-0", False)]
+        assert host.calls == [("run_phase", "payments-refactor", "design", "hash-phase-0")]
 
 
 async def test_rerun_names_the_phase_it_begins_at() -> None:
@@ -137,7 +137,7 @@ async def test_rerun_names_the_phase_it_begins_at() -> None:
         assert "$ maestro-tui resume payments-refactor --from requirements" in said(app, "#sums")
         await pilot.press("y")
         await settle(pilot)
-        assert host.calls == [("resume", "payments-refactor", "hash-rerun_from-0", "requirements", False)]
+        assert host.calls == [("resume", "payments-refactor", "hash-rerun_from-0", "requirements")]
 
 
 async def test_a_changed_session_makes_the_plan_anew_and_says_so() -> None:
@@ -227,7 +227,47 @@ async def test_commands_are_listed_before_they_are_trusted() -> None:
         assert any("$ a/p: rm -r [/red]" in block.words for block in sheet.query(Block))
         await pilot.press("y")
         await settle(pilot)
-        assert [call[-1] for call in host.calls] == [False, True] and len(app.screen_stack) == 1
+        assert host.trusted == [(COMMANDS.content_hash(), "maestro.toml")]
+        assert [call[0] for call in host.calls] == ["resume", "resume"] and len(app.screen_stack) == 1
+
+
+async def test_a_workflow_that_changed_since_it_was_shown_is_shown_again_and_does_not_run() -> None:
+    host = FakeHost()
+    host.refuse = UntrustedWorkflow(COMMANDS, "maestro.toml")
+    changed = Workflow.parse(
+        'name = "w"\n[[phases]]\nname = "a"\n[[phases.personas]]\nname = "p"\nshell = "other"\n'
+    )
+
+    def trust(workflow: Workflow, source: str) -> None:
+        host.trusted.append((workflow.content_hash(), source))
+        host.refuse = UntrustedWorkflow(changed, "maestro.toml")  # the file was written meanwhile
+
+    host.trust = trust  # type: ignore[method-assign]
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        first = await opened(pilot, "j", "r", "y")
+        await pilot.press("y")
+        await settle(pilot)
+        assert host.trusted == [(COMMANDS.content_hash(), "maestro.toml")]
+        assert isinstance(app.screen, TrustSheet) and app.screen is not first
+        assert any("$ a/p: other" in block.words for block in app.screen.query(Block))
+
+
+async def test_an_approval_that_cannot_be_recorded_is_told_and_nothing_runs() -> None:
+    host = FakeHost()
+    host.refuse = UntrustedWorkflow(COMMANDS, "maestro.toml")
+
+    def trust(workflow: Workflow, source: str) -> None:
+        raise StoreError("Cannot write trusted.json: No space left on device.")
+
+    host.trust = trust  # type: ignore[method-assign]
+    app = console(busy_fleet(), host=host)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "j", "r", "y")
+        await pilot.press("y")
+        await settle(pilot)
+        assert isinstance(app.screen, TrustSheet) and len(host.calls) == 1
+        assert said(app, "#sentence") == "Cannot write trusted.json: No space left on device."
 
 
 async def test_commands_that_are_not_trusted_do_not_run() -> None:
@@ -236,7 +276,7 @@ async def test_commands_that_are_not_trusted_do_not_run() -> None:
     app = console(busy_fleet(), host=host)
     async with app.run_test(size=SIZE) as pilot:
         await opened(pilot, "j", "r", "y", "escape")
-        assert isinstance(app.screen, PlanSheet) and [call[-1] for call in host.calls] == [False]
+        assert isinstance(app.screen, PlanSheet) and len(host.calls) == 1 and host.trusted == []
 
 
 # ── Several at once, cancel, quit ─────────────────────────────────────────────────────────────────────────
@@ -322,11 +362,11 @@ async def test_a_review_shows_what_the_phase_left() -> None:
     [
         (
             ("y",),
-            [("approve", "kyc-flow", "deployment", None, ""), ("resume", "kyc-flow", None, None, False)],
+            [("approve", "kyc-flow", "deployment", None, ""), ("resume", "kyc-flow", None, None)],
         ),
         (
             ("c", *"why", "tab", "b"),
-            [("push_back", "kyc-flow", "deployment", None, "why"), ("resume", "kyc-flow", None, None, False)],
+            [("push_back", "kyc-flow", "deployment", None, "why"), ("resume", "kyc-flow", None, None)],
         ),
         (("c", *"no", "tab", "x"), [("reject", "kyc-flow", "deployment", None, "no")]),
         # Every key is text in the comment: no letter and no enter in it decides.
@@ -335,14 +375,14 @@ async def test_a_review_shows_what_the_phase_left() -> None:
             ("b", *"cyxb", "enter", "enter"),
             [
                 ("push_back", "kyc-flow", "deployment", None, "cyxb"),
-                ("resume", "kyc-flow", None, None, False),
+                ("resume", "kyc-flow", None, None),
             ],
         ),
         (("x", *"no", "enter", "enter"), [("reject", "kyc-flow", "deployment", None, "no")]),
         (("c", *"good", "enter", "enter"), []),
         (
             ("c", *"good", "enter", "y"),
-            [("approve", "kyc-flow", "deployment", None, "good"), ("resume", "kyc-flow", None, None, False)],
+            [("approve", "kyc-flow", "deployment", None, "good"), ("resume", "kyc-flow", None, None)],
         ),
         (("b",), []),
         (("x",), []),
@@ -500,7 +540,8 @@ async def test_a_launch_that_needs_trust_asks_and_goes_on(tmp_path: Path) -> Non
         assert isinstance(app.screen, TrustSheet)
         await pilot.press("y")
         await settle(pilot)
-        assert [call[1].trust for call in host.calls] == [False, True] and len(app.screen_stack) == 1
+        assert host.trusted == [(COMMANDS.content_hash(), "maestro.toml")]
+        assert [call[0] for call in host.calls] == ["launch", "launch"] and len(app.screen_stack) == 1
 
 
 async def test_starting_later_asks_for_the_files_of_what_comes_before(tmp_path: Path) -> None:

@@ -144,6 +144,27 @@ def test_the_pager_gets_a_clean_private_copy(outside: Outside, tmp_path: Path) -
     assert tmp_path not in given[0].parents and not given[0].exists()
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o777], ids=oct)
+def test_copies_are_for_their_owner_alone_under_any_umask(
+    outside: Outside, tmp_path: Path, umask: int
+) -> None:
+    modes: list[int] = []
+    (tmp_path / "log.txt").write_text("one")
+
+    def look(path: Path) -> None:
+        modes.extend(one.stat().st_mode & 0o777 for one in (path, path.parent))
+
+    outside(look)
+    app = console()
+    before = os.umask(umask)
+    try:
+        shell_out.open_in_pager(app, str(tmp_path), "log.txt")
+        assert shell_out.edit_text(app, "two", ".md") == "two"
+    finally:
+        os.umask(before)
+    assert modes == [0o600, 0o700] * 2
+
+
 def test_the_editor_gets_the_file_itself(outside: Outside, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "-rf.md").write_text("x")

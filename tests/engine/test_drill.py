@@ -12,7 +12,8 @@ import pytest
 
 from maestro_tui import Persona, Phase, TeamExecutionEngineV2SplitMode, Workflow
 from maestro_tui.cli import commands
-from maestro_tui.engine.drill import BOUNDARIES, drill
+from maestro_tui.engine.drill import BOUNDARIES, _Bench, drill
+from maestro_tui.engine.drill_child import TOLD
 from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError
 from maestro_tui.model.plan import Estimate
@@ -229,3 +230,16 @@ def working_in(folder: Path) -> list[int]:
         except OSError:
             continue  # it has ended meanwhile, or is nobody's of ours
     return found
+
+
+def test_modules_in_the_current_folder_are_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("maestro_tui", "asyncio"):
+        (tmp_path / "stranger" / name).mkdir(parents=True)
+        (tmp_path / "stranger" / name / "__init__.py").write_text("open('owned', 'w')\n")
+    monkeypatch.chdir(tmp_path / "stranger")
+    bench = _Bench(tmp_path / "top", context(), tmp_path / "work", tmp_path / "root")
+    child = bench._child()
+    assert child.returncode == TOLD and b"There is no session 's1'" in child.stderr
+    assert not (tmp_path / "stranger" / "owned").exists()

@@ -10,6 +10,7 @@ from maestro_tui.config import TrustBook, UntrustedWorkflow
 from maestro_tui.engine.host import EngineHost
 from maestro_tui.engine.launch import Launch
 from maestro_tui.model.errors import InputError
+from maestro_tui.model.workflow import Workflow
 from maestro_tui.store.checkpoints import CheckpointStore
 from tests.sessions import Project, line
 from tests.waiting import wait_until
@@ -23,12 +24,13 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def host(project: Project, tmp_path: Path):
     host = EngineHost(project.root, limit=2, trust=TrustBook(tmp_path / "trusted.json"))
+    host.trust(Workflow.load(project.file), "maestro.toml")
     yield host
     assert host.stop_all(20) == ()
 
 
 def launch(project: Project, session_id: str, **more: object) -> Launch:
-    return Launch("x", workspace=str(project.folder), session_id=session_id, trust=True, **more)
+    return Launch("x", workspace=str(project.folder), session_id=session_id, **more)
 
 
 def status(project: Project, session_id: str, phase: str) -> str | None:
@@ -51,8 +53,9 @@ def test_no_more_than_the_limit_run_at_once_and_the_rest_wait_their_turn(tmp_pat
     host = EngineHost(tmp_path / "root", limit=2, trust=TrustBook(tmp_path / "trusted.json"))
     for project in projects:
         project.order("a", wait_for="go")
+    host.trust(Workflow.load(projects[0].file), "maestro.toml")
     for number, project in enumerate(projects):
-        host.launch(Launch("x", workspace=str(project.folder), session_id=f"s{number}", trust=True))
+        host.launch(launch(project, f"s{number}"))
     wait_until(lambda: sum((p.folder / "at-a").exists() for p in projects) == 2, "two began")
     assert len(host.running()) == 3
     first = next(p for p in projects if (p.folder / "at-a").exists())
@@ -88,17 +91,34 @@ def test_a_session_that_runs_here_is_not_started_twice(project: Project, host: E
     wait_until(lambda: host.running() == (), "the session ended")
 
 
-def test_commands_that_nobody_trusts_are_named_and_not_run(project: Project, host: EngineHost) -> None:
-    untrusting = Launch("x", workspace=str(project.folder), session_id="s1")
+def test_commands_that_nobody_trusts_are_named_and_not_run(project: Project, tmp_path: Path) -> None:
+    host = EngineHost(project.root, trust=TrustBook(tmp_path / "empty.json"))
     with pytest.raises(UntrustedWorkflow) as refusal:
-        host.launch(untrusting)
+        host.launch(launch(project, "s1"))
     assert len(refusal.value.commands) == 2
     assert "step.py" in refusal.value.commands[0]
     assert not project.root.exists()
 
 
+def test_what_was_approved_is_that_content_and_not_what_the_file_holds_by_then(
+    project: Project, host: EngineHost
+) -> None:
+    host.launch(launch(project, "s1", phases=("a",)))
+    wait_until(lambda: host.running() == (), "the session ended")
+    project.file.write_text(project.file.read_text().replace('name = "worker"', 'name = "walker"'))
+    with pytest.raises(UntrustedWorkflow) as refusal:
+        host.resume("s1", from_phase="a")
+    assert project.runs("a") == 1
+    project.file.write_text(project.file.read_text().replace('name = "walker"', 'name = "talker"'))
+    host.trust(refusal.value.workflow, refusal.value.source)
+    with pytest.raises(UntrustedWorkflow, match="not trusted yet"):
+        host.resume("s1", from_phase="a")
+    assert project.runs("a") == 1
+
+
 def test_stop_all_leaves_sessions_that_resume(project: Project, tmp_path: Path) -> None:
     host = EngineHost(project.root, trust=TrustBook(tmp_path / "t.json"))
+    host.trust(Workflow.load(project.file), "maestro.toml")
     project.order("a", wait_for="go")
     host.launch(launch(project, "s1"))
     wait_until((project.folder / "at-a").exists, "a began")

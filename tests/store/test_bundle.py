@@ -15,7 +15,7 @@ import pytest
 
 from maestro_tui.model.context import Artifact
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
-from maestro_tui.store import bundle, durable
+from maestro_tui.store import bundle, durable, unbundle
 from maestro_tui.store.bundle import write_bundle
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.index import read_all
@@ -422,6 +422,28 @@ def test_a_bundle_is_told_from_other_files(tmp_path: Path) -> None:
     (tmp_path / "y.bundle").write_bytes(b"no")
     assert is_bundle(tmp_path / "x.bundle") and verify_bundle(tmp_path / "x.bundle") == []
     assert not is_bundle(tmp_path / "y.bundle") and not is_bundle(tmp_path) and not is_bundle(tmp_path / "z")
+
+
+def test_a_bundle_is_checked_in_a_folder_for_its_owner_alone_under_any_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    session(store)
+    write_bundle(store, "s1", tmp_path / "x.bundle")
+    modes = []
+
+    def unpack(aside: CheckpointStore, path: Path) -> None:
+        modes.append(aside.root.stat().st_mode & 0o777)
+        raise DamagedFile("enough")
+
+    monkeypatch.setattr(unbundle, "unpack_bundle", unpack)
+    for umask in (0o000, 0o777):
+        before = os.umask(umask)
+        try:
+            assert verify_bundle(tmp_path / "x.bundle") == ["enough"]
+        finally:
+            os.umask(before)
+    assert modes == [0o700, 0o700]
 
 
 def test_an_import_is_not_seen_before_it_is_whole(tmp_path: Path) -> None:

@@ -284,7 +284,11 @@ def test_a_link_or_pipe_among_their_files_is_not_opened(tmp_path: Path) -> None:
     put(root / "good.json", checkpoint("requirements", workflow_id="good"))
     (root / "link.json").symlink_to(target)
     os.mkfifo(root / "pipe.json")
+    (root / "folder").mkdir()
+    os.mkfifo(root / "folder" / "checkpoint_design.json")
+    (root / "folder" / "checkpoint_build.json").symlink_to("/dev/zero")
     assert list(listed(root)) == ["good"]
+    assert not hive_folder.holds_hive(root / "link.json") and hive_folder.why_not_run(root, "folder") is None
 
 
 def test_more_files_than_are_looked_at_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from maestro_tui.store import lease as store_lease
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.lease import Hold, hold_phase, hold_session, read_owner, take_over
 from maestro_tui.store.locks import CommitLock, FileLock
+from maestro_tui.store.questions import Answer, answer_question
 from tests.store.runners import runners
 from tests.store.small_sessions import commit, context, session
 
@@ -637,3 +638,24 @@ def test_sessions_are_independent(tmp_path: Path) -> None:
     store.create(context("s2"))
     with hold_session(tmp_path / "s1"), hold_session(tmp_path / "s2") as other:
         other.check()
+
+
+@pytest.mark.parametrize("name", ["locks", "history", "logs", "questions", "workspace.git/objects/pack"])
+def test_a_session_whose_folders_lead_elsewhere_is_not_written_and_not_run(tmp_path: Path, name: str) -> None:
+    store = CheckpointStore(tmp_path / "root")
+    folder = session(store, "requirements")
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / name).rename(tmp_path / "victim")
+    (folder / name).symlink_to(tmp_path / "victim")
+    before = sorted(os.listdir(tmp_path / "victim"))
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: hold_session(folder),
+        lambda: hold_phase(folder, "design"),
+        lambda: take_over(folder),
+        lambda: store.repair_views("s1"),
+        lambda: answer_question(folder, 1, Answer("yes", "ann", 1.0)),
+    )
+    for act in acts:
+        with pytest.raises(StoreError, match=rf"{name} is a symbolic link: a session is written only where"):
+            act()
+    assert sorted(os.listdir(tmp_path / "victim")) == before

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import shlex
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -39,6 +42,7 @@ def redactor() -> Redactor:
         base64.b64encode(SECRET.encode()).decode(),
         SECRET.encode().hex(),
         SECRET.encode().hex().upper(),
+        json.dumps(json.dumps({"deep": SECRET}))[14:-4],
     ],
 )
 def test_a_known_value_is_taken_out_in_each_of_its_forms(redactor: Redactor, form: str) -> None:
@@ -47,6 +51,26 @@ def test_a_known_value_is_taken_out_in_each_of_its_forms(redactor: Redactor, for
     assert form not in told
     assert told.startswith("before ")
     assert told.endswith(" after")
+
+
+@pytest.mark.parametrize(
+    "quoted", [repr, shlex.quote, html.escape, lambda value: "'" + value.replace("'", "'\\''") + "'"]
+)
+def test_a_known_value_is_taken_out_however_it_is_quoted(quoted: Callable[[str], str]) -> None:
+    value = 'it\'s <one> & "other" \\ way'
+    told = Redactor({"DB_PASSWORD": value}).text(f"X={quoted(value)}")
+    assert told.replace("'", "") == "X=‹DB_PASSWORD›"
+
+
+@pytest.mark.parametrize("width", [64, 76])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_long_value_in_base64_is_taken_out_of_each_line(width: int, end: bytes) -> None:
+    secret = "".join(f"{number:03}-" for number in range(50))
+    coded = base64.b64encode(secret.encode() + end).decode()
+    printed = [coded[at : at + width] for at in range(0, len(coded), width)]
+    lines = LineRedactor(Redactor({"SHOP_TOKEN": secret}), 1_000_000)
+    told = [lines.feed(line) for line in printed]
+    assert all(line is not None and line.startswith("‹SHOP_TOKEN›") and len(line) < 20 for line in told)
 
 
 @given(st.binary(max_size=20), st.binary(max_size=20))

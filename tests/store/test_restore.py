@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from maestro_tui.model.context import PhaseResult, PhaseStatus
 from maestro_tui.model.errors import DamagedFile, InputError, StoreError
-from maestro_tui.store import workspace_files
+from maestro_tui.store import restore, workspace_files
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.git_objects import TreeFile
 from maestro_tui.store.lease import hold_session
@@ -124,6 +126,63 @@ def test_a_hostile_tree_writes_nothing_elsewhere(
     with pytest.raises(error, match="which is no file of ours"):
         restore_tree(store, "s1", tmp_path / "place")
     assert not (tmp_path / "place").exists() and not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    "below", ["120000 blob {evil}\tb\n", "100755 blob {evil}\tb\n", "040000 tree {sub}\tb\n"]
+)
+def test_a_link_and_a_folder_of_one_name_lead_nothing_elsewhere(
+    store: CheckpointStore, tmp_path: Path, below: str
+) -> None:
+    def git(*words: str, given: str) -> str:
+        repository = store.session_dir("s1") / "workspace.git"
+        words = ("git", "--git-dir", str(repository), *words)
+        return subprocess.run(words, input=given, check=True, capture_output=True, text=True).stdout.strip()
+
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "place").mkdir()
+    out = git("hash-object", "-w", "--stdin", given=str(tmp_path / "victim"))
+    evil = git("hash-object", "-w", "--stdin", given="/evil")
+    sub = git("mktree", given=f"120000 blob {evil}\tc\n")
+    folder = git("mktree", given=below.format(evil=evil, sub=sub))
+    tree = git("mktree", given=f"120000 blob {out}\ta\n040000 tree {folder}\ta\n")
+    git("update-ref", "refs/maestro/design/1/after", tree, given="")
+    with pytest.raises(DamagedFile, match="holds one name twice"):
+        restore_tree(store, "s1", tmp_path / "place")
+    assert list((tmp_path / "victim").iterdir()) == [] == list((tmp_path / "place").iterdir())
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_filled_leads_nothing_elsewhere(
+    store: CheckpointStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, victim = tmp_path / "place", tmp_path / "victim"
+    victim.mkdir()
+    place.mkdir()
+    contents = restore._contents
+
+    @contextmanager
+    def meanwhile(repository: Path) -> Iterator[restore._Reader]:
+        (place / "tests").symlink_to(victim)
+        with contents(repository) as content:
+            yield content
+
+    monkeypatch.setattr(restore, "_contents", meanwhile)
+    with pytest.raises(StoreError, match="Cannot write into"):
+        restore_tree(store, "s1", place)
+    assert list(victim.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777], ids=oct)
+def test_what_is_restored_is_for_its_owner_alone(store: CheckpointStore, tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        restore_tree(store, "s1", tmp_path / "new" / "place")
+    finally:
+        os.umask(before)
+    found = [tmp_path / "new", *(tmp_path / "new").rglob("*")]
+    modes = {path.name: path.lstat().st_mode & 0o777 for path in found if not path.is_symlink()}
+    private = dict.fromkeys(("new", "place", "tests", "run \udcff.sh"), 0o700)
+    assert modes == private | dict.fromkeys(("text.txt", ".gitattributes", "test_a.py", "large.bin"), 0o600)
 
 
 def test_git_archive_gives_the_same_files_whatever_their_attributes_and_the_operators_settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from maestro_tui.model.context import Artifact, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import DamagedFile, StoreError
+from maestro_tui.store import journal as journals
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.durable import TEMP_PREFIX, same_file
 from maestro_tui.store.journal import Journal
@@ -37,6 +39,46 @@ def swap_in(path: Path, data: bytes) -> None:
     """Put a new file in the place of this one; its other names keep the old."""
     path.unlink()
     path.write_bytes(data)
+
+
+# ── The journal ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_journal_that_tells_much_that_is_not_there_is_told_in_bounds(store: CheckpointStore) -> None:
+    folder = session(store, "requirements")
+    journal = Journal(folder / "journal.jsonl", "s1")
+    for seq in (10**300, -1, 7.0, "7", 10**9):
+        journal.append("phase_committed", phase="x", data={"seq": seq, "sha256": "0" * 64})
+    assert store.verify("s1") == []
+    for seq in [*range(2_000), *range(2_000)]:
+        journal.append("noted", phase="x" * 40, data={"seq": seq, "sha256": "0" * 64})
+    journal.close()
+    told = store.verify("s1")
+    assert told[0] == "history/0000.json: it is not the commit that the journal tells of"
+    assert told[2].startswith("history/0002.json: it is missing, though the journal tells of it (xxx")
+    assert len(told) == 1_001 and told[-1].startswith("journal.jsonl: it tells of further commits")
+
+
+def test_of_a_long_journal_no_event_is_kept_that_is_not_asked_for(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "_CHUNK", 1 << 15)
+    folder = session(store, "requirements")
+    journal = Journal(folder / "journal.jsonl", "s1")
+    journal.append("noted", data={"text": "x" * 1_000})
+    journal.close()
+    path = folder / "journal.jsonl"
+    record = path.read_bytes().splitlines(keepends=True)[-1]
+    with path.open("ab") as stream:
+        stream.write(record * 2_000)
+    store.verify("s1")
+    tracemalloc.start()
+    try:
+        assert store.verify("s1") == []
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < path.stat().st_size / 4
 
 
 # ── Views ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -165,7 +165,7 @@ class ForkPlanSheet(PlanSheet):
             self.busy = True
             self.run_worker(self._fork(None), group="do", exit_on_error=False)
 
-    async def _do(self, plan: Plan, *, trust: bool) -> None:
+    async def _do(self, plan: Plan) -> None:
         await self._fork(plan)
 
     async def _fork(self, plan: Plan | None) -> None:

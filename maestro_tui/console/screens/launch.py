@@ -337,7 +337,7 @@ class LaunchSheet(Sheet):
             return
         self.busy = True
         self.tell("")
-        self.run_worker(self._launch(trust=False), group="do", exit_on_error=False)
+        self.run_worker(self._launch(), group="do", exit_on_error=False)
 
     def _as_typed(self) -> Form:
         """The form with what stands in its fields: their messages may still be on the way."""
@@ -351,10 +351,10 @@ class LaunchSheet(Sheet):
             limits=self.query_one("#limits", Input).value,
         )
 
-    async def _launch(self, *, trust: bool) -> None:
+    async def _launch(self) -> None:
         form = self.form = self._as_typed()
         try:
-            wrong, launch = await asyncio.to_thread(launch_of, form, trust)
+            wrong, launch = await asyncio.to_thread(launch_of, form)
             if launch is None:
                 self._wrong(wrong[0], wrong[1])
                 self.set_focus(self.query_one(f"#{wrong[0]}"))
@@ -392,4 +392,4 @@ class LaunchSheet(Sheet):
 
     def _trusted(self) -> None:
         self.busy = True
-        self.run_worker(self._launch(trust=True), group="do", exit_on_error=False)
+        self.run_worker(self._launch(), group="do", exit_on_error=False)

@@ -168,16 +168,16 @@ class PlanSheet(AboutSession):
         if not self.plan.runs or self.too_early:
             return
         self.busy = True
-        self.run_worker(self._do(self.plan, trust=False), group="do", exit_on_error=False)
+        self.run_worker(self._do(self.plan), group="do", exit_on_error=False)
 
-    async def _do(self, plan: Plan, *, trust: bool) -> None:
+    async def _do(self, plan: Plan) -> None:
         session_id, phase = self.session.session_id, self.phase
 
         def work(host: Host) -> None:
             if self.kind == "phase" and phase is not None:
-                host.run_phase(session_id, phase, plan.hash, trust=trust)
+                host.run_phase(session_id, phase, plan.hash)
             else:
-                host.resume(session_id, plan.hash, phase, trust=trust)
+                host.resume(session_id, plan.hash, phase)
 
         try:
             await self.console.ask_host(work)
@@ -193,7 +193,7 @@ class PlanSheet(AboutSession):
 
     def _trusted(self, plan: Plan) -> None:
         self.busy = True
-        self.run_worker(self._do(plan, trust=True), group="do", exit_on_error=False)
+        self.run_worker(self._do(plan), group="do", exit_on_error=False)
 
 
 def as_text(one: Line, style: Callable[[str], Style]) -> Text:
@@ -211,5 +211,5 @@ def ask_for_trust(sheet: Sheet, error: MaestroError, approved: Callable[[], None
 
     if not isinstance(error, UntrustedWorkflow):
         return False
-    sheet.app.push_screen(TrustSheet(error.commands, error.content_hash, approved))
+    sheet.app.push_screen(TrustSheet(error, approved))
     return True

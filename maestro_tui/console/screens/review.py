@@ -278,16 +278,16 @@ class ReviewSheet(AboutSession):
         self.query_one("#comment", ReasonField).done()
         if what != "reject":
             self._next = self._then.get("approved" if what == "approve" else "pushed_back", _GOES_ON)
-            await self._go_on(trust=False)
+            await self._go_on()
             return
         self.console.say(f"{short_id(session_id)}: {phase} rejected.")
         self.leave()
 
-    async def _go_on(self, *, trust: bool) -> None:
+    async def _go_on(self) -> None:
         session_id = self.session.session_id
 
         def work(host: Host) -> None:
-            host.resume(session_id, None, None, trust=trust)
+            host.resume(session_id)
 
         try:
             await self.console.ask_host(work)
@@ -299,4 +299,4 @@ class ReviewSheet(AboutSession):
         self.leave()
 
     def _trusted(self) -> None:
-        self.run_worker(self._go_on(trust=True), group="do", exit_on_error=False)
+        self.run_worker(self._go_on(), group="do", exit_on_error=False)

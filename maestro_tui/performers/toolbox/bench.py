@@ -17,6 +17,7 @@ from maestro_tui.performers.child_environment import child_environment
 from maestro_tui.performers.port import PerformerFailed, Port, Task
 from maestro_tui.performers.process import ProcessNotStarted, ProcessOutcome, Stream, run_process
 from maestro_tui.performers.toolbox.catalogue import OUT_FOLDER
+from maestro_tui.store.redaction import secrets_of
 
 T = TypeVar("T")
 
@@ -72,9 +73,11 @@ class Bench:
         values: Mapping[str, str] | None = None,
         timeout: float | None = None,
         quiet: bool = False,
+        installs: bool = False,
         listen: Callable[[str, Stream], None] | None = None,
     ) -> ProcessOutcome:
-        """Run a child process; its output goes to the log unless `quiet`. Raises `PerformerFailed`."""
+        """Run a child process; its output goes to the log unless `quiet`. One that `installs` is given the keys to
+        the package index. Raises `PerformerFailed`."""
 
         def on_line(text: str, stream: Stream) -> None:
             if not quiet:
@@ -86,16 +89,27 @@ class Bench:
             return await run_process(
                 [str(word) for word in argv],
                 cwd=cwd or self.scratch,
-                env=self.environment(values),
+                env=self.environment(values, installs=installs),
                 on_line=on_line,
                 timeout=timeout,
             )
         except ProcessNotStarted as error:
             raise PerformerFailed(str(error)) from error
 
-    def environment(self, values: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What the toolbox's children see: the allowed variables, those of pip, and the persona's own."""
-        names = {name for name in os.environ if name.startswith(("PIP_", "UV_", "SETUPTOOLS_SCM_"))}
+    def environment(
+        self, values: Mapping[str, str] | None = None, *, installs: bool = False
+    ) -> dict[str, str]:
+        """What the toolbox's children see: the allowed variables, those of pip, and the persona's own.
+
+        The project's own code, its tests and its build, sees none that hold a password or a token.
+        """
+        names = {
+            name
+            for name, value in os.environ.items()
+            if name.startswith(("PIP_", "UV_", "SETUPTOOLS_SCM_"))
+            and not name.startswith("UV_PUBLISH_")
+            and (installs or not any(secrets_of(name, value)))
+        }
         env = child_environment({*names, *self.task.persona.env})
         for name in _DROPPED:
             if name not in self.task.persona.env:

@@ -183,7 +183,7 @@ async def install(bench: Bench, into: Interpreter, *words: str | Path) -> tuple[
         argv = [uv, "pip", "install", "--python", into.path]
     else:
         return False, ("There is neither pip nor uv here to install with.",)
-    outcome = await bench.run([*argv, *words])
+    outcome = await bench.run([*argv, *words], installs=True)
     return outcome.ok, outcome.tail
 
 
