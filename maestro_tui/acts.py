@@ -238,7 +238,7 @@ def prune(
                 if dry_run
                 else "removed"
                 if one.session_id in done.removed
-                else "left: it is in use again"
+                else f"left{': it is in use again' if not done.problems else ''}"
                 if (root / one.session_id).exists()
                 else "gone already: removed by somebody else"
             )
