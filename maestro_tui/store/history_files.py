@@ -93,6 +93,8 @@ def misnamed(folder: Path) -> str | None:
     own = owners.pop() if len(owners) == 1 else None
     if own is None or session_id_problem(own) is not None:
         return None
+    if durable.same_file(folder, folder.parent / own):
+        return f"it is session {own}: upper and lower case are one on this file system; call it {own}"
     if durable.is_folder(str(folder.parent / own)):
         return (
             f"it is a copy of session {own}, which is here too; a copy that goes on is made by 'maestro-tui fork {own}', "
