@@ -21,8 +21,13 @@ TEMP_PREFIX = ".maestro-tmp-"
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | NO_FOLLOW
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | NO_FOLLOW
+_CLAIM = ".claim"
 _CHUNK = 1 << 20
 _BEGINNING = 1_000
+_NO_LINKS = frozenset(
+    [errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV]
+)
+"""How file systems that have no hard links (exFAT, FAT, many shares and phones) answer when one is asked for."""
 # On macOS fsync leaves the data in the drive's own cache.
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 
@@ -54,6 +59,18 @@ def sync(fd: int) -> None:
         os.fsync(fd)
     else:
         fcntl.fcntl(fd, _FULL_SYNC)
+
+
+def keep_private(what: int | Path, mode: int) -> None:
+    """Give what was just made the rights `mode`, whatever the umask. Raises `OSError`.
+
+    Where all files have the rights that the mount gives them (exFAT, NTFS, many shares), they stay as they are.
+    """
+    try:
+        os.chmod(what, mode)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
 
 
 def sync_dir(folder: Path) -> None:
@@ -91,7 +108,7 @@ def enter_dir(folder: Path) -> None:
         if not folder.is_dir():
             raise StoreError(f"{shown(folder)} is in the way: it is not a folder.") from None
         return
-    os.chmod(folder, 0o700)
+    keep_private(folder, 0o700)
 
 
 def enter_dirs(folder: Path) -> None:
@@ -108,7 +125,7 @@ def enter_file(path: Path) -> None:
     except FileExistsError:
         return
     try:
-        os.fchmod(fd, 0o600)
+        keep_private(fd, 0o600)
     finally:
         os.close(fd)
 
@@ -118,7 +135,7 @@ def _write_temp(folder: Path, data: bytes | Iterable[bytes], synced: bool) -> Pa
     fd = os.open(temp, _CREATE, 0o600)
     try:
         try:
-            os.fchmod(fd, 0o600)
+            keep_private(fd, 0o600)
             for part in (data,) if isinstance(data, bytes) else data:
                 view = memoryview(part)
                 while view:
@@ -141,13 +158,45 @@ def write_new(path: Path, data: bytes | Iterable[bytes]) -> None:
         try:
             try:
                 os.link(temp, path)
-            except OSError:
+            except OSError as error:
                 # A network file system may have made the link and lost its answer.
-                if not same_file(temp, path):
+                if same_file(temp, path):
+                    pass
+                elif error.errno in _NO_LINKS:
+                    _rename_new(temp, path)
+                else:
                     raise
         finally:
             temp.unlink(missing_ok=True)
         sync_dir(path.parent)
+
+
+def _rename_new(temp: Path, path: Path) -> None:
+    """Give a temporary file a name that nothing has, without a link. Raises `FileExistsError`, `StoreError`, `OSError`.
+
+    rename() replaces what is there, and few of these file systems can be told not to. So the right to make `path`
+    is a file of its own, which only one can make. Who comes late, after `sweep`, has nothing left to rename.
+    """
+    claim = path.with_name(f"{TEMP_PREFIX}{path.name}{_CLAIM}")
+    try:
+        os.close(os.open(claim, _CREATE, 0o600))
+    except FileExistsError:
+        if os.path.lexists(path):
+            raise
+        raise StoreError(
+            f"{shown(path)} is being written by another process, or one died at it: then 'maestro-tui resume' takes "
+            f"{claim.name} beside it away. The last commit is safe."
+        ) from None
+    try:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        os.rename(temp, path)
+    except FileNotFoundError:
+        raise  # swept, and the claim with it: what has its name now is another's
+    except BaseException:
+        claim.unlink(missing_ok=True)
+        raise
+    claim.unlink(missing_ok=True)
 
 
 def replace(path: Path, data: bytes, *, synced: bool = True) -> None:
@@ -170,11 +219,17 @@ def replace(path: Path, data: bytes, *, synced: bool = True) -> None:
 def link_view(source: Path, target: Path) -> None:
     """Make `target` another name of the file `source`, replacing what was called so. Raises `StoreError`.
 
-    Not synced: a view that a power loss takes away is made again from its source.
+    Its name is not synced: a view that a power loss takes away is made again from its source. Without hard links
+    it is a copy.
     """
     with told("write", target):
         temp = target.parent / f"{TEMP_PREFIX}{secrets.token_hex(8)}"
-        os.link(source, temp)
+        try:
+            os.link(source, temp)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            temp = _write_temp(target.parent, source.read_bytes(), synced=True)
         try:
             os.rename(temp, target)
         finally:
@@ -183,11 +238,25 @@ def link_view(source: Path, target: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files that a dead process left; only under the commit lock. Raises `StoreError`."""
-    with told("tidy", folder), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(TEMP_PREFIX) and entry.is_file(follow_symlinks=False):
-                Path(entry.path).unlink(missing_ok=True)
+    """Remove temporary files that a dead process left; only under the commit lock. Raises `StoreError`.
+
+    Claims go last, and only those that were there before: nobody then holds a file for what they gave a right to.
+    """
+    with told("tidy", folder):
+        found = _temporary(folder)
+        claims = [path for path in found if path.endswith(_CLAIM)]
+        others = [path for path in (_temporary(folder) if claims else found) if not path.endswith(_CLAIM)]
+        for path in (*others, *claims):
+            Path(path).unlink(missing_ok=True)
+
+
+def _temporary(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [
+            entry.path
+            for entry in entries
+            if entry.name.startswith(TEMP_PREFIX) and entry.is_file(follow_symlinks=False)
+        ]
 
 
 def free_bytes(folder: Path) -> int | None:

@@ -93,12 +93,22 @@ def misnamed(folder: Path) -> str | None:
     own = owners.pop() if len(owners) == 1 else None
     if own is None or session_id_problem(own) is not None:
         return None
+    if _is_nowhere(folder):
+        return f"it is session {own}: upper and lower case are one on this file system; call it {own}"
     if durable.is_folder(str(folder.parent / own)):
         return (
             f"it is a copy of session {own}, which is here too; a copy that goes on is made by 'maestro-tui fork {own}', "
             "and this folder is left alone"
         )
     return f"it is session {own} under another name; give the folder its name back: {own}"
+
+
+def _is_nowhere(folder: Path) -> bool:
+    """True for a folder that is there, though under no such name; over FUSE both names have inodes of their own."""
+    try:
+        return folder.name not in durable.names_in(folder.parent)
+    except OSError:
+        return False
 
 
 def is_begun(folder: Path) -> bool:

@@ -31,7 +31,7 @@ from maestro_tui.model.summary import (
     brief_of,
 )
 from maestro_tui.model.text import clean, session_id_problem
-from maestro_tui.store.durable import TEMP_PREFIX, open_regular
+from maestro_tui.store.durable import TEMP_PREFIX, keep_private, open_regular
 from maestro_tui.store.staleness import known_definitions, learn_definitions
 
 INDEX = "index.json"
@@ -138,7 +138,7 @@ def save_index(root: Path, entries: Mapping[str, Entry | Kept]) -> bool:
     try:
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(descriptor, 0o600)
+            keep_private(descriptor, 0o600)
             # The sums stand before the lines, which are many: they are not kept for it, but written over.
             room = stream.write(_head_line(head, 0))
             head |= _write_lines(stream, entries)

@@ -64,7 +64,7 @@ class Journal:
             except FileNotFoundError:
                 fd = os.open(self.path, _OPEN | os.O_CREAT, 0o600)
                 try:
-                    os.fchmod(fd, 0o600)
+                    durable.keep_private(fd, 0o600)
                     durable.sync_dir(self.path.parent)
                 except BaseException:
                     os.close(fd)

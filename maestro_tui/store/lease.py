@@ -59,6 +59,11 @@ Clock = Callable[[], float]
 NAMING_SECONDS = 1.0
 """How long to wait for the name of a runner that has just taken a lock."""
 NAMING_PAUSE = 0.01
+UNLOCKED_SECONDS = 7.0
+"""Within this time a runner that lives has renewed its name in the lease, which it does every 2 seconds."""
+UNLOCKED_PAUSE = 0.2
+SILENT_SECONDS = 60.0
+"""Who has not renewed it for so long is not waited for, should its clock go right."""
 STOPPED_SECONDS = 2.0
 """A commit that takes so long belongs to a process that is stopped."""
 
@@ -242,11 +247,17 @@ def _number(name: str) -> int:
 
 def hold_session(session_dir: Path, clock: Clock = time.time) -> Hold:
     """Become the one driver of a session. Raises `HeldError` with who it is, `StoreError`."""
+    session = _session_lock(session_dir, clock)
+    _require_alone(session_dir, [session], None, clock)
+    return _hold(session_dir, [session], "exclusive", (), clock)
+
+
+def _session_lock(session_dir: Path, clock: Clock) -> FileLock:
     make_lock_folder(session_dir)
     session = FileLock(session_dir / "locks" / "session")
     if not session.take():
         raise HeldError(_who_holds(session_dir, None, clock()))
-    return _hold(session_dir, [session], "exclusive", (), clock)
+    return session
 
 
 def hold_phase(session_dir: Path, phase: str, clock: Clock = time.time) -> Hold:
@@ -267,6 +278,7 @@ def hold_phase(session_dir: Path, phase: str, clock: Clock = time.time) -> Hold:
             session.free()
     if not taken:
         raise HeldError(_who_holds(session_dir, phase, clock()))
+    _require_alone(session_dir, [session, own], phase, clock)
     return _hold(session_dir, [session, own], "shared", (phase,), clock)
 
 
@@ -286,7 +298,41 @@ def take_over(session_dir: Path, clock: Clock = time.time) -> Hold:
                     (locks / name).unlink(missing_ok=True)
     finally:
         commit.free()
-    return hold_session(session_dir, clock)
+    return _hold(session_dir, [_session_lock(session_dir, clock)], "exclusive", (), clock)
+
+
+def _require_alone(session_dir: Path, locks: list[FileLock], phase: str | None, clock: Clock) -> None:
+    """Raise `HeldError`, and free the locks, when a runner goes on whom they should have kept out or have waited for.
+
+    Over sshfs and in folders that are shared with a virtual machine, a lock holds on one computer (or mount) only.
+    Of another one's runner nobody can ask whether it lives; but then it renews its name in the lease.
+    """
+    try:
+        before = _displaced(session_dir, phase, clock)
+        deadline = time.monotonic() + UNLOCKED_SECONDS
+        while before and time.monotonic() < deadline:
+            time.sleep(UNLOCKED_PAUSE)
+            now = _displaced(session_dir, phase, clock)
+            if any(now.get(one, beat) != beat for one, beat in before.items()):
+                raise HeldError(_who_holds(session_dir, phase, clock()))
+            before = {one: beat for one, beat in before.items() if one in now}
+    except BaseException:
+        for lock in locks:
+            lock.free()
+        raise
+
+
+def _displaced(session_dir: Path, phase: str | None, clock: Clock) -> dict[str, float]:
+    """Those who stand in the lease beside our locks, who may live in another process: id → last heartbeat."""
+    lease = read_lease(session_dir)
+    return {
+        holder.id: holder.heartbeat_at
+        for holder in lease.holders
+        if is_alive(holder) is not False
+        and not (holder.host == host_name() and holder.pid == os.getpid())
+        and (phase is None or lease.mode == "exclusive" or phase in holder.phases)
+        and not clock() - holder.heartbeat_at > SILENT_SECONDS
+    }
 
 
 def _hold(

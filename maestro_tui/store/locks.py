@@ -44,7 +44,7 @@ class FileLock:
             try:
                 if os.fstat(fd).st_mode & 0o777 != 0o600:
                     # Made a moment ago under a umask that takes even its owner's rights away.
-                    os.fchmod(fd, 0o600)
+                    durable.keep_private(fd, 0o600)
                 fcntl.flock(fd, how)
                 current = durable.is_named(fd, self.path)
             except BlockingIOError:

@@ -39,7 +39,7 @@ class PhaseLog:
             try:
                 if not stat.S_ISREG(os.fstat(self._fd).st_mode):
                     raise StoreError(f"{durable.shown(path)} is in the way: it is not a regular file.")
-                os.fchmod(self._fd, 0o600)
+                durable.keep_private(self._fd, 0o600)
             except BaseException:
                 os.close(self._fd)
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import shutil
 import time
@@ -85,7 +86,15 @@ def _out_of_the_list(store: CheckpointStore, folder: Path) -> Path | None:
             return None
         doomed = store.root / f"{_DOOMED}{secrets.token_hex(8)}"
         with durable.told("remove the session", folder):
-            folder.rename(doomed)
+            try:
+                folder.rename(doomed)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                raise StoreError(
+                    f"Session {folder.name} cannot be removed in one step: it lies in a lower layer of an overlay, as "
+                    f"the image of a container has them. It is left whole; to be rid of it, delete {durable.shown(folder)}."
+                ) from error
             durable.sync_dir(store.root)
         return doomed
     finally:

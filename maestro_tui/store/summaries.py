@@ -37,7 +37,7 @@ def read_summary(session_dir: Path, now: float) -> SessionSummary:
 
 
 def signature_of(session_dir: Path | str, newest: int) -> Signature:
-    """Changes whenever journal, lease, history or commit `newest`, the highest number, change.
+    """Changes whenever journal, lease, history or commit `newest`, the highest number, change, or one follows it.
 
     Zeros stand for what is not there; the last place is `newest` itself.
     """
@@ -47,15 +47,20 @@ def signature_of(session_dir: Path | str, newest: int) -> Signature:
         *_stat(f"{session_dir}/{LEASE}"),
         *_stat(history),
         *_stat(f"{history}/{newest:04d}.json"),
+        # exFAT does not tell by a folder's time that a file came into it.
+        *_stat(f"{history}/{newest + 1:04d}.json"),
         newest,
     )
+
+
+_NONE = (0, 0, 0)
 
 
 def _stat(path: str) -> Signature:
     try:
         facts = os.lstat(path)
     except OSError:
-        return (0, 0, 0)
+        return _NONE
     return (facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
@@ -93,7 +98,7 @@ class SummaryReader:
         if not changed and before is not None and owner is before.owner and log_at <= self._log_at:
             return before
         commit = _stat(f"{self.session_dir}/{HISTORY}/{self._newest:04d}.json")
-        self.signature = (*seen[:9], *commit, self._newest)
+        self.signature = (*seen[:9], *commit, *_NONE, self._newest)
         self._log_at = log_at
         summary = self._build(owner)
         if before is not None and summary == before:

@@ -115,8 +115,7 @@ def _aside(root: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        shutil.rmtree(place, ignore_errors=True)
-        lock.free()
+        _delete(place, lock)
 
 
 def _sweep_broken_off(root: Path) -> None:
@@ -126,8 +125,15 @@ def _sweep_broken_off(root: Path) -> None:
             # It is gone meanwhile, or not ours to open: none of these keeps anybody from importing.
             with suppress(StoreError):
                 if lock.take():
-                    shutil.rmtree(root / name, ignore_errors=True)
-                    lock.free()
+                    _delete(root / name, lock)
+
+
+def _delete(place: Path, lock: FileLock) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    lock.free()
+    # Over FUSE and NFS a deleted file that is open stays under a hidden name until it is closed, and its folder too.
+    with suppress(OSError):
+        place.rmdir()
 
 
 def _unpack_members(stream: Any, path: Path, manifest: Manifest, folder: Path) -> None:

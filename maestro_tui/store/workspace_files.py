@@ -29,6 +29,8 @@ LARGE_FILE = re.compile(rb"maestro large file\nsize ([0-9]{1,19})\nsha256 ([0-9a
 _CHUNK = 1024 * 1024
 _ODD = re.compile(rb"\\x([89a-f][0-9a-f])")
 _RACY_NS = 50_000_000
+_RACY_SECONDS_NS = 2_100_000_000
+"""The same on file systems that know times in whole seconds only (FAT: every other one)."""
 
 OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 OPEN_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
@@ -178,7 +180,9 @@ class Reading:
         state = FileState(size, sha256, link=False, executable=executable, blob=self._keep(content))
         self.files[path] = state
         # A file touched within the clock's grain may change again without its times telling: read it anew then.
-        if size == facts.st_size and begun - max(facts.st_mtime_ns, facts.st_ctime_ns) > _RACY_NS:
+        touched = _touched(facts)
+        racy = _RACY_NS if touched % 1_000_000_000 else _RACY_SECONDS_NS
+        if size == facts.st_size and begun - touched > racy:
             self.learnt[path] = (signature, state)
 
 
@@ -258,6 +262,10 @@ def _hash_sparse(descriptor: int, size: int, update: Callable[[bytes], None]) ->
         update(part)
         place += len(part)
     return place
+
+
+def _touched(facts: os.stat_result) -> int:
+    return max(facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 def _signature(facts: os.stat_result) -> tuple[int, ...]:

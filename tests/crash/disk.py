@@ -18,6 +18,9 @@ from pathlib import Path
 Node = bytes | dict[str, int]
 """A file's bytes, or a folder's names, each with the number of its node."""
 
+_link = os.link
+"""The states are made with links also where the store is refused them."""
+
 TOP = 0
 """The number of the watched folder itself, which is always there."""
 
@@ -174,7 +177,7 @@ class Disk:
             if path.endswith("/"):
                 os.mkdir(real, 0o700)
             elif number in made:
-                os.link(made[number], real)
+                _link(made[number], real)
             else:
                 made[number] = real
                 with open(real, "xb") as file:

@@ -33,6 +33,7 @@ from maestro_tui.store.workspace import Workspace
 from maestro_tui.store.workspace_git import TreeStore
 from tests.crash import checks
 from tests.crash.checks import Check
+from tests.crash.scene import without_links
 
 Patch = AbstractContextManager[Any]
 
@@ -116,6 +117,12 @@ def _overwritten() -> Patch:
         durable.replace(path, data)
 
     return mock.patch.object(durable, "write_new", write_new)
+
+
+@contextmanager
+def _renamed_without_a_claim() -> Iterator[None]:
+    with without_links(), mock.patch.object(durable, "_rename_new", os.rename):
+        yield
 
 
 def _short_writes_believed() -> Patch:
@@ -410,6 +417,7 @@ MUTANTS = (
     Mutant("locks not asked", _locks_not_asked, ("hold_session", "hold_phase", "FileLock.take"), check=checks.a_second_driver_is_refused),
     Mutant("swept without the lock", _swept_without_the_lock, ("sweep", "repair_views"), check=checks.nothing_is_swept_while_a_commit_is_written),
     Mutant("commits overwritten", _overwritten, ("write_new",), check=checks.a_commit_is_never_overwritten),
+    Mutant("commits overwritten where there are no links", _renamed_without_a_claim, ("write_new",), check=checks.a_commit_is_never_overwritten),
     Mutant("own last commit believed", _own_last_commit_believed, ("CheckpointStore.commit",), check=checks.what_others_committed_is_kept),
     Mutant("a record in two writes", _record_in_two_writes, ("Journal.append",), check=checks.a_record_is_one_write),
     Mutant("synced again after an error", _synced_again_after_an_error, ("sync",), check=checks.no_file_is_synced_again_after_a_failed_sync),

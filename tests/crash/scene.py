@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import secrets
@@ -175,4 +176,15 @@ def same_every_time(first: int = 1) -> Iterator[None]:
         mock.patch.object(checkpoints, "_now", lambda: MOMENT),
         mock.patch.object(heartbeat, "NAMED_SECONDS", 0.0),
     ):
+        yield
+
+
+@contextmanager
+def without_links() -> Iterator[None]:
+    """A disk that has no hard links, as exFAT answers."""
+
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    with mock.patch.object(os, "link", link):
         yield

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "FileLock.take": "makes an empty file, held by the kernel; which of two gets it: the checks",
     "FleetReader.save": "a cache that anybody makes anew",
     "save_index": "a cache that anybody makes anew",
+    "keep_private": "rights, no bytes: tests/cli/test_keeping_out.py reads what is left under each umask",
     "verify_bundle": "unpacks into a temporary folder of its own",
     "enter_dirs": "scratch folders, never synced: they go with their attempt",
     "restore_tree": "into an empty folder outside; what is broken off there is written again",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -513,3 +514,23 @@ def test_an_import_that_goes_while_another_one_sweeps_is_no_problem(tmp_path: Pa
     with mock.patch.object(durable, "names_in", names_in):
         unpack_bundle(other, tmp_path / "x.bundle")
     assert other.session_ids() == ["s1"]
+
+
+def test_nothing_stays_of_an_import_where_open_files_are_hidden_and_not_deleted(tmp_path: Path) -> None:
+    store, other = made(tmp_path), CheckpointStore(tmp_path / "other")
+    write_bundle(store, "s1", tmp_path / "s1.bundle")
+    (other.root / ".import-0" / "s1").mkdir(parents=True)
+    real, hidden = shutil.rmtree, []
+
+    def rmtree(folder: Path, **named: Any) -> None:
+        # As over FUSE and NFS: the folder of a deleted file that is open is not empty until that is closed.
+        links = [fd.readlink() for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+        real(folder, **named)
+        if any(link.is_relative_to(folder) for link in links):
+            folder.mkdir()
+            hidden.append(folder.name)
+
+    with mock.patch.object(shutil, "rmtree", rmtree):
+        unpack_bundle(other, tmp_path / "s1.bundle")
+    assert len(hidden) == 2
+    assert os.listdir(other.root) == ["s1"]

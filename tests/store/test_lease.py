@@ -301,6 +301,63 @@ def test_whether_a_holder_on_another_computer_lives_is_not_known(folder: Path) -
     hold.release()
 
 
+# ── Locks that do not reach ───────────────────────────────────────────────────────────────────────────────
+
+
+def of_build_7(folder: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> list[float]:
+    """The lease of a runner on another computer, whose locks nobody sees here; `meanwhile` happens at each wait."""
+    with hold_phase(folder, "design", clock=lambda: NOW):
+        rewrite(folder, first_holder(host="build-7"))
+        left = (folder / store_lease.LEASE).read_bytes()
+    (folder / store_lease.LEASE).write_bytes(left)
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        meanwhile()
+
+    monkeypatch.setattr(store_lease, "time", SimpleNamespace(monotonic=lambda: sum(waits), sleep=sleep))
+    return waits
+
+
+@pytest.mark.parametrize("take", [hold_session, lambda folder, clock: hold_phase(folder, "design", clock)])
+def test_a_runner_that_goes_on_where_its_locks_do_not_reach_is_not_displaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, take: Any
+) -> None:
+    beats = iter(range(1, 9))
+    of_build_7(folder, monkeypatch, lambda: rewrite(folder, first_holder(heartbeat_at=NOW + next(beats))))
+    with pytest.raises(HeldError, match=f"is held by pid {os.getpid()} on build-7"):
+        take(folder, clock=lambda: NOW)
+    lock = FileLock(folder / "locks" / "session")
+    assert lock.take(), "who is refused keeps no lock"
+    lock.free()
+
+
+def test_a_runner_elsewhere_that_is_silent_or_gives_the_session_back_is_not_waited_for_any_longer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = of_build_7(folder, monkeypatch, lambda: None)
+    with hold_session(folder, clock=lambda: NOW) as hold:
+        assert hold.mode == "exclusive"
+    assert store_lease.UNLOCKED_SECONDS <= sum(waits) < store_lease.UNLOCKED_SECONDS + 1
+    waits = of_build_7(folder, monkeypatch, lambda: (folder / store_lease.LEASE).unlink())
+    with hold_session(folder, clock=lambda: NOW):
+        assert len(waits) == 1
+
+
+def test_who_stands_in_the_way_of_nobody_is_not_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = of_build_7(folder, monkeypatch, lambda: None)
+    with hold_phase(folder, "testing", clock=lambda: NOW):
+        pass
+    with hold_session(folder, clock=lambda: NOW + store_lease.SILENT_SECONDS + 1):
+        assert waits == []
+    waits = of_build_7(folder, monkeypatch, lambda: None)
+    with take_over(folder, clock=lambda: NOW):
+        assert waits == []
+
+
 def test_a_computer_without_proc_asks_the_kernel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = hold_session(folder)
     monkeypatch.setattr(runner_file, "own_start_ticks", lambda: None)

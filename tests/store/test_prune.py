@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -88,3 +89,22 @@ def test_a_session_that_another_prune_takes_this_moment_is_no_problem(
 
     monkeypatch.setattr(FileLock, "take", take)
     assert prune_sessions(store, ["s1", "s2"]) == Pruned(("s2",))
+
+
+def test_a_session_in_a_lower_layer_of_an_overlay_is_left_whole_and_it_is_told_what_to_do(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if self.name == "s1":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    done = prune_sessions(store, ["s1", "s2"])
+    assert done.removed == ("s2",)
+    [line] = done.problems
+    assert line.startswith("Session s1 cannot be removed in one step: it lies in a lower layer of an overlay")
+    assert line.endswith(f"It is left whole; to be rid of it, delete {store.session_dir('s1')}.")
+    assert store.verify("s1") == []

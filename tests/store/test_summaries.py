@@ -22,7 +22,7 @@ from maestro_tui.model.phase import Phase
 from maestro_tui.model.summary import SessionStatus
 from maestro_tui.model.text import clean
 from maestro_tui.model.workflow import Workflow
-from maestro_tui.store import checkpoint_shape
+from maestro_tui.store import checkpoint_shape, summaries
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.commit_facts import workflow_order
 from maestro_tui.store.journal import Journal
@@ -195,6 +195,30 @@ def test_the_order_of_phases_is_the_workflows(store: CheckpointStore) -> None:
 def test_an_unchanged_session_gives_the_same_object(store: CheckpointStore, status: str) -> None:
     reader = SummaryReader(make(store, status))
     assert reader.read(NOW) is reader.read(NOW + 60)
+
+
+def test_a_new_commit_is_seen_where_a_folders_time_does_not_tell_of_it(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = summaries._stat
+    monkeypatch.setattr(
+        summaries, "_stat", lambda path: (9, 9, 9) if path.endswith("history") else real(path)
+    )
+    folder = make(store, "running")
+    reader = SummaryReader(folder)
+    before = reader.read(NOW)
+    (folder / "runner.json").unlink()
+    with hold_session(folder) as hold:
+        for attempt in (7, 8):
+            result = PhaseResult(status=PhaseStatus.FAILED, attempt=attempt)
+            made = store.commit(
+                "s-1",
+                "design",
+                attempt,
+                lambda head, result=result: (head.context.with_result("design", result), None),
+                hold,
+            )
+            assert reader.read(NOW).seq == made.seq > before.seq
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -14,6 +14,7 @@ import pytest
 
 from maestro_tui.model.context import Artifact, PhaseResult, PhaseStatus
 from maestro_tui.model.errors import DamagedFile, StoreError
+from maestro_tui.store import durable
 from maestro_tui.store import journal as journals
 from maestro_tui.store.checkpoints import CheckpointStore
 from maestro_tui.store.durable import TEMP_PREFIX, same_file
@@ -358,6 +359,21 @@ def test_a_folder_that_was_renamed_or_copied_is_told_as_such_in_one_line(store: 
     assert summary.damage == (line,) and summary.error in line
     folder.with_name("renamed").rename(folder)
     assert store.verify("s1") == []
+
+
+def test_a_session_that_is_called_in_other_letters_where_case_makes_no_difference_is_told_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CheckpointStore(tmp_path)
+    session(store, "requirements")
+    shutil.copytree(store.session_dir("s1"), store.session_dir("S1"))
+    # As on exFAT, where both names lead to one folder.
+    real = durable.names_in
+    monkeypatch.setattr(durable, "names_in", lambda folder: [name for name in real(folder) if name != "S1"])
+    said = "it is session s1: upper and lower case are one on this file system; call it s1"
+    assert store.verify("S1") == [f"history: {said}"]
+    with pytest.raises(DamagedFile, match=f"Session S1 cannot be used: {said}. Nothing was changed."):
+        store.head("S1")
 
 
 def test_a_foreign_commit_among_ones_own_is_no_other_name(store: CheckpointStore) -> None:

@@ -7,8 +7,10 @@ import hashlib
 import os
 import subprocess
 import threading
+import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -105,6 +107,21 @@ def test_a_change_of_the_same_size_within_the_clocks_grain_is_found(
         put(place, "a.txt", f"{number + 1:04d}")
         after = workspace.snapshot("build/1/after")
         assert [change.change for change in workspace.changes(before, after)] == ["changed"]
+
+
+def test_a_change_of_the_same_size_is_found_where_times_are_whole_seconds(
+    workspace: Workspace, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = time.time_ns() // 1_000_000_000 * 1_000_000_000
+    monkeypatch.setattr(workspace_files, "_touched", lambda _: second)
+    monkeypatch.setattr(workspace_files, "_signature", lambda facts: (facts.st_size, second))
+    put(place, "a.txt", "old")
+    # Half a second after it was written, well beyond the grain of other file systems.
+    monkeypatch.setattr(workspace_files, "time", SimpleNamespace(time_ns=lambda: second + 500_000_000))
+    before = workspace.snapshot("build/1/before")
+    put(place, "a.txt", "new")
+    after = workspace.snapshot("build/1/after")
+    assert [change.change for change in workspace.changes(before, after)] == ["changed"]
 
 
 def test_what_gitignore_hides_still_counts(workspace: Workspace, place: Path, session: Path) -> None:
