@@ -88,13 +88,15 @@ def mounted(system: FileSystem, image: Path, place: Path) -> Iterator[None]:
         # It remembers a newer state of the same disk, and would refuse the older one.
         subprocess.run(["btrfs", "device", "scan", "--forget"], capture_output=True, check=False)
     words = ["mount", "-t", system.kind, "-o", f"loop,{system.options}", str(image), str(place)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Refused(done.stderr.strip())
     try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Refused(done.stderr.strip())
         yield
     finally:
-        _do("umount", str(place))
+        # Also when a signal came while it was being mounted.
+        if os.path.ismount(place):
+            _do("umount", str(place))
 
 
 class Notes:
@@ -160,6 +162,26 @@ def _end(served: subprocess.Popen[bytes]) -> None:
 def safe_now(place: Path) -> None:
     """Everything on this file system is on its disk."""
     _do("sync", "-f", str(place))
+
+
+@contextmanager
+def written_back(place: Path) -> Iterator[None]:
+    """Within, the kernel is made to write back at every moment what nobody has synced, as it does after seconds."""
+    libc, done = ctypes.CDLL(None), threading.Event()
+    fd = os.open(place, os.O_RDONLY)
+
+    def write_back() -> None:
+        while not done.is_set():
+            libc.syncfs(fd)
+
+    thread = threading.Thread(target=write_back)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        os.close(fd)
 
 
 def _do(*words: str) -> None:

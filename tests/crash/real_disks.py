@@ -17,13 +17,24 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.crash.block_log import Entry, Loss, Replay, Span, copy_sparse, losses, read_log, spans
+from tests.crash.block_log import (
+    Entry,
+    Flushed,
+    Loss,
+    Replay,
+    Span,
+    Wrote,
+    copy_sparse,
+    losses,
+    read_log,
+    spans,
+)
 from tests.crash.disk import CrashState, Disk
 from tests.crash.facts import promises_noted
 from tests.crash.mutants import MUTANTS, Mutant, applied
@@ -39,12 +50,14 @@ from tests.crash.real_disk import (
     mounted,
     recorded,
     safe_now,
+    written_back,
 )
 from tests.crash.real_life import Life, live, problems_of_life
 from tests.crash.recovery import problems_found
 from tests.crash.scene import Scene, same_every_time
 
 CHILD_SECONDS = 120
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENGINE_EVERY = 6
 """Of the states of a whole session every so many are taken up by the real engine, the others by the store."""
 MUST_BE_CAUGHT = ("no fsync of the file", "no fsync of folders", "no fdatasync of the journal")
@@ -92,10 +105,14 @@ def in_child(work: Path, do: Callable[[], Any]) -> Any:
     answer.unlink(missing_ok=True)
     sys.stdout.flush()
     child = os.fork()
+    # With whatever it starts it can be ended at once.
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpgid(child, child)
     if child == 0:
         code = 70
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in _ENDING:
+                signal.signal(number, signal.SIG_DFL)
             signal.alarm(CHILD_SECONDS)
             answer.write_bytes(pickle.dumps(do()))
             code = 0
@@ -103,7 +120,14 @@ def in_child(work: Path, do: Callable[[], Any]) -> Any:
             answer.write_text(traceback.format_exc())
         finally:
             os._exit(code)
-    _, status = os.waitpid(child, 0)
+    try:
+        _, status = os.waitpid(child, 0)
+    except BaseException:
+        # It keeps the disk busy, if it was not the end of it that the signal came upon.
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        raise
     if status:
         said = answer.read_text() if answer.exists() else ""
         raise AssertionError(f"the child ended with status {status}: {said}")
@@ -142,8 +166,8 @@ class Desk:
     ) -> Shown:
         """Recover `most` states of the log at most, spread evenly over it; `find` gets each, mounted."""
         out = Shown(
-            writes=sum(type(entry).__name__ == "Wrote" for entry in entries),
-            flushes=sum(type(entry).__name__ == "Flushed" for entry in entries),
+            writes=sum(isinstance(entry, Wrote) for entry in entries),
+            flushes=sum(isinstance(entry, Flushed) for entry in entries),
         )
         every = [
             (span, loss)
@@ -202,9 +226,15 @@ def _spread(every: list[tuple[Span, Loss]], most: int) -> Iterator[tuple[Span, L
 
 
 def try_operation(
-    desk: Desk, operation: Operation, most: int, mutant: Mutant | None = None, until_found: bool = False
+    desk: Desk,
+    operation: Operation,
+    most: int,
+    *,
+    restless: bool = False,
+    mutant: Mutant | None = None,
+    until_found: bool = False,
 ) -> Shown:
-    """One operation of the power-loss model, for real."""
+    """One operation of the power-loss model, for real; on a `restless` disk what was not synced is written early."""
 
     def broken(do: Callable[[], Any]) -> Any:
         with ExitStack() as stack:
@@ -223,7 +253,8 @@ def try_operation(
                 before = commits_of(scene)
                 safe_now(place)
                 tell(Begun())
-                operation.run(scene)
+                with written_back(place) if restless else nullcontext():
+                    operation.run(scene)
             known = commits_of(scene)
             for which, contents in before.items():
                 known.setdefault(which, set()).update(contents)
@@ -261,7 +292,7 @@ def try_mutants(desk: Desk, mutants: Sequence[Mutant], most: int) -> dict[str, s
     found: dict[str, str | None] = {}
     for mutant in mutants:
         operation = next(one for one in OPERATIONS if one.name == mutant.operation)
-        shown = try_operation(desk, operation, most, mutant, until_found=True)
+        shown = try_operation(desk, operation, most, mutant=mutant, until_found=True)
         found[mutant.name] = next(iter(shown.problems), None)
     return found
 
@@ -295,7 +326,8 @@ def main(words: Sequence[str]) -> int:
             f"not here: {', '.join(lacking)}. Nothing was tried."
         )
         return 2
-    signal.signal(signal.SIGTERM, _stop)
+    for number in _ENDING:
+        signal.signal(number, _stop)
     mount_for_ourselves()
     bad, begun = 0, time.monotonic()
     caught: dict[str, list[str]] = {mutant.name: [] for mutant in _mutants(asked.mutants)}
@@ -327,7 +359,9 @@ def _try_system(desk: Desk, states: int, only: str) -> int:
     life = only in ("", "life")
     each = max(1, states // (len(chosen) + 4 * life))
     for operation in chosen:
-        shown = try_operation(desk, operation, each)
+        shown = Shown()
+        for restless in (False, True):
+            shown.add(try_operation(desk, operation, -(-each // 2), restless=restless))
         _say(operation.name, shown)
         total.add(shown)
     if life:
@@ -360,7 +394,8 @@ def _mutants(which: str) -> list[Mutant]:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    # Everything is put away on the way out.
+    # Everything is put away on the way out, once.
+    signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
