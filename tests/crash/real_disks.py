@@ -9,217 +9,31 @@ root, /dev/fuse, loop devices, the mkfs programs and the extra `disks`; without 
 from __future__ import annotations
 
 import argparse
-import os
-import pickle
 import signal
 import sys
 import time
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.crash.block_log import (
-    Entry,
-    Flushed,
-    Loss,
-    Replay,
-    Span,
-    Wrote,
-    copy_sparse,
-    losses,
-    read_log,
-    spans,
-)
+from tests.crash.block_log import Span
 from tests.crash.disk import CrashState, Disk
 from tests.crash.facts import promises_noted
 from tests.crash.mutants import MUTANTS, Mutant, applied
 from tests.crash.operations import OPERATIONS, Operation, Recorded, commits_of
 from tests.crash.power_loss import in_memory
-from tests.crash.real_disk import (
-    FILE_SYSTEMS,
-    FileSystem,
-    Refused,
-    make_image,
-    missing,
-    mount_for_ourselves,
-    mounted,
-    recorded,
-    safe_now,
-    written_back,
-)
+from tests.crash.real_disk import FILE_SYSTEMS, missing, mount_for_ourselves, safe_now, written_back
 from tests.crash.real_life import Life, live, problems_of_life
+from tests.crash.real_states import ENDING, Begun, Desk, Shown
 from tests.crash.recovery import problems_found
 from tests.crash.scene import Scene, same_every_time
 
-CHILD_SECONDS = 120
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENGINE_EVERY = 6
 """Of the states of a whole session every so many are taken up by the real engine, the others by the store."""
 MUST_BE_CAUGHT = ("no fsync of the file", "no fsync of folders", "no fdatasync of the journal")
 """Broken versions of the store that real disks must show, or this here proves nothing."""
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What was prepared is safe; from here on the power may fail."""
-
-
-@dataclass
-class Shown:
-    """What came of the states of one disk, or of many."""
-
-    writes: int = 0
-    flushes: int = 0
-    promises: int = 0
-    states: int = 0
-    refused: int = 0
-    """States with a torn write that the file system itself does not mount."""
-    problems: Counter[str] = field(default_factory=Counter)
-    first: dict[str, str] = field(default_factory=dict)
-
-    def add(self, other: Shown) -> None:
-        """Both together."""
-        for name in ("writes", "flushes", "promises", "states", "refused"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.problems.update(other.problems)
-        self.first = other.first | self.first
-
-    def sentence(self) -> str:
-        """All problems with the state that shows each."""
-        return "\n".join(
-            f"{n} × {text}\n      {self.first[text]}" for text, n in self.problems.most_common(8)
-        )
-
-
-# ── In a child of its own ─────────────────────────────────────────────────────────────────────────────────
-
-
-def in_child(work: Path, do: Callable[[], Any]) -> Any:
-    """What `do` gives, from a child: nothing of it stays open or in memory here. Raises `AssertionError`."""
-    answer = work / "answer"
-    answer.unlink(missing_ok=True)
-    sys.stdout.flush()
-    child = os.fork()
-    # With whatever it starts it can be ended at once.
-    with suppress(ProcessLookupError, PermissionError):
-        os.setpgid(child, child)
-    if child == 0:
-        code = 70
-        try:
-            for number in _ENDING:
-                signal.signal(number, signal.SIG_DFL)
-            signal.alarm(CHILD_SECONDS)
-            answer.write_bytes(pickle.dumps(do()))
-            code = 0
-        except BaseException:
-            answer.write_text(traceback.format_exc())
-        finally:
-            os._exit(code)
-    try:
-        _, status = os.waitpid(child, 0)
-    except BaseException:
-        # It keeps the disk busy, if it was not the end of it that the signal came upon.
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        raise
-    if status:
-        said = answer.read_text() if answer.exists() else ""
-        raise AssertionError(f"the child ended with status {status}: {said}")
-    return pickle.loads(answer.read_bytes())
-
-
-# ── One disk ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Desk:
-    """Where one file system is tried."""
-
-    system: FileSystem
-    work: Path
-
-    def __post_init__(self) -> None:
-        self.work.mkdir()
-        self.empty, self.place = self.work / "empty", self.work / "disk"
-        self.place.mkdir()
-        make_image(self.system, self.empty)
-
-    def record(self, do: Callable[[Path, Callable[[object], None]], Any]) -> tuple[Any, list[Entry]]:
-        """Do something on a fresh disk: what it gave, and the log."""
-        with recorded(self.system, self.empty, self.work, self.place) as notes:
-            gave = in_child(self.work, lambda: do(self.place, notes.tell))
-        return gave, read_log(self.work / "log")
-
-    def examine(
-        self,
-        entries: list[Entry],
-        most: int,
-        find: Callable[[Span, int], list[str]],
-        *,
-        until_found: bool = False,
-    ) -> Shown:
-        """Recover `most` states of the log at most, spread evenly over it; `find` gets each, mounted."""
-        out = Shown(
-            writes=sum(isinstance(entry, Wrote) for entry in entries),
-            flushes=sum(isinstance(entry, Flushed) for entry in entries),
-        )
-        every = [
-            (span, loss)
-            for span in spans(entries)
-            if any(isinstance(fact, Begun) for fact in span.facts)
-            for loss in losses(span)
-        ]
-        out.promises = max(len(span.facts) for span, _ in every) - 1
-        copy, state = self.work / "state", self.work / "safe"
-        copy_sparse(self.work / "begin", state)
-        replay = Replay(state, self.work / "log", entries)
-        try:
-            for number, (span, loss) in enumerate(_spread(every, most)):
-                replay.forward(span.safe)
-                replay.broken_off(loss, copy)
-                self._recover(span, loss, copy, number, find, out)
-                if until_found and out.problems:
-                    break
-        finally:
-            replay.close()
-        return out
-
-    def _recover(
-        self,
-        span: Span,
-        loss: Loss,
-        copy: Path,
-        number: int,
-        find: Callable[[Span, int], list[str]],
-        out: Shown,
-    ) -> None:
-        out.states += 1
-        try:
-            with mounted(self.system, copy, self.place):
-                problems = in_child(self.work, lambda: find(span, number))
-        except Refused as error:
-            if loss.torn:
-                out.refused += 1
-                return
-            problems = [f"the file system cannot be mounted: {error}"]
-        except AssertionError as error:
-            problems = [str(error)]
-        for problem in problems:
-            out.problems[problem] += 1
-            out.first.setdefault(problem, f"after {span.safe} entries of the log, {loss.what}")
-
-
-def _spread(every: list[tuple[Span, Loss]], most: int) -> Iterator[tuple[Span, Loss]]:
-    """At most so many of them, evenly and in order."""
-    count = min(most, len(every))
-    for index in range(count):
-        yield every[index * len(every) // count]
 
 
 # ── What is done there ────────────────────────────────────────────────────────────────────────────────────
@@ -326,7 +140,7 @@ def main(words: Sequence[str]) -> int:
             f"not here: {', '.join(lacking)}. Nothing was tried."
         )
         return 2
-    for number in _ENDING:
+    for number in ENDING:
         signal.signal(number, _stop)
     mount_for_ourselves()
     bad, begun = 0, time.monotonic()
