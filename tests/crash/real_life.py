@@ -179,9 +179,12 @@ def _take_over(life: Life, store: CheckpointStore) -> None:
     ready, held = os.pipe()
     child = os.fork()
     if child == 0:
-        hold_session(store.session_dir("s2"))
-        os.write(held, b"!")
-        signal.pause()
+        try:
+            with hold_session(store.session_dir("s2")):
+                os.write(held, b"!")
+                signal.pause()
+        finally:
+            os._exit(70)
     try:
         assert os.read(ready, 1) == b"!"
         os.kill(child, signal.SIGSTOP)
@@ -264,6 +267,8 @@ def _goes_on(life: Life, store: CheckpointStore, session: str, facts: Sequence[o
     before, damage = store.head_with_damage(session)
     summary = read_summary(store.session_dir(session), before.created_at.timestamp())
     yield from (f"{session}: damage: {line}" for line in (*damage, *summary.damage))
+    if summary.status == "running":
+        yield f"{session}: it is shown as running"
     yield from files_as_committed(store, session)
     kept = [
         tree for fact in facts if isinstance(fact, Kept) and fact.session == session for tree in fact.trees
