@@ -21,6 +21,7 @@ from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_session
 from maestro_tui.store.questions import read_questions
+from maestro_tui.store.runner_file import LEASE
 from maestro_tui.store.summaries import read_summary
 from maestro_tui.store.workspace import Workspace
 from maestro_tui.store.workspace_git import REPOSITORY
@@ -159,6 +160,15 @@ def _readable_as_it_is(store: CheckpointStore, session: str, damaged: bool) -> I
     _, damage = store.head_with_damage(session)
     summary = read_summary(store.session_dir(session), clock())
     yield from (f"{session}: damage: {line}" for line in damage if not damaged)
+    # Of a lease, which is not synced, half may be there; that is told. Nothing of it is no damage.
+    lease = store.session_dir(session) / LEASE
+    half = lease.exists() and bool(lease.read_bytes().strip(b"\0"))
+    told = (line for line in summary.damage if not SPOILT_RECORD.match(line))
+    yield from (
+        f"{session}: the summary tells damage: {line}"
+        for line in told
+        if not damaged and not (half and line.startswith(LEASE))
+    )
     head = store.head(session)
     if summary.session_id != session or {phase.name for phase in summary.phases} != set(PHASES):
         yield f"{session}: the summary is not of this session"
