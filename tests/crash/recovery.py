@@ -16,7 +16,7 @@ from maestro_tui.model.errors import MaestroError
 from maestro_tui.store import prune
 from maestro_tui.store import workspace as workspace_store
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.history_files import commit_numbers, commit_path, view_path
+from maestro_tui.store.history_files import JOURNAL, commit_numbers, commit_path, view_path
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_session
@@ -160,10 +160,10 @@ def _readable_as_it_is(store: CheckpointStore, session: str, damaged: bool) -> I
     _, damage = store.head_with_damage(session)
     summary = read_summary(store.session_dir(session), clock())
     yield from (f"{session}: damage: {line}" for line in damage if not damaged)
-    # Of a lease, which is not synced, half may be there; that is told. Nothing of it is no damage.
+    # Of what is not synced, events and the lease, half may be there; that is told. Nothing of a lease is no damage.
     lease = store.session_dir(session) / LEASE
     half = lease.exists() and bool(lease.read_bytes().strip(b"\0"))
-    told = (line for line in summary.damage if not SPOILT_RECORD.match(line))
+    told = (line for line in summary.damage if not line.startswith(f"{JOURNAL}: a record is damaged"))
     yield from (
         f"{session}: the summary tells damage: {line}"
         for line in told
