@@ -18,6 +18,7 @@ from typing import BinaryIO
 SECTOR = 512
 """Bytes that a disk writes whole or not at all."""
 _HEAD = struct.Struct("<cQQ")
+_CHUNK = 1 << 20
 _KINDS = {"write": b"W", "flush": b"F", "mark": b"M"}
 
 
@@ -233,18 +234,16 @@ class Replay:
 
 def copy_sparse(source: Path, target: Path) -> None:
     """Copy a file anew, holes left out."""
-    with source.open("rb") as old, target.open("wb") as new:
+    with source.open("rb", buffering=0) as old, target.open("wb", buffering=0) as new:
         size = os.fstat(old.fileno()).st_size
         end = 0
         while end < size:
             try:
-                start = os.lseek(old.fileno(), end, os.SEEK_DATA)
+                at = os.lseek(old.fileno(), end, os.SEEK_DATA)
             except OSError:
+                # Nothing but a hole is left.
                 break
-            end = os.lseek(old.fileno(), start, os.SEEK_HOLE)
-            os.lseek(old.fileno(), start, os.SEEK_SET)
-            os.lseek(new.fileno(), start, os.SEEK_SET)
-            left = end - start
-            while left and (done := os.sendfile(new.fileno(), old.fileno(), None, left)):
-                left -= done
-        os.ftruncate(new.fileno(), size)
+            end = os.lseek(old.fileno(), at, os.SEEK_HOLE)
+            while at < end:
+                at += os.pwrite(new.fileno(), os.pread(old.fileno(), min(_CHUNK, end - at), at), at)
+        new.truncate(size)
