@@ -58,6 +58,13 @@ class Lease:
     mode: Mode = "exclusive"
     holders: tuple[Holder, ...] = ()
     problem: str | None = None
+    lost: bool = False
+    """There is no byte of it: what a power loss leaves of a file that is not synced."""
+
+    @property
+    def damage(self) -> str | None:
+        """The problem, unless the lease was merely lost: then nobody holds the session, and nothing is wrong with it."""
+        return None if self.lost else self.problem
 
 
 # ── This computer ─────────────────────────────────────────────────────────────────────────────────────────
@@ -176,13 +183,15 @@ def read_lease(session_dir: Path) -> Lease:
     try:
         return parse_lease(durable.read_regular(session_dir / LEASE, SIZE_LIMIT))
     except FileNotFoundError:
-        return Lease(problem=f"{LEASE}: it is missing")
+        return Lease(problem=f"{LEASE}: it is missing", lost=True)
     except DamagedFile as error:
         return Lease(problem=str(error))
 
 
 def parse_lease(data: bytes) -> Lease:
     """The lease in a file's bytes; that of nobody, with the problem, when they are none."""
+    if not data.strip(b"\0"):
+        return Lease(problem=f"{LEASE}: it is empty", lost=True)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -80,7 +80,7 @@ class SummaryReader:
         self._summary: SessionSummary | None = None
         self._log_at = 0.0
         self._journal_problem: str | None = None
-        self._lease_problem: str | None = None
+        self._lease_damage: str | None = None
 
     def read(self, now: float) -> SessionSummary:
         """The session as it is on disk now."""
@@ -91,7 +91,7 @@ class SummaryReader:
             if seen[6:] != self.signature[6:]:
                 self._read_head(seen)
             self._read_journal()
-            self._lease_problem = read_lease(self.session_dir).problem if seen[3] else None
+            self._lease_damage = read_lease(self.session_dir).damage if seen[3] else None
         owner = self._owner(now) if seen[3] else None
         log_at = self._newest_log()
         before = self._summary
@@ -158,7 +158,7 @@ class SummaryReader:
         }
 
     def _build(self, owner: Owner | None) -> SessionSummary:
-        problems = (self.fold.damage, self._journal_problem, self._lease_problem)
+        problems = (self.fold.damage, self._journal_problem, self._lease_damage)
         damage = (*self._damage, *(problem for problem in problems if problem))
         session_id = clean(self.session_dir.name, 130)
         facts = self.facts

@@ -32,7 +32,7 @@ from maestro_tui.store.locks import CommitLock, make_lock_folder
 from maestro_tui.store.questions import QUESTIONS, read_questions
 from maestro_tui.store.receipts import RECEIPTS
 from maestro_tui.store.redaction import REDACTED
-from maestro_tui.store.runner_file import LEASE, read_lease, read_owner
+from maestro_tui.store.runner_file import read_lease, read_owner
 from maestro_tui.store.workspace_files import found_path
 from maestro_tui.store.workspace_git import REPOSITORY, sweep_trees
 
@@ -74,8 +74,8 @@ def verify(store: CheckpointStore, session_id: str, *, artifacts: bool = False) 
     problems += _journal_problems(folder, infos)
     problems += read_questions(folder)[1]
     lease = read_lease(folder)
-    if lease.problem is not None and os.path.lexists(folder / LEASE):
-        problems.append(lease.problem)
+    if lease.damage is not None:
+        problems.append(lease.damage)
     if artifacts and infos:
         problems += _artifact_problems(store.head(session_id))
     return list(dict.fromkeys(problems))

@@ -47,6 +47,7 @@ class Held:
 class Kept:
     """Trees of the workspace were acknowledged as kept: (name of the snapshot, id in git)."""
 
+    session: str
     trees: tuple[tuple[str, str], ...]
 
 
@@ -98,8 +99,9 @@ def promises_noted(tell: Tell) -> Iterator[None]:
     def hold_of(hold: Hold, session_dir: Any, *_: Any, **__: Any) -> object:
         return Held(session_dir.name, hold.epoch)
 
-    def trees_of(_: Workspace, *trees: Tree, result: Any) -> object:
-        return Kept(tuple((tree.name, tree.id) for tree in trees)) if result is None else None
+    def trees_of(workspace: Workspace, *trees: Tree, result: Any) -> object:
+        session = workspace._memory.trees.path.parent.name
+        return Kept(session, tuple((tree.name, tree.id) for tree in trees)) if result is None else None
 
     watched: list[tuple[type, str, Callable[..., object]]] = [
         (CheckpointStore, "create", commit_of),

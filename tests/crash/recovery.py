@@ -16,11 +16,12 @@ from maestro_tui.model.errors import MaestroError
 from maestro_tui.store import prune
 from maestro_tui.store import workspace as workspace_store
 from maestro_tui.store.checkpoints import CheckpointStore
-from maestro_tui.store.history_files import commit_numbers, commit_path, view_path
+from maestro_tui.store.history_files import JOURNAL, commit_numbers, commit_path, view_path
 from maestro_tui.store.index import read_all
 from maestro_tui.store.journal import Journal, read_events
 from maestro_tui.store.lease import hold_session
 from maestro_tui.store.questions import read_questions
+from maestro_tui.store.runner_file import LEASE
 from maestro_tui.store.summaries import read_summary
 from maestro_tui.store.workspace import Workspace
 from maestro_tui.store.workspace_git import REPOSITORY
@@ -38,7 +39,7 @@ from tests.crash.scene import (
     outcome,
 )
 
-_SPOILT_RECORD = re.compile(r"journal\.jsonl: the record at byte \d+ (breaks off|is not as it was written)")
+SPOILT_RECORD = re.compile(r"journal\.jsonl: the record at byte \d+ (breaks off|is not as it was written)")
 
 
 def problems_after(recorded: Recorded, state: CrashState, *, engine: bool = False) -> list[str]:
@@ -50,13 +51,19 @@ def problems_after(recorded: Recorded, state: CrashState, *, engine: bool = Fals
     top = Path(recorded.top)
     shutil.rmtree(top, ignore_errors=True)
     state.disk.write_to(top)
-    workspace_store._memories.clear()
     try:
-        return list(_problems(recorded, state, Scene(top), engine))
-    except (MaestroError, OSError, ValueError, LookupError) as error:
-        return [f"recovery broke off: {type(error).__name__}: {error}"]
+        return problems_found(recorded, state, engine=engine)
     finally:
         shutil.rmtree(top)
+
+
+def problems_found(recorded: Recorded, state: CrashState, *, engine: bool = False) -> list[str]:
+    """The same for what lies there already; of the state only its facts are asked."""
+    workspace_store._memories.clear()
+    try:
+        return list(_problems(recorded, state, Scene(Path(recorded.top)), engine))
+    except (MaestroError, OSError, ValueError, LookupError) as error:
+        return [f"recovery broke off: {type(error).__name__}: {error}"]
 
 
 def _problems(recorded: Recorded, state: CrashState, scene: Scene, engine: bool) -> Iterator[str]:
@@ -89,11 +96,11 @@ def _problems(recorded: Recorded, state: CrashState, scene: Scene, engine: bool)
         if engine and session == SESSION:
             yield from _goes_on_by_engine(state, scene, session)
         else:
-            yield from _files_as_committed(scene.store, session)
+            yield from files_as_committed(scene.store, session)
             yield from _goes_on_by_store(state, scene.store, session)
         yield from _commits_as_promised(recorded, scene.store, session, promised, later=True)
         # A record of no synced type may be spoilt: it is passed over, and said.
-        lines = [line for line in scene.store.verify(session) if not _SPOILT_RECORD.match(line)]
+        lines = [line for line in scene.store.verify(session) if not SPOILT_RECORD.match(line)]
         yield from (f"{session}: verify still says: {line}" for line in lines)
 
 
@@ -153,6 +160,15 @@ def _readable_as_it_is(store: CheckpointStore, session: str, damaged: bool) -> I
     _, damage = store.head_with_damage(session)
     summary = read_summary(store.session_dir(session), clock())
     yield from (f"{session}: damage: {line}" for line in damage if not damaged)
+    # Of what is not synced, events and the lease, half may be there; that is told. Nothing of a lease is no damage.
+    lease = store.session_dir(session) / LEASE
+    half = lease.exists() and bool(lease.read_bytes().strip(b"\0"))
+    told = (line for line in summary.damage if not line.startswith(f"{JOURNAL}: a record is damaged"))
+    yield from (
+        f"{session}: the summary tells damage: {line}"
+        for line in told
+        if not damaged and not (half and line.startswith(LEASE))
+    )
     head = store.head(session)
     if summary.session_id != session or {phase.name for phase in summary.phases} != set(PHASES):
         yield f"{session}: the summary is not of this session"
@@ -168,7 +184,7 @@ def _done(head: Checkpoint) -> set[str]:
 
 def _goes_on_by_store(state: CrashState, store: CheckpointStore, session: str) -> Iterator[str]:
     folder = store.session_dir(session)
-    yield from _noted(state, session, folder)
+    yield from noted(state, session, folder)
     before = store.head(session)
     with hold_session(folder, clock=clock) as hold:
         highest = max(
@@ -182,7 +198,7 @@ def _goes_on_by_store(state: CrashState, store: CheckpointStore, session: str) -
         journal.close()
         if read_events(folder / "journal.jsonl").events[-1:] != [event]:
             yield f"{session}: the first event after the crash cannot be read"
-        yield from _noted(state, session, folder)
+        yield from noted(state, session, folder)
         for phase in PHASES:
             if phase not in _done(store.head(session)):
                 store.commit(session, phase, 7, outcome(phase, attempt=7), hold)
@@ -206,10 +222,10 @@ def _mended(store: CheckpointStore, session: str, before: Checkpoint) -> Iterato
     left = no_temporary_files(folder)
     if left:
         yield f"{session}: temporary files are left: {left}"
-    yield from _views_right(store, session)
+    yield from views_right(store, session)
 
 
-def _views_right(store: CheckpointStore, session: str) -> Iterator[str]:
+def views_right(store: CheckpointStore, session: str) -> Iterator[str]:
     folder = store.session_dir(session)
     wanted = {"init": 0}
     for info in store.history(session):
@@ -238,7 +254,7 @@ def _picture(folder: Path) -> dict[str, tuple[int, bytes]]:
     return out
 
 
-def _noted(state: CrashState, session: str, folder: Path) -> Iterator[str]:
+def noted(state: CrashState, session: str, folder: Path) -> Iterator[str]:
     there = {(event.writer, event.seq, event.type) for event in read_events(folder / "journal.jsonl").events}
     for fact in state.facts:
         if (
@@ -253,8 +269,8 @@ def _goes_on_by_engine(state: CrashState, scene: Scene, session: str) -> Iterato
     """The same through the engine: what is committed is not run again, and its files are what they were."""
     folder = scene.folder(session)
     before = scene.store.head(session)
-    yield from _noted(state, session, folder)
-    yield from _files_as_committed(scene.store, session)
+    yield from noted(state, session, folder)
+    yield from files_as_committed(scene.store, session)
     wanted = [
         name
         for name in PHASES
@@ -276,9 +292,9 @@ def _goes_on_by_engine(state: CrashState, scene: Scene, session: str) -> Iterato
     summary = read_summary(folder, clock())
     if summary.status != "completed":
         yield f"{session}: it is {summary.status} after resume"
-    yield from _noted(state, session, folder)
-    yield from _views_right(scene.store, session)
-    yield from _files_as_committed(scene.store, session)
+    yield from noted(state, session, folder)
+    yield from views_right(scene.store, session)
+    yield from files_as_committed(scene.store, session)
     work = Work()
     asyncio.run(engine_of(scene.root, scene.workspace, work).resume(session))
     if work.begun:
@@ -295,16 +311,16 @@ def _trees_kept(state: CrashState, scene: Scene, session: str) -> Iterator[str]:
     folder = scene.folder(session)
     promised = {name: tree for fact in state.facts if isinstance(fact, Kept) for name, tree in fact.trees}
     if promised or (folder / REPOSITORY / "refs" / "maestro").exists():
-        yield from _readable_by_git(folder / REPOSITORY, promised)
+        yield from readable_by_git(folder / REPOSITORY, promised)
     workspace = Workspace(folder, scene.workspace, exclude=(scene.root,))
     tree = workspace.snapshot("design/2/before")
     problem = workspace.keep(tree)
     if problem is not None:
         yield f"{session}: {problem}"
-    yield from _readable_by_git(folder / REPOSITORY, promised | {tree.name: tree.id})
+    yield from readable_by_git(folder / REPOSITORY, promised | {tree.name: tree.id})
 
 
-def _readable_by_git(repository: Path, trees: dict[str, str]) -> Iterator[str]:
+def readable_by_git(repository: Path, trees: dict[str, str]) -> Iterator[str]:
     def git(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", "--git-dir", str(repository), *words], capture_output=True, text=True)
 
@@ -321,7 +337,7 @@ def _readable_by_git(repository: Path, trees: dict[str, str]) -> Iterator[str]:
         yield f"git fsck: {checked.stderr.strip() or checked.stdout.strip()}"
 
 
-def _files_as_committed(store: CheckpointStore, session: str) -> Iterator[str]:
+def files_as_committed(store: CheckpointStore, session: str) -> Iterator[str]:
     for line in store.verify(session, artifacts=True):
         if (
             line.startswith("artifact")

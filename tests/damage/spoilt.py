@@ -214,6 +214,8 @@ LEASES = {
     "20,000 levels": b"[" * 20_000,
 }
 HARMLESS_LEASES = {
+    "empty": b"",
+    "a block of zeros": b"\0" * 4096,
     "a byte order mark": b'\xef\xbb\xbf{"epoch": 1, "mode": "exclusive", "holders": []}',
     "holders of other kinds": b'{"epoch": 1, "holders": [1, null, "x", []]}',
     "a holder with nothing": b'{"epoch": 1, "holders": [{}]}',
@@ -226,7 +228,10 @@ HARMLESS_LEASES = {
 
 def lease() -> Iterator[Case]:
     """A lease that says nothing is nobody's; the commits stand."""
-    for what, data in {**LEASES, **{k: v for k, v in FOREIGN.items() if k != "one byte"}}.items():
+    for what, data in {
+        **LEASES,
+        **{k: v for k, v in FOREIGN.items() if k not in ("one byte", "empty")},
+    }.items():
         yield Case(f"lease: {what}", partial(_put, _lease, data), words=r"runner\.json")
     for what, data in HARMLESS_LEASES.items():
         yield Case(f"lease: {what}", partial(_put, _lease, data), told_by=frozenset())

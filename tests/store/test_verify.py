@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from maestro_tui.model.context import Artifact, PhaseResult, PhaseStatus
-from maestro_tui.model.errors import DamagedFile, StoreError
+from maestro_tui.model.errors import DamagedFile, FencedError, StoreError
 from maestro_tui.store import durable
 from maestro_tui.store import journal as journals
 from maestro_tui.store.checkpoints import CheckpointStore
@@ -262,6 +262,18 @@ def test_a_damaged_lease_is_told(store: CheckpointStore) -> None:
     (folder / "runner.json").write_bytes(b"{")
     [problem] = store.verify("s1")
     assert problem == "runner.json: it is not readable as JSON (JSONDecodeError)"
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 4096], ids=["empty", "zeros"])
+def test_what_a_power_loss_leaves_of_a_lease_is_no_damage(store: CheckpointStore, left: bytes) -> None:
+    folder = session(store)
+    with hold_session(folder) as hold:
+        (folder / "runner.json").write_bytes(left)
+        with pytest.raises(FencedError, match="lost its lease"):
+            hold.check()
+    assert store.verify("s1") == []
+    assert read_summary(folder, 0.0).damage == ()
+    assert hold_session(folder).epoch > 0
 
 
 def with_artifacts(store: CheckpointStore, workspace: Path, *artifacts: Artifact) -> None:
