@@ -19,6 +19,7 @@ from textual.screen import ModalScreen, Screen
 from maestro_tui.console import settings as user_settings
 from maestro_tui.console.actions import ACTIONS, Action, actions_for, key_words
 from maestro_tui.console.alerts import Alerter
+from maestro_tui.console.faults import TellsFaults
 from maestro_tui.console.messages import SnapshotArrived
 from maestro_tui.console.plain_ascii import AsciiApp
 from maestro_tui.console.ports import Host, Source
@@ -54,7 +55,7 @@ def _crash_words(error: BaseException | None) -> str:
     return f"The console ended by a fault of its own{what}. Sessions are safe on disk; start it again."
 
 
-class MaestroApp(AsciiApp, Telling):
+class MaestroApp(TellsFaults, AsciiApp, Telling):
     """The operator's console over one checkpoint directory."""
 
     TITLE = "maestro"

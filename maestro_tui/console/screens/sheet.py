@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button
 
+from maestro_tui.console.faults import TellsFaults
 from maestro_tui.console.glyphs import COLOURS, glyph
 from maestro_tui.console.lines import fit
 from maestro_tui.console.widgets.block import Block
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from maestro_tui.console.app import MaestroApp
 
 
-class Sheet(ModalScreen[None]):
+class Sheet(TellsFaults, ModalScreen[None]):
     """A panel that asks one thing. The focus begins on the button that changes nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -82,6 +83,11 @@ class Sheet(ModalScreen[None]):
         block = self.query_one("#sentence", Block)
         block.show(Text(sentence, palette(self).style(colour)))
         block.display = bool(sentence)
+
+    def tell_fault(self, sentence: str) -> None:
+        """Show it where the sheet speaks; what was under way is over."""
+        self.busy = False
+        self.tell(sentence)
 
     def row(self, status: str, name: str, width: int) -> Text:
         """How a row of a list begins: the sign of a status, and a name in a column of that width."""

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
+from maestro_tui.console.faults import TellsFaults
 from maestro_tui.console.highlight import preview_lines
 from maestro_tui.console.lines import Line, line, shorten_middle
 from maestro_tui.console.preview import Preview, file_mark, read_preview
@@ -51,7 +52,7 @@ class _PreviewPane(SearchView):
         self.rows.set_lines(preview_lines(preview, self._path, self.text_width) if preview else [], home=home)
 
 
-class ArtifactsView(Vertical):
+class ArtifactsView(TellsFaults, Vertical):
     """Files of the session, by phase."""
 
     DEFAULT_CSS = """

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from maestro_tui.console import json_tree
+from maestro_tui.console.faults import TellsFaults
 from maestro_tui.console.json_file import read_json
 from maestro_tui.console.json_tree import NodePath
 from maestro_tui.console.lines import Line, Part, line, short
@@ -136,7 +137,7 @@ class _Tree(SearchView):
         self.refresh_lines()
 
 
-class CheckpointView(Vertical):
+class CheckpointView(TellsFaults, Vertical):
     """The newest commit, or the one that was chosen from the list."""
 
     DEFAULT_CSS = """

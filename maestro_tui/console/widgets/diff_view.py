@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from maestro_tui.console.diff_sides import Comparison, Side, commit_sides, compare, file_sides
+from maestro_tui.console.faults import TellsFaults
 from maestro_tui.console.lines import Line, Part, line, shorten_middle
 from maestro_tui.console.structural_diff import Change, change_lines
 from maestro_tui.console.widgets.line_stack import LineStack, spread
@@ -26,7 +27,7 @@ Pair = tuple[Hashable, int, int]
 """What the sides belong to, and the keys of the two that are compared."""
 
 
-class DiffView(SearchView):
+class DiffView(TellsFaults, SearchView):
     """Two sides: `[` `]` choose the older one, `{` `}` the newer one; commits, until a file is chosen."""
 
     DEFAULT_CSS = """

@@ -17,6 +17,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 
+from maestro_tui.console.faults import TellsFaults
 from maestro_tui.console.log_window import LogWindow, Scan, Scanned
 from maestro_tui.console.widgets.log_painting import LogPainter
 from maestro_tui.console.widgets.long_view import LongView
@@ -25,7 +26,7 @@ from maestro_tui.model.text import clean
 from maestro_tui.store.logs import LogLine
 
 
-class LogLines(LongView):
+class LogLines(TellsFaults, LongView):
     """A window over one log file."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

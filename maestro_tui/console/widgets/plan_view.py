@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from textual.worker import Worker
 
 from maestro_tui.console import plan_words
+from maestro_tui.console.faults import TellsFaults
 from maestro_tui.console.lines import Line, line, wrap_words
 from maestro_tui.console.widgets.search_view import SearchView
 from maestro_tui.model.errors import MaestroError
@@ -28,7 +29,7 @@ def _under_way(summary: SessionSummary) -> str:
     return f"Under way: {words or 'nothing yet'}. What resume would do shows once nobody runs it."
 
 
-class PlanView(SearchView):
+class PlanView(TellsFaults, SearchView):
     """The plan of the session that is shown."""
 
     def __init__(self, id: str | None = None) -> None:
