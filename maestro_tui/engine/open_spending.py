@@ -117,22 +117,22 @@ class SpendingReader:
             return self._open
         if facts.st_ino != self._inode or facts.st_size < self._offset:
             self._begin(facts.st_ino)
-        part = read_events(self._path, self._offset)
-        self._offset = part.next_offset
-        for event in part.events:
-            if event.phase is None or event.attempt is None:
-                continue
-            if event.type == "phase_started":
-                self._open[event.phase] = OpenAttempt(event.attempt, event.at)
-                continue
-            found = self._open.get(event.phase)
-            if found is None or found.number != event.attempt:
-                continue
-            if event.type in OUTCOMES:
-                del self._open[event.phase]
-            else:
-                found.take(event)
+        self._offset = read_events(self._path, self._offset, take=self._take).next_offset
         return self._open
+
+    def _take(self, event: Event) -> None:
+        if event.phase is None or event.attempt is None:
+            return
+        if event.type == "phase_started":
+            self._open[event.phase] = OpenAttempt(event.attempt, event.at)
+            return
+        found = self._open.get(event.phase)
+        if found is None or found.number != event.attempt:
+            return
+        if event.type in OUTCOMES:
+            del self._open[event.phase]
+        else:
+            found.take(event)
 
 
 def spent_elsewhere(
