@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from maestro_tui.model.errors import InputError
-from maestro_tui.model.summary import PhaseSummary, SessionBrief, SessionStatus, SessionSummary
+from maestro_tui.model.summary import SILENT_AFTER, PhaseSummary, SessionBrief, SessionStatus, SessionSummary
 from maestro_tui.model.text import clean, format_bytes, format_duration
 
 SIGNS = {
     "waiting": "⚑",
     "failed": "✗",
     "running": "●",
+    "silent": "◌",
     "interrupted": "⊘",
     "paused": "‖",
     "cancelled": "■",
@@ -24,8 +25,8 @@ SIGNS = {
     "pending": "○",
     "provided": "◇",
     "skipped": "↷",
+    "stale": "~",
 }
-_SIGNS_WITHOUT_RUNNER = {**SIGNS, "running": SIGNS["interrupted"]}
 _MOST_DAMAGE = 20
 _ORDER = (
     SessionStatus.WAITING,
@@ -62,7 +63,8 @@ def _require_folder(root: Path) -> None:
 
 
 def _attention(session: SessionSummary | SessionBrief) -> tuple[int, float, str]:
-    return _RANK[session.status], -session.updated_at, session.session_id
+    status = SessionStatus.INTERRUPTED if session.over_budget else session.status
+    return _RANK[status], -session.updated_at, session.session_id
 
 
 def list_document(sessions: Iterable[SessionSummary]) -> list[dict[str, Any]]:
@@ -119,9 +121,11 @@ def list_lines(sessions: Sequence[SessionBrief], root: Path) -> Iterator[str]:
             yield f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.foreign}, not readable: {session.damage[0]}"
             continue
         age = format_duration(now - session.updated_at)
+        silent = session.status is SessionStatus.RUNNING and now - session.updated_at > SILENT_AFTER
+        word = "silent" if silent else "over budget" if session.over_budget else session.status
         yield (
-            f"{SIGNS[session.status]} {session.session_id:<{width}}  {session.status:<11}  "
-            f"{_strip(session.phases, session.status):<8} {session.current:<14} {age:>6}  "
+            f"{SIGNS['silent' if silent else session.status]} {session.session_id:<{width}}  {word:<11}  "
+            f"{_strip(session.phases):<8} {session.current:<14} {age:>6}  "
             f"{f'{session.foreign} · ' if session.foreign else ''}{session.requirement}"
         )
         for line in (*session.damage, *session.notes):
@@ -129,10 +133,9 @@ def list_lines(sessions: Sequence[SessionBrief], root: Path) -> Iterator[str]:
 
 
 @cache
-def _strip(phases: str, status: SessionStatus) -> str:
+def _strip(phases: str) -> str:
     """A sign for each phase; thousands of sessions share a few of these."""
-    signs = _SIGNS_WITHOUT_RUNNER if status == SessionStatus.INTERRUPTED else SIGNS
-    return "".join([signs.get(phase, "?") for phase in phases.split()])
+    return "".join([SIGNS.get(phase, "?") for phase in phases.split()])
 
 
 def show_lines(document: Mapping[str, Any]) -> Iterator[str]:

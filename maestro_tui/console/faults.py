@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from textual.worker import Worker, WorkerState
 
-from maestro_tui.config import write_crash
-
 if TYPE_CHECKING:
     from textual.app import App
 
@@ -24,6 +22,8 @@ class TellsFaults:
         """Tell of a worker that ended by an exception which nobody expected."""
         error = event.worker.error
         if event.state is WorkerState.ERROR and error is not None:
+            from maestro_tui.config import write_crash
+
             self.tell_fault(
                 f"The console made a fault of its own ({type(error).__name__}) and did not finish this; "
                 f"{write_crash(error)}. Sessions are safe on disk."

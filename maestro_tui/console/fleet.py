@@ -15,11 +15,8 @@ from types import MappingProxyType
 from maestro_tui.console.filter import EVERYTHING, STATUS_WORDS, Query
 from maestro_tui.console.fleet_order import Positions, Sort, arrange, rearrange
 from maestro_tui.console.fleet_row import FleetRow
-from maestro_tui.model.summary import FleetSnapshot, Owner, SessionStatus, SessionSummary
+from maestro_tui.model.summary import SILENT_AFTER, FleetSnapshot, Owner, SessionStatus, SessionSummary
 from maestro_tui.model.text import format_duration
-
-SILENT_AFTER = 300.0
-"""Seconds without any write after which a running session counts as silent."""
 
 _USUAL_SAMPLE = 500
 
@@ -195,7 +192,7 @@ def ago(seconds: float) -> str:
 def time_words(row: FleetRow, now: float, usual: Usual = NO_USUAL) -> str:
     """What the time column says: `waiting 12m`, `over budget 3m`, `4m12s · usual 6m`, `completed 3h`."""
     if row.status != "running":
-        return f"{'over budget' if row.budget_spent else row.status} {ago(now - row.since)}"
+        return f"{'over budget' if row.summary.over_budget else row.status} {ago(now - row.since)}"
     spent = format_duration(now - row.since)
     median = usual.get((row.summary.workflow, row.phase))
     return f"{spent} · usual {ago(median)}" if median is not None and median >= 1 else spent

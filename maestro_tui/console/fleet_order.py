@@ -105,7 +105,7 @@ def _attention(row: FleetRow) -> tuple[int, float, str]:
     # Rows that are being written keep their place: they are ordered by birth, the others by last change.
     moving = row.status in ("running", "silent")
     return (
-        _RANK["interrupted" if row.budget_spent else row.status],
+        _RANK["interrupted" if row.summary.over_budget else row.status],
         -(summary.created_at if moving else summary.updated_at),
         summary.session_id,
     )

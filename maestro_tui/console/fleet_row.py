@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from maestro_tui.model.summary import PhaseSummary, SessionSummary
+from maestro_tui.model.summary import SessionSummary, phase_word
 
 _GENERATED_ID = re.compile(r"\d{8}-\d{6}-(?=.)")
 
@@ -52,12 +52,6 @@ class FleetRow:
         return phase.name if phase is not None else ""
 
     @property
-    def budget_spent(self) -> bool:
-        """True when it is paused until a person allows more: only a spent budget leaves a phase open with an error."""
-        phase = self.summary.current
-        return self.status == "paused" and phase is not None and phase.error is not None
-
-    @property
     def since(self) -> float:
         """The moment that the row's time counts from."""
         summary, phase = self.summary, self.summary.current
@@ -72,16 +66,3 @@ class FleetRow:
 def short_id(session_id: str) -> str:
     """The id without the leading date and time of a generated one."""
     return _GENERATED_ID.sub("", session_id, count=1)
-
-
-def phase_word(phase: PhaseSummary, session_status: str) -> str:
-    """The status word that a phase shows within a session of that status."""
-    if phase.waiting or phase.asking is not None:
-        return "waiting"
-    if phase.status == "running":
-        return session_status if session_status in ("silent", "interrupted") else "running"
-    if phase.stale is not None and phase.status == "completed":
-        return "stale"
-    if phase.status == "pending" and not phase.selected:
-        return "skipped"
-    return phase.status

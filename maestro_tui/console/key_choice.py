@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from maestro_tui.console.actions import Action
 from maestro_tui.console.availability import Scene
-from maestro_tui.model.summary import SessionStatus, SessionSummary
+from maestro_tui.model.summary import SessionStatus
 
 _FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
     SessionStatus.WAITING: ("review",),
@@ -21,20 +21,10 @@ _FIRST: Mapping[SessionStatus, tuple[str, ...]] = {
 """What an operator most likely wants of a session of that status: these keys stand first."""
 
 
-def _stopped_at_budget(session: SessionSummary) -> bool:
-    current = session.current
-    return (
-        session.status is SessionStatus.PAUSED
-        and current is not None
-        and current.status == "pending"
-        and current.error is not None
-    )
-
-
 def keys_for(actions: Iterable[Action], scene: Scene) -> tuple[Action, ...]:
     """The actions for the key line: those that can be done now, the likeliest for the session first."""
     first = _FIRST[scene.session.status] if scene.session is not None else ()
-    if scene.session is not None and _stopped_at_budget(scene.session):
+    if scene.session is not None and scene.session.over_budget:
         # Until more is allowed, resume would run nothing.
         first = ("raise", *first)
     can = [one for one in actions if (one.rank or one.id in first) and one.available(scene) is None]

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from maestro_tui.console.fleet import NO_USUAL, Usual
-from maestro_tui.console.fleet_row import FleetRow, phase_word
+from maestro_tui.console.fleet_row import FleetRow
 from maestro_tui.console.glyphs import glyph
 from maestro_tui.console.lines import about, fit
 from maestro_tui.console.timeline import Axis, Stretch
+from maestro_tui.model.summary import phase_word
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 SPANS = tuple(

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+SILENT_AFTER = 300.0
+"""A session that runs and has written nothing for so many seconds is shown as silent."""
 _BRIEF_REQUIREMENT = 60
 
 
@@ -101,6 +103,14 @@ class SessionSummary:
         """The phase to talk about: running, else waiting, failed, interrupted, else the first open one."""
         return current_phase(self.phases)
 
+    @property
+    def over_budget(self) -> bool:
+        """True when it is paused until a person allows more: only a spent budget leaves a phase open with an error."""
+        if self.status is not SessionStatus.PAUSED:
+            return False
+        phase = self.current
+        return phase is not None and phase.status == "pending" and phase.error is not None
+
 
 Runner = tuple[bool | None, tuple[str, ...]] | None
 """Of an owner: whether it is alive, and its phases; None when nobody holds the session."""
@@ -115,9 +125,10 @@ class SessionBrief(NamedTuple):
     requirement: str
     """Its beginning, as long as a line has room for."""
     phases: str
-    """The status of each phase, with blanks between; `waiting` for one that waits for a person."""
+    """A word for each phase, as `phase_word` says it, with blanks between."""
     current: str
     """The name of the phase that the session is at; empty when all are done."""
+    over_budget: bool
     foreign: str | None
     damage: tuple[str, ...]
     runner: Runner
@@ -130,6 +141,19 @@ def runner_of(owner: Owner | None) -> Runner:
     return (owner.alive, owner.phases) if owner is not None else None
 
 
+def phase_word(phase: PhaseSummary, session_status: str) -> str:
+    """The status word that a phase shows within a session of that status."""
+    if phase.waiting or phase.asking is not None:
+        return "waiting"
+    if phase.status == "running":
+        return session_status if session_status in ("silent", "interrupted") else "running"
+    if phase.stale is not None and phase.status == "completed":
+        return "stale"
+    if phase.status == "pending" and not phase.selected:
+        return "skipped"
+    return phase.status
+
+
 def brief_of(summary: SessionSummary) -> SessionBrief:
     """The brief of a summary."""
     current = summary.current
@@ -138,13 +162,9 @@ def brief_of(summary: SessionSummary) -> SessionBrief:
         status=summary.status,
         updated_at=summary.updated_at,
         requirement=summary.requirement[:_BRIEF_REQUIREMENT],
-        phases=" ".join(
-            [
-                "waiting" if phase.waiting or phase.asking is not None else phase.status
-                for phase in summary.phases
-            ]
-        ),
+        phases=" ".join([phase_word(phase, summary.status) for phase in summary.phases]),
         current=current.name if current is not None else "",
+        over_budget=summary.over_budget,
         foreign=summary.foreign,
         damage=summary.damage,
         runner=runner_of(summary.owner),

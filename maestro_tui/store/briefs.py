@@ -26,7 +26,7 @@ _STATUSES = {str(status): status for status in SessionStatus}
 _STATUS, _DAMAGE, _RUNNER = map(SessionBrief._fields.index, ("status", "damage", "runner"))
 _NONE = type(None)
 _KINDS: tuple[tuple[type, ...], ...] = (
-    (int,), (int,), (str,), (str,), (float, int), (str,), (str,), (str,), (str, _NONE), (list,), (list, _NONE),
+    (int,), (int,), (str,), (str,), (float, int), (str,), (str,), (str,), (bool,), (str, _NONE), (list,), (list, _NONE),
 )  # fmt: skip
 """Of a brief in the index, after its mark and the highest number of a commit."""
 

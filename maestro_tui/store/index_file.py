@@ -59,7 +59,7 @@ _LAST_MOMENT = 1e11
 _WIDEST = 2**40
 """No checksum and no size in the head is longer when it is written."""
 _RANK = {status: rank for rank, status in enumerate((
-    SessionStatus.WAITING, SessionStatus.FAILED, SessionStatus.RUNNING, SessionStatus.INTERRUPTED,
+    SessionStatus.WAITING, SessionStatus.FAILED, SessionStatus.INTERRUPTED, SessionStatus.RUNNING,
 ))}  # fmt: skip
 NO_INDEX = (
     OSError, StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError,

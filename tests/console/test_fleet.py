@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from maestro_tui.console import fleet_order
 from maestro_tui.console.filter import STATUS_WORDS, parse
 from maestro_tui.console.fleet import (
-    SILENT_AFTER,
     FleetView,
     ago,
     columns_for,
@@ -23,7 +22,7 @@ from maestro_tui.console.fleet import (
 )
 from maestro_tui.console.fleet_order import SORT_COLUMNS, Sort
 from maestro_tui.console.fleet_row import FleetRow, short_id
-from maestro_tui.model.summary import FleetSnapshot, PhaseSummary, SessionSummary
+from maestro_tui.model.summary import SILENT_AFTER, FleetSnapshot, PhaseSummary, SessionSummary
 from tests.console.fakes import NOW, busy_fleet, fleet, many, session
 
 

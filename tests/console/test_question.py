@@ -194,7 +194,7 @@ def test_each_new_question_is_told_to_who_looks_elsewhere() -> None:
 
 
 def test_only_the_phase_that_asks_shows_as_waiting() -> None:
-    from maestro_tui.console.fleet_row import phase_word
+    from maestro_tui.model.summary import phase_word
 
     one = asking_session()
     beside = dataclasses.replace(one.phases[2], asking=None)

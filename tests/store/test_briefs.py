@@ -8,14 +8,24 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from maestro_tui.model.summary import SessionBrief, SessionStatus, brief_of
+from maestro_tui.listing import list_lines
+from maestro_tui.model.summary import (
+    SILENT_AFTER,
+    PhaseSummary,
+    SessionBrief,
+    SessionStatus,
+    SessionSummary,
+    brief_of,
+)
 from maestro_tui.store import index, index_file
 from maestro_tui.store.briefs import load_briefs, read_briefs
 from maestro_tui.store.checkpoints import CheckpointStore
@@ -197,7 +207,7 @@ def test_an_index_written_by_others_cannot_bring_in_control_characters_or_wrong_
     assert loaded(5, "\x1b]52;c;x\x07 \u202e\x7f")[name].requirement == "␛]52;c;x␇ <U+202E>␡"  # type: ignore[attr-defined]
     for place, value in (
         (0, "x"), (1, None), (1, True), (2, 5), (3, "sleeping"), (4, "x"), (4, 1e300), (5, None), (6, []),
-        (7, 1), (8, 1), (9, None), (10, "x"), (10, [1]),
+        (7, 1), (8, 1), (9, 1), (10, None), (11, "x"), (11, [1]),
     ):  # fmt: skip
         assert loaded(place, value) == {}, (place, value)
     assert briefs(root) == truth(root)
@@ -212,3 +222,23 @@ def test_history_of_another_system_is_told_with_and_without_sessions_of_ours(
     put(root / "a.json", checkpoint("requirements"))
     found = briefs(root)
     assert found.pop(WORKFLOW).foreign is not None and found == ours
+
+
+def test_a_line_says_silent_over_budget_and_stale_as_the_console_does(tmp_path: Path) -> None:
+    phases = (
+        PhaseSummary("plan", "completed", stale="the requirement changed"),
+        PhaseSummary("build", "pending", error="its budget is spent"),
+        PhaseSummary("test", "pending", selected=False),
+    )
+    now = time.time()
+    spent = SessionSummary("spent", SessionStatus.PAUSED, "x", "w", None, now, now, phases, 1)
+    silent = replace(
+        spent,
+        session_id="silent",
+        status=SessionStatus.RUNNING,
+        updated_at=now - SILENT_AFTER - 1,
+        phases=(PhaseSummary("plan", "running"),),
+    )
+    first, second = list_lines([brief_of(spent), brief_of(silent)], tmp_path)
+    assert first.split()[:5] == ["‖", "spent", "over", "budget", "~○↷"]
+    assert second.split()[:4] == ["◌", "silent", "silent", "●"]

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from maestro_tui.console.fleet_row import phase_word, short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.lines import column_width
 from maestro_tui.console.phase_choice import offered
 from maestro_tui.console.screens.about_session import AboutSession
@@ -20,7 +20,7 @@ from maestro_tui.console.screens.list_sheet import ListSheet
 from maestro_tui.console.screens.plan_sheet import PlanSheet
 from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
-from maestro_tui.model.summary import PhaseSummary, SessionSummary
+from maestro_tui.model.summary import PhaseSummary, SessionSummary, phase_word
 from maestro_tui.model.text import clean
 
 

@@ -11,14 +11,14 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from maestro_tui.console import plan_words
-from maestro_tui.console.fleet_row import phase_word, short_id
+from maestro_tui.console.fleet_row import short_id
 from maestro_tui.console.screens.about_session import AboutSession
 from maestro_tui.console.screens.act_sheet import ActSheet
 from maestro_tui.console.screens.plan_sheet import as_text
 from maestro_tui.console.widgets.block import Block
 from maestro_tui.console.widgets.palette import palette
 from maestro_tui.model.errors import MaestroError
-from maestro_tui.model.summary import SessionSummary
+from maestro_tui.model.summary import SessionSummary, phase_word
 from maestro_tui.model.text import clean
 
 if TYPE_CHECKING:
