@@ -430,7 +430,7 @@ def _main(argv: Sequence[str] | None) -> None:
         _fail("Stopped. Committed phases are safe.", CANCELLED)
     except click.ClickException as error:
         usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "maestro-tui"
-        _fail(f"{clean(error.format_message(), 500)}{_dash_words(error)} (see '{usage} --help')", BAD_INPUT)
+        _fail(f"{clean(error.format_message(), 500)}{_hint(error)} (see '{usage} --help')", BAD_INPUT)
     except HeldError as error:
         _fail(str(error), HELD)
     except WaitingError as error:
@@ -452,10 +452,16 @@ def _main(argv: Sequence[str] | None) -> None:
         )
 
 
-def _dash_words(error: click.ClickException) -> str:
-    """How a requirement is given that looks like an option."""
+def _hint(error: click.ClickException) -> str:
+    """What to do next: how a requirement is given that looks like an option, where the ids of sessions are."""
     if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.command is run:
         return " A requirement that begins with '-' goes last, after '--': maestro-tui run -- '- like this'"
+    if (
+        isinstance(error, click.MissingParameter)
+        and error.param is not None
+        and error.param.name == "session"
+    ):
+        return " 'maestro-tui list' names the sessions, those that need you first."
     return ""
 
 

@@ -68,6 +68,7 @@ CASES = {
     "unknown option": (["run", "x", "--fast"], "No such option"),
     "unknown command": (["launch"], "There is neither a command nor a session called"),
     "console without a terminal": ([], "needs a terminal"),
+    "no session named": (["approve"], "list' names the sessions"),
 }
 
 
