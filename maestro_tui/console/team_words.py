@@ -46,5 +46,5 @@ def start_words(bare: Workflow, manned: Workflow) -> str:
     if not added:
         return ""
     phases = next(iter(added)) if len(added) == 1 else f"{len(added)} phases"
-    what = clean(next(iter(added.values())), 120)
+    what = clean(next(iter(added.values())), 200)
     return f"It starts {what} in {phases}: it may write files and cost money. Launching approves it."

@@ -93,16 +93,14 @@ class Persona(Defined):
         Whole, for it is what an operator approves; of one that is too long to be read it says so at its beginning.
         None for the toolbox where it is given no variable.
         """
-        given = f"with {', '.join(self.env)} of your environment: " if self.env else ""
         if self.performer == "command":
             words = self.shell if self.shell is not None else json.dumps(list(self.argv))
-        elif self.performer != "toolbox":
+        elif self.performer == "toolbox" and not self.env:
+            return None
+        else:
             named = [f"{key}={json.dumps(value)}" for key, value in sorted(self.options.items())]
             words = " ".join([self.performer, *([json.dumps(list(self.argv))] if self.argv else []), *named])
-        elif given:
-            words = self.performer
-        else:
-            return None
         if len(words) > STARTS_LIMIT:
             words = f"({len(words):,} characters, the file has all of them) {words}"
-        return clean(f"{given}{words}", STARTS_LIMIT + 200)
+        given = f" (is given {', '.join(self.env)})" if self.env else ""
+        return clean(words, STARTS_LIMIT + 200) + clean(given, STARTS_LIMIT)

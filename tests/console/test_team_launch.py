@@ -69,7 +69,7 @@ async def test_agents_are_offered_while_the_team_is_written_and_none_is_preselec
     [
         ("codex", "codex is not installed; install it with: npm install -g @openai/codex."),
         ("[/red]", "There is no team '[/red]'; name toolbox, claude"),
-        ("claude", 'It starts agent_cli agent="claude" in 5 phases: it may write files and cost money.'),
+        ("claude", "CLAUDE_CODE_OAUTH_TOKEN) in 5 phases: it may write files and cost money."),
         ("toolbox", ""),
     ],
 )

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "FileLock.take": "makes an empty file, held by the kernel; which of two gets it: the checks",
     "FleetReader.save": "a cache that anybody makes anew",
     "save_index": "a cache that anybody makes anew",
+    "make_lock_folder": "a folder by make_dir, whose mutant is there; what it refuses: tests/store/test_lease.py",
     "keep_private": "rights, no bytes: tests/cli/test_keeping_out.py reads what is left under each umask",
     "verify_bundle": "unpacks into a temporary folder of its own",
     "enter_dirs": "scratch folders, never synced: they go with their attempt",

@@ -30,7 +30,7 @@ def test_a_command_too_long_to_be_read_says_so_at_its_beginning() -> None:
 
 def test_variables_that_are_given_are_named_and_need_an_approval_for_the_toolbox_too() -> None:
     given = 'env = ["SHOP_TOKEN", "X\\u001b[2J"]\n'
-    assert shown(given) == ("testing/test_engineer: with SHOP_TOKEN, X␛[2J of your environment: toolbox",)
+    assert shown(given) == ("testing/test_engineer: toolbox (is given SHOP_TOKEN, X␛[2J)",)
     (told,) = shown(given + f"shell = {json.dumps('x' * 9_000)}")
-    assert "with SHOP_TOKEN, X␛[2J of your environment: (9,000 characters" in told
+    assert "(9,000 characters" in told and told.endswith("… (is given SHOP_TOKEN, X␛[2J)")
     assert shown("") == ()
