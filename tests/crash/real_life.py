@@ -22,7 +22,14 @@ from maestro_tui.store.summaries import read_summary
 from maestro_tui.store.workspace_git import REPOSITORY
 from tests.crash.disk import CrashState, Disk
 from tests.crash.facts import Committed, Kept, Pruned, promises_noted
-from tests.crash.recovery import SPOILT_RECORD, files_as_committed, noted, readable_by_git, views_right
+from tests.crash.recovery import (
+    SPOILT_RECORD,
+    files_as_committed,
+    noted,
+    readable_by_git,
+    unpromised,
+    views_right,
+)
 from tests.crash.scene import put
 
 NEEDS = {"plan": (), "left": ("plan",), "right": ("plan",), "join": ("left", "right")}
@@ -169,6 +176,8 @@ def _workflow() -> Iterator[str]:
     for phase, needs in NEEDS.items():
         command = f"{WORK}; test -f mended" if phase == "left" else WORK
         yield f'[[phases]]\nname = "{phase}"\nneeds = {json.dumps(needs)}'
+        # Else a file that a phase beside it is writing would be listed with both.
+        yield f'deliverables = ["out/*/{phase}.*"]'
         if phase == "join":
             yield "approval = true"
         yield f'[[phases.personas]]\nname = "worker"\nshell = {json.dumps(command)}'
@@ -266,7 +275,10 @@ def _goes_on(life: Life, store: CheckpointStore, session: str, facts: Sequence[o
     """A viewer sees the truth, then the session comes to its end and runs nothing again."""
     before, damage = store.head_with_damage(session)
     summary = read_summary(store.session_dir(session), before.created_at.timestamp())
-    yield from (f"{session}: damage: {line}" for line in (*damage, *summary.damage))
+    yield from (
+        f"{session}: damage: {line}"
+        for line in (*damage, *unpromised(summary.damage, store.session_dir(session)))
+    )
     if summary.status == "running":
         yield f"{session}: it is shown as running"
     yield from files_as_committed(store, session)

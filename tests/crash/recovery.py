@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maestro_tui.model.checkpoint import Checkpoint
@@ -160,15 +160,9 @@ def _readable_as_it_is(store: CheckpointStore, session: str, damaged: bool) -> I
     _, damage = store.head_with_damage(session)
     summary = read_summary(store.session_dir(session), clock())
     yield from (f"{session}: damage: {line}" for line in damage if not damaged)
-    # Of what is not synced, events and the lease, half may be there; that is told. Nothing of a lease is no damage.
-    lease = store.session_dir(session) / LEASE
-    half = lease.exists() and bool(lease.read_bytes().strip(b"\0"))
-    told = (line for line in summary.damage if not line.startswith(f"{JOURNAL}: a record is damaged"))
-    yield from (
-        f"{session}: the summary tells damage: {line}"
-        for line in told
-        if not damaged and not (half and line.startswith(LEASE))
-    )
+    if not damaged:
+        told = unpromised(summary.damage, store.session_dir(session))
+        yield from (f"{session}: the summary tells damage: {line}" for line in told)
     head = store.head(session)
     if summary.session_id != session or {phase.name for phase in summary.phases} != set(PHASES):
         yield f"{session}: the summary is not of this session"
@@ -176,6 +170,15 @@ def _readable_as_it_is(store: CheckpointStore, session: str, damaged: bool) -> I
     wanted = _done(head) - set(head.context.rerun)
     if done != wanted:
         yield f"{session}: the summary says that {sorted(done)} are done, the head {sorted(wanted)}"
+
+
+def unpromised(damage: Iterable[str], folder: Path) -> Iterator[str]:
+    """What is told of damage and must not be there after a power loss. Of what is not synced, events and the lease, half
+    may be there, and that is told; nothing of a lease is no damage."""
+    half = bool((folder / LEASE).read_bytes().strip(b"\0")) if (folder / LEASE).exists() else False
+    for line in damage:
+        if not line.startswith(f"{JOURNAL}: a record is damaged") and not (half and line.startswith(LEASE)):
+            yield line
 
 
 def _done(head: Checkpoint) -> set[str]:
