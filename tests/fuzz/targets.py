@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -26,6 +28,7 @@ from tests.store.small_sessions import sealed
 NOW = 1_800_000_000.0
 _BASE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 _FOLDER = Path(tempfile.mkdtemp(prefix="maestro-fuzz-", dir=_BASE))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 _CRC = b'{"crc":"'
 
 
