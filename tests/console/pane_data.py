@@ -19,6 +19,7 @@ from maestro_tui.console.plain_ascii import AsciiApp
 from maestro_tui.console.theme import THEMES
 from maestro_tui.console.widgets.session_pane import SessionPane
 from maestro_tui.model.context import Artifact, ContractCheck, Decision, Gate, PhaseResult, PhaseStatus
+from maestro_tui.model.errors import InputError
 from maestro_tui.model.events import Event
 from maestro_tui.model.summary import (
     AttemptSummary,
@@ -432,6 +433,10 @@ class PaneApp(AsciiApp):
         self.pane = SessionPane(
             told.root if told else Path("/nowhere"), clock, told.source if told else None, id="pane"
         )
+
+    async def ask_host(self, work: object) -> None:
+        """Nobody makes plans here."""
+        raise InputError("There is no host.")
 
     def compose(self) -> ComposeResult:
         yield self.pane
