@@ -154,6 +154,8 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
     name = situation.workflow.resolve(phase)
     if not reason.strip():
         raise PlanError("Say why: a skipped phase needs a reason.")
+    # Also one that was broken off without an outcome: from now on it is nobody's open attempt.
+    attempt = situation.highest_attempts.get(name, 0)
 
     def change(head: Checkpoint) -> tuple[TeamExecutionContext, Workflow | None]:
         before = head.context.phase_results.get(name)
@@ -163,7 +165,7 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
             )
         result = PhaseResult(
             status=PhaseStatus.SKIPPED,
-            attempt=before.attempt if before is not None else 0,
+            attempt=max(attempt, before.attempt) if before is not None else attempt,
             finished_at=sign.at,
             source=f"skipped by {sign.by}: {sign.reason}",
         )
@@ -176,7 +178,6 @@ def skip(engine: Engine, session_id: str, phase: str, by: str | None, reason: st
         ), situation.workflow
 
     with acting(engine, session_id, name) as hold:
-        attempt = situation.highest_attempts.get(name, 0)
         commit = engine.store.commit(session_id, name, attempt, change, hold=hold)
         data = {"status": "skipped", "by": sign.by, "reason": sign.reason, "seq": commit.seq}
         tell(engine, session_id, "phase_committed", name, attempt, data)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -357,3 +358,28 @@ Sessions.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TestSessions = Sessions.TestCase
+
+
+class Drawn:
+    """Stands for what Hypothesis draws."""
+
+    def __init__(self, *values: str) -> None:
+        self._values = list(values)
+
+    def draw(self, _: object) -> str:
+        """The next one."""
+        return self._values.pop(0)
+
+
+def test_a_phase_is_skipped_after_its_runner_was_replaced_within_it() -> None:
+    machine: Any = Sessions()
+    try:
+        machine.first()
+        machine.one_phase(data=Drawn("s1", "a"), fails=True)
+        machine.a_runner_that_was_replaced_commits_nothing(data=Drawn("s1"))
+        machine.skip(data=Drawn("s1", "a"))
+        machine.disk_and_model_agree()
+        result = machine.engine().store.head("s1").context.phase_results["a"]
+        assert (result.status, result.attempt) == (PhaseStatus.SKIPPED, 3)
+    finally:
+        machine.teardown()
